@@ -1,0 +1,257 @@
+//! The plan phase: what `agent.boot` does to the node.
+
+use std::time::Duration;
+
+use crate::check::{Finding, Findings, Severity, limit};
+use crate::cloud_config::{self, CloudConfig, Section, Source};
+use crate::cluster::{self, Cluster, DOCUMENT_PATH, State};
+use crate::document::document;
+use crate::gate;
+use crate::host::{Error, Host};
+use crate::log::{Level, Log};
+use crate::plan::plan;
+use crate::status::{self, Outcome};
+
+/// The modes of a Kairos boot in which a node is not to become part of a cluster (kairos `sdk/state`, `/run/cos`).
+const IDLE_MODES: [&str; 4] = ["recovery_mode", "live_mode", "autoreset_mode", "uki_install_mode"];
+
+/// How much of a source is read.
+const SOURCE_LIMIT: u64 = 16 << 20;
+
+/// How long another run of the program is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// What the bus is told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Why the node cannot be configured; empty if it can, or if nobody knows.
+    pub error: String,
+    /// What was done, in a sentence without configuration.
+    pub log: String,
+}
+
+/// What RKE2 has left on this node.
+pub fn state(host: &Host, data_dir: &str) -> State {
+    let exists = |path: &str| host.exists(&format!("{data_dir}/{path}"));
+    State { server: exists("server/db") || exists("server/tls"), agent: exists("agent/client-kubelet.crt") }
+}
+
+/// Plans the node from the text of a cloud-config, or from the sentence why there is none.
+///
+/// Nothing is done in the modes of [`IDLE_MODES`]. Whatever fails on the way, RKE2 does not start with a configuration that is not
+/// the one asked for.
+pub fn boot(host: &Host, text: Result<&str, &str>, program: &str, version: &str) -> Answer {
+    if IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}"))) {
+        return Answer::default();
+    }
+    let boot = Boot { host, program, version, log: Log::new(host, version) };
+    let sources = text.map(|text| boot.sources(text)).unwrap_or_default();
+    let answer = match text {
+        Ok(text) => cloud_config::of_collected(text, &sources),
+        Err(sentence) => CloudConfig::Unreadable(sentence.to_owned()),
+    };
+    let _lock = match host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT)) {
+        Ok(lock) => Some(lock),
+        Err(_) if matches!(answer, CloudConfig::Absent) => None,
+        Err(error) => return boot.failed(&error.to_string()),
+    };
+    match answer {
+        CloudConfig::Present(section) => boot.present(&section, &sources),
+        CloudConfig::Absent => boot.absent(&sources),
+        CloudConfig::Unreadable(sentence) => boot.unreadable(&sentence, &sources),
+    }
+}
+
+struct Boot<'a> {
+    host: &'a Host,
+    program: &'a str,
+    version: &'a str,
+    log: Log<'a>,
+}
+
+impl Boot<'_> {
+    fn sources(&self, text: &str) -> Vec<Source> {
+        let files = cloud_config::sources(text).into_iter().filter(|source| cloud_config::is_file(source));
+        files
+            .map(|path| {
+                let bytes = self.host.read(path, SOURCE_LIMIT).map_err(|error| error.to_string());
+                let text = bytes.and_then(|bytes| {
+                    String::from_utf8(bytes).map_err(|error| {
+                        let at = error.utf8_error().valid_up_to();
+                        format!("{}: is not UTF-8 from byte {at} on, mend or remove the file", crate::emit::escape(path))
+                    })
+                });
+                Source { path: path.to_owned(), text }
+            })
+            .collect()
+    }
+
+    fn present(&self, section: &Section, sources: &[Source]) -> Answer {
+        let mut findings = Findings::default();
+        let state = state(self.host, &cluster::data_dir(section));
+        let cluster = cluster::understand(section, state, &mut findings);
+        cloud_config::place(&mut findings, section, sources);
+        match cluster {
+            Some(cluster) => {
+                self.say(section, &findings);
+                self.planned(cluster, sources)
+            }
+            // A file that was left out may hold what is missing here.
+            None if !section.broken.is_empty() && self.has_document(section, sources) => {
+                let refused = findings.refused().join("; ");
+                let broken = section.broken.join("; ");
+                self.unreadable(&format!("{broken}; without it the cluster section is refused: {refused}"), sources)
+            }
+            None => {
+                self.say(section, &findings);
+                self.refused(&findings.refused())
+            }
+        }
+    }
+
+    /// Logs what was found.
+    fn say(&self, section: &Section, findings: &Findings) {
+        for sentence in &section.broken {
+            self.log.line(Level::Warning, "plan", sentence);
+        }
+        for finding in &findings.list {
+            self.log.line(level(finding), "plan", &finding.sentence());
+        }
+    }
+
+    fn planned(&self, cluster: Cluster, sources: &[Source]) -> Answer {
+        let (role, path) = (cluster.role, cluster.document_path.clone());
+        match self.write_plan(cluster, &path, sources) {
+            Ok(changed) => {
+                let document = if changed { "written" } else { "unchanged" };
+                let sentence = format!("planned role {} for {}, {path} {document}", role.as_str(), role.unit());
+                self.log.line(Level::Info, "plan", &sentence);
+                self.report(Outcome::Planned(role), &[]);
+                Answer { error: String::new(), log: sentence }
+            }
+            Err(sentence) => self.failed(&sentence),
+        }
+    }
+
+    fn write_plan(&self, cluster: Cluster, path: &str, sources: &[Source]) -> Result<bool, String> {
+        let text = document(&plan(cluster), self.program)?;
+        let write = || -> Result<bool, Error> {
+            self.shut_gate()?;
+            let changed = self.host.install(path, text.as_bytes(), 0o600, true)?;
+            self.retire(sources, Some(path))?;
+            gate::set_refused(self.host, &[])?;
+            Ok(changed)
+        };
+        write().map_err(|error| error.to_string())
+    }
+
+    /// A plan that could not be carried out: the plan before it is not what was asked for, so it must not start RKE2 either.
+    fn failed(&self, sentence: &str) -> Answer {
+        self.refused(&[format!("{sentence}, so RKE2 is not started")])
+    }
+
+    fn refused(&self, sentences: &[String]) -> Answer {
+        let mut error = sentences.to_vec();
+        for sentence in sentences {
+            self.log.line(Level::Error, "plan", sentence);
+        }
+        for failure in [self.shut_gate(), gate::set_refused(self.host, sentences)].into_iter().filter_map(Result::err) {
+            let failure = failure.to_string();
+            self.log.line(Level::Error, "plan", &failure);
+            error.push(failure);
+        }
+        self.report(Outcome::Refused, sentences);
+        Answer { error: limit(&error.join("; ")), log: "the cluster section is refused".into() }
+    }
+
+    /// The last plan stays in force, behind the same gate.
+    fn unreadable(&self, sentence: &str, sources: &[Source]) -> Answer {
+        let sentence = limit(sentence);
+        self.log.line(Level::Error, "plan", &sentence);
+        let kept = self.documents(sources).next().is_some();
+        let gate = if kept { self.shut_gate() } else { Ok(()) };
+        if let Err(error) = gate.and_then(|()| gate::set_refused(self.host, &[])) {
+            self.log.line(Level::Error, "plan", &error.to_string());
+        }
+        self.report(Outcome::Unreadable, std::slice::from_ref(&sentence));
+        Answer { error: String::new(), log: sentence }
+    }
+
+    fn absent(&self, sources: &[Source]) -> Answer {
+        let clean = || -> Result<bool, Error> {
+            let retired = self.retire(sources, None)?;
+            gate::set_refused(self.host, &[])?;
+            if gate::remove(self.host)? {
+                self.reload();
+            }
+            Ok(retired)
+        };
+        let (level, sentence) = match clean() {
+            Ok(true) => (Level::Info, "no cluster section any more, the document is retired".to_owned()),
+            Ok(false) => (Level::Info, "no cluster section".to_owned()),
+            Err(error) => (Level::Error, error.to_string()),
+        };
+        self.log.line(level, "plan", &sentence);
+        self.report(Outcome::Absent, &[]);
+        let error = if level == Level::Error { sentence.clone() } else { String::new() };
+        Answer { error, log: sentence }
+    }
+
+    fn shut_gate(&self) -> Result<(), Error> {
+        if gate::shut(self.host)? {
+            self.reload();
+        }
+        Ok(())
+    }
+
+    /// In agent mode systemd runs already and must hear of the gate; at boot it reads it when it starts.
+    fn reload(&self) {
+        if self.host.systemd_runs_here()
+            && let Err(error) = self.host.run("systemctl", &["daemon-reload"], Duration::from_secs(5))
+        {
+            self.log.line(Level::Error, "plan", &error.to_string());
+        }
+    }
+
+    fn report(&self, outcome: Outcome, sentences: &[String]) {
+        if let Err(error) = status::write(self.host, self.version, outcome, sentences) {
+            self.log.line(Level::Warning, "plan", &error.to_string());
+        }
+    }
+
+    fn has_document(&self, section: &Section, sources: &[Source]) -> bool {
+        let own = section.node.get("cluster_config_path").and_then(|node| node.scalar());
+        self.documents(sources).next().is_some() || own.is_some_and(|path| self.is_ours(&path.text))
+    }
+
+    /// Documents of ours: at the default path and among the sources.
+    fn documents<'s>(&'s self, sources: &'s [Source]) -> impl Iterator<Item = &'s str> {
+        let listed = sources.iter().filter(|source| source.path != DOCUMENT_PATH);
+        let listed = listed.filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
+        let default = Some(DOCUMENT_PATH).filter(|path| self.is_ours(path));
+        default.into_iter().chain(listed.map(|source| source.path.as_str()))
+    }
+
+    fn is_ours(&self, path: &str) -> bool {
+        let text = self.host.read(path, SOURCE_LIMIT);
+        text.is_ok_and(|bytes| cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
+    }
+
+    /// Renames documents of ours, so that yip passes them over: all but the one in force.
+    fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
+        let mut retired = false;
+        for path in self.documents(sources).filter(|path| Some(*path) != keep) {
+            self.host.rename(path, &format!("{path}.retired"))?;
+            retired = true;
+        }
+        Ok(retired)
+    }
+}
+
+fn level(finding: &Finding) -> Level {
+    match finding.severity {
+        Severity::Refused | Severity::Error => Level::Error,
+        Severity::Warning => Level::Warning,
+        Severity::Note => Level::Info,
+    }
+}

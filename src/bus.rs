@@ -1,0 +1,176 @@
+//! The plugin bus of Kairos: one event on stdin, one JSON line on stdout, exit status 0, in bounded time.
+//!
+//! The wire is that of go-pluggable (github.com/mudler/go-pluggable `events.go`, `plugin.go`). An `error` makes kairos-agent exit with
+//! 1, anything but one JSON value on stdout too, and there is no timeout on its side.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::boot;
+use crate::check::limit;
+use crate::host::{DeadlineReader, Host, read_payload};
+use crate::rke2;
+
+/// How long an event may take in all.
+pub const BOUND: Duration = Duration::from_secs(18);
+
+/// How long stdin may take.
+const READING: Duration = Duration::from_secs(8);
+
+/// How much of an event is read.
+const LIMIT: u64 = 16 << 20;
+
+/// What the agent sends; go-pluggable moves a payload of more than 8 KiB into a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    data: Option<String>,
+    file: Option<String>,
+}
+
+/// What the agent is told.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Response {
+    /// A word that some events ask for: `success`, `non-applicable`, `error`.
+    pub state: String,
+    /// What some events ask for; never configuration.
+    pub data: String,
+    /// Why the node cannot be configured.
+    pub error: String,
+    /// What was done; never configuration.
+    pub log: String,
+}
+
+impl Response {
+    fn error(sentence: &str) -> Response {
+        Response { error: limit(sentence), ..Response::default() }
+    }
+
+    fn state(state: &str) -> Response {
+        Response { state: state.into(), ..Response::default() }
+    }
+}
+
+/// Where an event comes from and where it is handled.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The node.
+    pub host: &'a Host,
+    /// This program, as boot stages call it.
+    pub program: &'a str,
+    /// Its version.
+    pub version: &'a str,
+}
+
+/// Runs `handle` and writes its response to `stdout`: one JSON line, whatever happens. A panic and a handler that takes longer than
+/// `bound` become an `error`; in the latter case the handler is left running, and ends with the process.
+pub fn answer<W, F>(mut stdout: W, bound: Duration, handle: F)
+where
+    W: Write + AsFd,
+    F: FnOnce() -> Response + Send + 'static,
+{
+    let (done, waiting) = mpsc::sync_channel(1);
+    let handled = move || catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(|_| Response::error(PANICKED));
+    let worker = thread::Builder::new().spawn(move || drop(done.send(handled())));
+    let response = match worker {
+        Err(_) => Response::error("the event cannot be handled, for the system starts no more threads"),
+        Ok(_) => waiting.recv_timeout(bound).unwrap_or_else(|_| {
+            Response::error(&format!("gave up after {} seconds, the node keeps what it had before", bound.as_secs()))
+        }),
+    };
+    let mut line = serde_json::to_vec(&response).unwrap_or_else(|_| b"{}".to_vec());
+    line.push(b'\n');
+    // Nobody may read any more, or nobody may ever read: neither is ours to mend.
+    if crate::stdio::is_writable(&stdout, Duration::from_secs(1)) {
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+    }
+}
+
+const PANICKED: &str = "the provider came upon a mistake of its own, please report it with the lines of the journal";
+
+/// Handles the event `name`, whose body is read from `stdin` where it is needed.
+pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Response {
+    match name {
+        "agent.boot" => {
+            let text = config(stdin);
+            let answer = boot::boot(context.host, text.as_deref().map_err(String::as_str), context.program, context.version);
+            Response { error: answer.error, log: answer.log, ..Response::default() }
+        }
+        "cluster.reset" => Response::error("cluster.reset is not built yet, nothing was reset, use rke2-uninstall.sh of RKE2 until then"),
+        "init.provider.info" => info(context.host),
+        "init.provider.install" => match provider(stdin).as_deref() {
+            Some("rke2") => Response {
+                state: "error".into(),
+                ..Response::error("init.provider.install is not built yet, install RKE2 into the image by its own installer")
+            },
+            _ => Response::state("non-applicable"),
+        },
+        // The agent sends every event to every plugin.
+        _ => Response::default(),
+    }
+}
+
+/// Which RKE2 the image holds (kairos `kairos-init/pkg/stages/steps_init.go` writes it to /etc/kairos-release).
+fn info(host: &Host) -> Response {
+    match rke2::version(host) {
+        rke2::Installed::No => Response::state("non-applicable"),
+        rke2::Installed::Unknown(sentence) => Response { log: sentence, ..Response::state("error") },
+        rke2::Installed::Version(version) => {
+            let data = serde_json::json!({"provider": "rke2", "version": version}).to_string();
+            Response { data, ..Response::state("success") }
+        }
+    }
+}
+
+/// The payload of an event: JSON, inline or in a file, which stays where it is.
+fn payload(stdin: impl Read + AsFd) -> Result<String, String> {
+    let stdin = DeadlineReader::new(stdin, Instant::now() + READING).take(LIMIT);
+    let mut events = serde_json::Deserializer::from_reader(io::BufReader::new(stdin)).into_iter::<Event>();
+    let event = match events.next() {
+        Some(Ok(event)) => event,
+        Some(Err(error)) if error.is_io() => return Err("the event did not arrive within 8 seconds".into()),
+        Some(Err(error)) if error.is_eof() => {
+            return Err("the event ends too early, or is larger than 16 MiB".into());
+        }
+        Some(Err(_)) => return Err("the event is not the JSON that kairos-agent sends".into()),
+        None => return Err("the event is empty".into()),
+    };
+    match event.file.filter(|file| !file.is_empty()) {
+        Some(file) => {
+            let bytes = read_payload(Path::new(&file), LIMIT).map_err(|error| error.to_string())?;
+            String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8", crate::emit::escape(&file)))
+        }
+        None => Ok(event.data.unwrap_or_default()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Config {
+    config: Option<String>,
+}
+
+/// The cloud-config of an event.
+fn config(stdin: impl Read + AsFd) -> Result<String, String> {
+    let payload = payload(stdin)?;
+    if payload.is_empty() {
+        return Err("the event carries no data".into());
+    }
+    let text = serde_json::from_str::<Config>(&payload).map_err(|_| "the data of the event is not the JSON that kairos-agent sends")?;
+    text.config.filter(|text| !text.is_empty()).ok_or_else(|| "the event carries no config".into())
+}
+
+#[derive(Deserialize)]
+struct Install {
+    provider: Option<String>,
+}
+
+fn provider(stdin: impl Read + AsFd) -> Option<String> {
+    serde_json::from_str::<Install>(&payload(stdin).ok()?).ok()?.provider
+}

@@ -1,0 +1,220 @@
+//! The command line: what a person, a boot stage or a unit runs.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::VERSION;
+use crate::boot;
+use crate::check::{Code, Findings, Severity};
+use crate::cloud_config::{self, Section};
+use crate::cluster::{self, Cluster};
+use crate::document::document;
+use crate::host::{self, Host};
+use crate::emit::escape;
+use crate::plan::plan;
+use crate::stdio;
+
+/// How much of a file is read.
+const LIMIT: u64 = 16 << 20;
+
+/// Kairos cluster provider for RKE2: turns the cluster section of a cloud-config into boot stages.
+///
+/// With one argument that has a dot in it (agent.boot) and input that is no terminal, it answers that event of the Kairos plugin bus.
+#[derive(Debug, Parser)]
+#[command(name = "agent-provider-rke2", version = VERSION, arg_required_else_help = true)]
+struct Arguments {
+    /// Puts every path on the node below DIR; nothing outside is touched and no process is started
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Prints the document that agent.boot would write for a cloud-config, secrets masked
+    Render {
+        /// The cloud-config; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Prints tokens, passwords and environment values as they are
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Says what is wrong with cloud-configs, with line, code and what to do
+    Check {
+        /// The cloud-configs; - is standard input
+        #[arg(default_value = "-", value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Lets warnings fail the check too
+        #[arg(long)]
+        strict: bool,
+        /// How findings are printed
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line each
+    Text,
+    /// One array
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+const FAILED: u8 = 1;
+const UNREADABLE: u8 = 2;
+
+/// The root and name of an event, if that is what the arguments are: `[--root DIR] NAME` with a dot in the name, and standard input
+/// that is no terminal.
+pub fn event(arguments: &[OsString]) -> Option<(PathBuf, String)> {
+    let given: Vec<&str> = arguments.iter().skip(1).map(|it| it.to_str()).collect::<Option<_>>()?;
+    let (root, name) = match given.as_slice() {
+        [name] => ("/", *name),
+        ["--root", root, name] => (*root, *name),
+        [root, name] => (root.strip_prefix("--root=")?, *name),
+        _ => return None,
+    };
+    let is_event = name.contains('.') && !name.starts_with('-') && !io::stdin().is_terminal();
+    is_event.then(|| (PathBuf::from(root), name.to_owned()))
+}
+
+/// Runs a verb. The exit status is 0 for done and clean, 1 for findings and refusals, 2 for wrong usage and unreadable input.
+pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNREADABLE));
+        }
+    };
+    let host = match Host::new(&arguments.root) {
+        Ok(host) => host,
+        Err(error) => return fail(&error.to_string()),
+    };
+    ExitCode::from(match arguments.verb {
+        Verb::Render { file, show_secrets } => render(&host, &file, show_secrets, program),
+        Verb::Check { files, strict, format } => check(&host, &files, strict, format),
+    })
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    stdio::to_stderr(&format!("agent-provider-rke2: {sentence}"));
+    ExitCode::from(UNREADABLE)
+}
+
+/// A cloud-config that was read and judged.
+struct Judged {
+    section: Option<Section>,
+    cluster: Option<Cluster>,
+    findings: Findings,
+}
+
+impl Judged {
+    /// Fails with the sentence why the file cannot be read.
+    fn read(host: &Host, file: &Path) -> Result<Judged, String> {
+        let text = text(file)?;
+        let (section, mut findings) = cloud_config::of_file(&text);
+        let cluster = section.as_ref().and_then(|section| {
+            let state = boot::state(host, &cluster::data_dir(section));
+            cluster::understand(section, state, &mut findings)
+        });
+        findings.sort();
+        Ok(Judged { section, cluster, findings })
+    }
+
+    fn is_unreadable(&self) -> bool {
+        self.findings.list.iter().any(|finding| finding.code == Code::Unreadable)
+    }
+}
+
+fn text(file: &Path) -> Result<String, String> {
+    let name = escape(&file.display().to_string());
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot read standard input: {error}"))?;
+        if bytes.len() as u64 > LIMIT {
+            return Err("standard input is larger than 16 MiB".into());
+        }
+        bytes
+    } else {
+        host::read_file(file, LIMIT).map_err(|error| error.to_string())?
+    };
+    String::from_utf8(bytes).map_err(|error| format!("{name}: is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+}
+
+fn render(host: &Host, file: &Path, show_secrets: bool, program: &str) -> u8 {
+    let judged = match Judged::read(host, file) {
+        Ok(judged) => judged,
+        Err(sentence) => {
+            fail(&sentence);
+            return UNREADABLE;
+        }
+    };
+    for sentence in judged.findings.refused() {
+        stdio::to_stderr(&format!("agent-provider-rke2: {sentence}"));
+    }
+    if judged.is_unreadable() {
+        return UNREADABLE;
+    }
+    let Some(cluster) = judged.cluster else { return if judged.section.is_some() { FAILED } else { 0 } };
+    let plan = plan(cluster);
+    let plan = if show_secrets { plan } else { plan.masked() };
+    match document(&plan, program) {
+        Ok(document) => {
+            stdio::to_stdout(&document);
+            0
+        }
+        Err(sentence) => {
+            fail(&sentence);
+            FAILED
+        }
+    }
+}
+
+fn check(host: &Host, files: &[PathBuf], strict: bool, format: Format) -> u8 {
+    let color = format == Format::Text && stdio::wants_color();
+    let (mut status, mut array) = (0, Vec::new());
+    for file in files {
+        let name = file.display().to_string();
+        let judged = match Judged::read(host, file) {
+            Ok(judged) => judged,
+            Err(sentence) => {
+                fail(&sentence);
+                status = UNREADABLE;
+                continue;
+            }
+        };
+        match format {
+            Format::Text => stdio::to_stdout(&judged.findings.to_text(&name, color)),
+            Format::Github => stdio::to_stdout(&judged.findings.to_github(&name)),
+            Format::Json => array.extend(judged.findings.to_json(&name)),
+        }
+        let worst = judged.findings.worst();
+        let failed = worst >= Some(if strict { Severity::Warning } else { Severity::Error });
+        status = status.max(if judged.is_unreadable() { UNREADABLE } else { u8::from(failed) });
+    }
+    if format == Format::Json {
+        let array = serde_json::to_string_pretty(&array).unwrap_or_default();
+        stdio::to_stdout(&format!("{array}\n"));
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Arguments::command().debug_assert();
+    }
+}

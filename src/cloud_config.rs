@@ -1,0 +1,256 @@
+//! What the user wrote: the text of a cloud-config, whether it has a cluster section, and whether "no" can be believed.
+//!
+//! The Kairos collector merges the files of /oem and /usr/local/cloud-config, lists them under `# Sources:`, and leaves out
+//! without a word the ones that do not parse (kairos `sdk/collector/collector.go`). So a missing section means something only
+//! if every listed file parses.
+
+use crate::check::{Code, Finding, Findings, Path, Severity, quoted};
+use crate::yaml::{self, CLOUD_CONFIG, Document, Duplicate, Kind, Node, OPTIONS, Style};
+
+/// The `name:` by which a document is known to be ours; the Go provider wrote the same.
+pub const DOCUMENT_NAME: &str = "RKE2 Kairos Cluster Provider";
+
+/// A file that the cloud-config was collected from.
+#[derive(Debug)]
+pub struct Source {
+    /// Its path on the node.
+    pub path: String,
+    /// Its text, or the sentence why it cannot be read.
+    pub text: Result<String, String>,
+}
+
+/// The three answers to "is there a cluster section?".
+#[derive(Debug)]
+pub enum CloudConfig {
+    /// There is one.
+    Present(Box<Section>),
+    /// There is none, and every source says so.
+    Absent,
+    /// Nobody knows; the sentence names the file.
+    Unreadable(String),
+}
+
+/// The cluster section as written.
+#[derive(Debug)]
+pub struct Section {
+    /// The line of its key.
+    pub line: usize,
+    /// Its value.
+    pub node: Node,
+    /// What `config` holds.
+    pub options: Options,
+    /// Sentences about sources that do not parse.
+    pub broken: Vec<String>,
+}
+
+/// RKE2's options as `cluster.config` gives them.
+#[derive(Debug)]
+pub enum Options {
+    /// There is no `config`, or it is null.
+    None,
+    /// A list in place of text or a mapping, with its line.
+    WrongType(usize),
+    /// The text inside does not parse.
+    Broken(Place, yaml::Error),
+    /// The document inside, or the mapping itself.
+    Read(Place, Document),
+}
+
+/// Where a text of its own (the YAML inside `cluster.config`) stands in the text around it.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// It is no text of its own: lines are those of the text around it.
+    Here,
+    /// A block after `|` in this line: its lines follow.
+    Block(usize),
+    /// Quoted, plain or folded text that begins in this line: its own lines are lost.
+    Inline(usize),
+}
+
+impl Place {
+    /// The line of the outer text for a line of the inner one.
+    pub fn outer(self, line: usize) -> usize {
+        match self {
+            Place::Here => line,
+            Place::Block(header) => header + line,
+            Place::Inline(start) => start,
+        }
+    }
+
+    /// The line of the inner text, where it is one of its own.
+    pub fn inner(self, line: usize) -> Option<usize> {
+        (!matches!(self, Place::Here)).then_some(line)
+    }
+}
+
+impl Section {
+    fn new(line: usize, node: Node) -> Self {
+        let options = Options::read(node.get("config"));
+        Section { line, node, options, broken: Vec::new() }
+    }
+}
+
+impl Options {
+    fn read(config: Option<&Node>) -> Options {
+        let Some(node) = config.filter(|node| !node.is_null()) else { return Options::None };
+        match &node.kind {
+            Kind::List(_) => Options::WrongType(node.line),
+            Kind::Map(_) => {
+                let root = node.clone();
+                Options::Read(Place::Here, Document { root, duplicates: Vec::new(), anchor_twice: None, second: None })
+            }
+            Kind::Scalar(scalar) => {
+                let place = match scalar.style {
+                    Style::Literal => Place::Block(node.line),
+                    _ => Place::Inline(node.line),
+                };
+                match yaml::read(&scalar.text, OPTIONS) {
+                    Ok(document) => Options::Read(place, document),
+                    Err(error) => Options::Broken(place, error),
+                }
+            }
+        }
+    }
+}
+
+/// The files listed under `# Sources:` in the comments at the top: absolute paths and URLs; `cmdline` and `reader` are neither.
+pub fn sources(text: &str) -> Vec<&str> {
+    let comments = text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
+    let listed = comments.skip_while(|line| *line != "# Sources:").skip(1);
+    listed.map_while(|line| line.strip_prefix("# - ")).collect()
+}
+
+/// Whether a listed source is a file of the node.
+pub fn is_file(source: &str) -> bool {
+    source.starts_with('/')
+}
+
+/// Whether a document is ours, also when it is torn: only the line of its name counts.
+pub fn is_ours(text: &str) -> bool {
+    let names = text.lines().filter_map(|line| line.strip_prefix("name:"));
+    names.map(|name| name.trim().trim_matches(['"', '\''])).any(|name| name == DOCUMENT_NAME)
+}
+
+/// The first document of a text as gopkg.in/yaml.v3 would take it, or the findings that say why not.
+/// A key that stands twice is such a finding; the document is given all the same, so that the rest can be judged too.
+fn parse(text: &str) -> (Option<Document>, Findings) {
+    let mut findings = Findings::default();
+    let mut unreadable = |line, rest: &str| findings.push(Severity::Refused, Code::Unreadable, &Path::default(), line, rest);
+    let document = match yaml::read(text, CLOUD_CONFIG) {
+        Err(error) => {
+            unreadable(error.line, &format!("the cloud-config {}", error.problem));
+            None
+        }
+        Ok(document) => {
+            for Duplicate { key, first, second } in &document.duplicates {
+                let key = quoted(key);
+                unreadable(*second, &format!("the cloud-config has the key {key} in lines {first} and {second} of one mapping, keep one"));
+            }
+            if !matches!(document.root.kind, Kind::Map(_)) && !document.root.is_null() {
+                let found = document.root.described();
+                unreadable(document.root.line, &format!("the cloud-config is {found}, it must be a mapping"));
+            }
+            Some(document)
+        }
+    };
+    (document, findings)
+}
+
+/// A whole cloud-config as a person hands it over: the section if there is one, and what keeps Kairos from reading the file.
+pub fn of_file(text: &str) -> (Option<Section>, Findings) {
+    let (document, mut findings) = parse(text);
+    let Some(document) = document else { return (None, findings) };
+    if let Some(line) = document.second {
+        let rest = "the cloud-config goes on with a second document, which has no effect, remove it";
+        findings.push(Severity::Warning, Code::SecondDocument, &Path::default(), line, rest);
+    }
+    (section(&document.root), findings)
+}
+
+fn section(root: &Node) -> Option<Section> {
+    let (key, node) = root.entry("cluster")?;
+    (!node.is_null()).then(|| Section::new(key.line, node.clone()))
+}
+
+/// The answer for a collected text and the files it names.
+pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
+    let (document, found) = parse(text);
+    let Some(document) = document.filter(|_| found.list.is_empty()) else {
+        let first = found.list.first().map_or("", |finding| finding.message.as_str());
+        return CloudConfig::Unreadable(format!("{first}, the last plan stays in force"));
+    };
+    let broken: Vec<String> = sources_read.iter().filter_map(broken).collect();
+    if let Some(mut section) = section(&document.root) {
+        section.broken = broken;
+        return CloudConfig::Present(Box::new(section));
+    }
+    if let Some(sentence) = broken.into_iter().next() {
+        return CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"));
+    }
+    let url = document.root.get("config_url").filter(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
+    let fetched = sources(text).iter().any(|source| source.starts_with("http://") || source.starts_with("https://"));
+    if url.is_some() && !fetched {
+        return CloudConfig::Unreadable(
+            "config_url: was not fetched, so a missing cluster section means nothing, make the address reachable at boot or \
+             remove config_url"
+                .into(),
+        );
+    }
+    CloudConfig::Absent
+}
+
+/// Why a source does not count, as a sentence. A document of ours holds no cluster section, so it may be torn.
+fn broken(source: &Source) -> Option<String> {
+    let path = crate::emit::escape(&source.path);
+    let text = match &source.text {
+        Err(sentence) => return Some(sentence.clone()),
+        Ok(text) if is_ours(text) => return None,
+        Ok(text) => text,
+    };
+    let (_, found) = parse(text);
+    let first = found.list.first()?;
+    Some(format!("{path}: {} (line {}), mend or remove the file", first.message, first.line.unwrap_or(1)))
+}
+
+/// Gives each finding the file and line of the last source that holds its key; the lines of the collected text mean nothing
+/// to a person. A finding whose key no source holds is placed at the last `cluster` key, or nowhere.
+pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]) {
+    let roots: Vec<(&str, Node)> = sources_read
+        .iter()
+        .filter_map(|source| {
+            let text = source.text.as_ref().ok()?;
+            Some((source.path.as_str(), yaml::read(text, CLOUD_CONFIG).ok()?.root))
+        })
+        .collect();
+    for finding in &mut findings.list {
+        let exact = roots.iter().rev().find_map(|(path, root)| Some((*path, find(root, finding, section)?)));
+        let cluster = || roots.iter().rev().find_map(|(path, root)| Some((*path, root.entry("cluster")?.0.line)));
+        let found = exact.or_else(cluster);
+        finding.file = found.map(|(path, _)| path.to_owned());
+        finding.line = found.map(|(_, line)| line);
+    }
+}
+
+/// The line of a finding's key in one source.
+fn find(root: &Node, finding: &Finding, section: &Section) -> Option<usize> {
+    let mut node = root;
+    let mut line = root.line;
+    for step in finding.path.steps() {
+        match (step, &node.kind) {
+            (Ok(key), Kind::Map(_)) => {
+                let (key, value) = node.entry(key)?;
+                (line, node) = (key.line, value);
+            }
+            (Err(index), Kind::List(items)) => {
+                node = items.get(index)?;
+                line = node.line;
+            }
+            _ => break,
+        }
+    }
+    let Some(inner) = finding.inner else { return Some(line) };
+    // Lines inside the options hold for a source whose text is the one that was read.
+    let read = section.node.get("config").and_then(Node::scalar)?;
+    let here = node.scalar().filter(|scalar| scalar.text.trim_end() == read.text.trim_end())?;
+    Some(if here.style == Style::Literal { node.line + inner } else { node.line })
+}

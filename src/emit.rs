@@ -1,0 +1,149 @@
+//! Writing YAML and JSON text that every reader takes the same way.
+
+use std::fmt::Write as _;
+
+use crate::yaml;
+
+/// What is written: a mapping keeps its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A whole number.
+    Int(i128),
+    /// A boolean.
+    Bool(bool),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Item>),
+    /// A mapping.
+    Map(Vec<(String, Item)>),
+}
+
+impl Item {
+    /// A mapping from its keys and values.
+    pub fn map<const N: usize>(entries: [(&str, Item); N]) -> Item {
+        Item::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// Text.
+    pub fn text(text: &str) -> Item {
+        Item::Text(text.to_owned())
+    }
+}
+
+/// Block YAML, read alike by YAML 1.1 and 1.2: text is plain only where it can be nothing else, several lines become a `|`
+/// block where no character of them could be lost, all other text is a quoted JSON string.
+pub fn to_yaml(item: &Item) -> String {
+    let mut yaml = String::new();
+    block(&mut yaml, item, 0);
+    yaml.trim_start_matches('\n').to_owned()
+}
+
+fn block(yaml: &mut String, item: &Item, indent: usize) {
+    let margin = " ".repeat(indent);
+    match item {
+        Item::Map(entries) if !entries.is_empty() => {
+            for (key, value) in entries {
+                let _ = write!(yaml, "\n{margin}{}:", plain_or_quoted(key));
+                block(yaml, value, indent + 2);
+            }
+        }
+        Item::List(items) if !items.is_empty() => {
+            for item in items {
+                let mut entry = String::new();
+                block(&mut entry, item, indent + 2);
+                // A mapping begins in the line of its dash.
+                let _ = write!(yaml, "\n{margin}- {}", entry.trim_start_matches(['\n', ' ']));
+            }
+        }
+        Item::Text(text) if is_literal(text) => {
+            yaml.push_str(" |");
+            for line in text.lines() {
+                let _ = write!(yaml, "\n{margin}{line}");
+            }
+        }
+        Item::Map(_) => yaml.push_str(" {}"),
+        Item::List(_) => yaml.push_str(" []"),
+        Item::Int(it) => {
+            let _ = write!(yaml, " {it}");
+        }
+        Item::Bool(it) => {
+            let _ = write!(yaml, " {it}");
+        }
+        Item::Text(text) => {
+            let _ = write!(yaml, " {}", plain_or_quoted(text));
+        }
+    }
+    if indent == 0 {
+        yaml.push('\n');
+    }
+}
+
+fn plain_or_quoted(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ');
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text.chars().all(is_word)
+        && !text.ends_with(' ')
+        && yaml::is_text(text);
+    if plain { text.to_owned() } else { json_string(text) }
+}
+
+/// Whether a `|` block gives exactly this text back: it ends in one line break, and holds no blank at the start of its first or the
+/// end of any line, no empty line, no tab, and no character that some reader takes for a line break or refuses.
+fn is_literal(text: &str) -> bool {
+    let Some(body) = text.strip_suffix('\n') else { return false };
+    let line = |line: &str| !line.is_empty() && !line.ends_with(' ');
+    !body.starts_with(' ') && body.split('\n').all(line) && body.chars().all(|c| c == '\n' || !is_escaped(c))
+}
+
+/// Characters that stand in a file as they are only in escaped form.
+fn is_escaped(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// A JSON string that YAML 1.1 readers take too: U+007F to U+009F, line separators and the byte order mark escaped, `/` not.
+pub fn json_string(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json += "\\\"",
+            '\\' => json += "\\\\",
+            '\n' => json += "\\n",
+            '\r' => json += "\\r",
+            '\t' => json += "\\t",
+            c if is_escaped(c) => {
+                let _ = write!(json, "\\u{:04x}", u32::from(c));
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// A word for `sh`: as it is where it is harmless, else in single quotes.
+pub fn shell_quoted(text: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+' | ':' | '@' | '%' | ',' | '=');
+    if !text.is_empty() && text.chars().all(harmless) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+/// Makes a text safe for one line of a log or a terminal: control characters, what reorders text and what has no
+/// width become `\u{..}`; all else stays.
+///
+/// The set: Unicode's Cc, the marks, embeddings and isolates of UAX 9, the line separators, zero-width characters and
+/// tags.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    text.chars().for_each(|character| push_escaped(&mut safe, character));
+    safe
+}
+
+fn push_escaped(safe: &mut String, character: char) {
+    let hidden = matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+    if hidden || character.is_control() {
+        safe.extend(character.escape_unicode());
+    } else {
+        safe.push(character);
+    }
+}

@@ -1,0 +1,35 @@
+//! A Kairos cluster provider plugin for RKE2: from the cluster section of a node's cloud-config to a running server or agent.
+//!
+//! ```text
+//! event ─► CloudConfig ─► Cluster ─► Plan ─► Document = cluster.kairos.yaml, and the gate
+//! (bus)    what the user   what it     what     the boot stages of yip
+//!          wrote, lines    means       will be
+//! ```
+//!
+//! The core takes values and gives values; [`host::Host`] is the only door to files, processes and the clock.
+
+pub mod bus;
+pub mod boot;
+
+pub mod cloud_config;
+pub mod cluster;
+pub mod plan;
+pub mod document;
+
+pub mod check;
+pub mod drop_in;
+pub mod options;
+pub mod yaml;
+pub mod emit;
+
+pub mod gate;
+pub mod rke2;
+pub mod status;
+
+pub mod cli;
+pub mod host;
+pub mod log;
+pub mod stdio;
+
+/// The version of this program with its git revision.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("GIT_REVISION"), ")");

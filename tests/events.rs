@@ -1,0 +1,46 @@
+//! `testdata/events/<case>/`: a cloud-config, the node as it was (`root/`, if anything matters), and beside them the whole of what
+//! `agent.boot` answers and leaves on the node, and what `check` says.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+
+use provider_rke2::boot;
+use provider_rke2::cloud_config;
+use provider_rke2::cluster;
+use provider_rke2::host::Host;
+
+#[test]
+fn every_case_leaves_what_is_written_beside_it() {
+    let mut cases = 0;
+    insta::glob!("../testdata/events", "*/cloud-config.yaml", |file| {
+        cases += 1;
+        let directory = file.parent().unwrap();
+        let text = fs::read_to_string(file).unwrap();
+        let node = support::node(&directory.join("root"));
+
+        let host = Host::new(node.path()).unwrap();
+        let (section, mut findings) = cloud_config::of_file(&text);
+        if let Some(section) = &section {
+            let state = boot::state(&host, &cluster::data_dir(section));
+            cluster::understand(section, state, &mut findings);
+        }
+        findings.sort();
+        let response = support::boot(node.path(), &text);
+
+        let mut whole = String::new();
+        writeln!(whole, "check:\n{}", findings.to_text("cloud-config.yaml", false)).unwrap();
+        writeln!(whole, "answer:\n{}\n", serde_json::to_string_pretty(&response).unwrap()).unwrap();
+        writeln!(whole, "node:\n{}", support::tree(node.path())).unwrap();
+        insta::with_settings!({
+            snapshot_path => directory,
+            snapshot_suffix => "",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!("expected", whole);
+        });
+    });
+    assert!(cases > 0);
+}

@@ -1,0 +1,97 @@
+//! A node in a temporary directory, and what is on it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use provider_rke2::bus::{self, Context, Response};
+use provider_rke2::host::Host;
+use tempfile::TempDir;
+
+/// The program as boot stages on a node call it.
+pub const PROGRAM: &str = "/system/providers/agent-provider-rke2";
+
+/// A file as stdin.
+pub fn stdin(bytes: &[u8]) -> fs::File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    file
+}
+
+/// The event that carries a cloud-config.
+pub fn event(name: &str, config: &str) -> Vec<u8> {
+    let data = serde_json::json!({ "config": config }).to_string();
+    serde_json::json!({ "name": name, "data": data, "file": "" }).to_string().into_bytes()
+}
+
+/// Handles `agent.boot` for a cloud-config on the node below `root`.
+pub fn boot(root: &Path, config: &str) -> Response {
+    let host = Host::new(root).unwrap();
+    let context = Context { host: &host, program: PROGRAM, version: "1.2.3" };
+    bus::handle("agent.boot", stdin(&event("agent.boot", config)), &context)
+}
+
+/// A temporary node with the files of `tree`, if there is such a directory.
+pub fn node(tree: &Path) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    if tree.is_dir() {
+        copy(tree, root.path());
+    }
+    root
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(entry.path()).unwrap(), target).unwrap();
+        } else if entry.file_name() != ".keep" {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Everything below `root`: mode and path of each file, then its content; the times of a log are left out.
+pub fn tree(root: &Path) -> String {
+    let mut text = String::new();
+    list(root, root, &mut text);
+    text
+}
+
+fn list(root: &Path, directory: &Path, text: &mut String) {
+    let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()).collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        let name = format!("/{}", path.strip_prefix(root).unwrap().display());
+        let mode = fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o7777;
+        if kind.is_dir() {
+            writeln!(text, "{mode:04o} {name}/").unwrap();
+            list(root, &path, text);
+        } else if kind.is_symlink() {
+            writeln!(text, "link {name} -> {}", fs::read_link(&path).unwrap().display()).unwrap();
+        } else if kind.is_file() {
+            writeln!(text, "{mode:04o} {name}").unwrap();
+            let content = fs::read_to_string(&path).unwrap();
+            let is_log = name.starts_with("/var/log/");
+            for line in content.lines() {
+                let line = if is_log { line.split_once(' ').map_or(line, |(_, rest)| rest) } else { line };
+                writeln!(text, "     | {line}").unwrap();
+            }
+            if !content.is_empty() && !content.ends_with('\n') {
+                writeln!(text, "     | (no line break at the end)").unwrap();
+            }
+        } else {
+            writeln!(text, "{mode:04o} {name} (neither file, directory nor link)").unwrap();
+        }
+    }
+}
