@@ -78,7 +78,10 @@ impl Boot<'_> {
                 let text = bytes.and_then(|bytes| {
                     String::from_utf8(bytes).map_err(|error| {
                         let at = error.utf8_error().valid_up_to();
-                        format!("{}: is not UTF-8 from byte {at} on, mend or remove the file", crate::emit::escape(path))
+                        format!(
+                            "{}: is not UTF-8 from byte {at} on, mend or remove the file",
+                            crate::emit::escape(path)
+                        )
                     })
                 });
                 Source { path: path.to_owned(), text }

@@ -100,15 +100,20 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
     match name {
         "agent.boot" => {
             let text = config(stdin);
-            let answer = boot::boot(context.host, text.as_deref().map_err(String::as_str), context.program, context.version);
+            let answer =
+                boot::boot(context.host, text.as_deref().map_err(String::as_str), context.program, context.version);
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
-        "cluster.reset" => Response::error("cluster.reset is not built yet, nothing was reset, use rke2-uninstall.sh of RKE2 until then"),
+        "cluster.reset" => Response::error(
+            "cluster.reset is not built yet, nothing was reset, use rke2-uninstall.sh of RKE2 until then",
+        ),
         "init.provider.info" => info(context.host),
         "init.provider.install" => match provider(stdin).as_deref() {
             Some("rke2") => Response {
                 state: "error".into(),
-                ..Response::error("init.provider.install is not built yet, install RKE2 into the image by its own installer")
+                ..Response::error(
+                    "init.provider.install is not built yet, install RKE2 into the image by its own installer",
+                )
             },
             _ => Response::state("non-applicable"),
         },
@@ -162,7 +167,8 @@ fn config(stdin: impl Read + AsFd) -> Result<String, String> {
     if payload.is_empty() {
         return Err("the event carries no data".into());
     }
-    let text = serde_json::from_str::<Config>(&payload).map_err(|_| "the data of the event is not the JSON that kairos-agent sends")?;
+    let text = serde_json::from_str::<Config>(&payload)
+        .map_err(|_| "the data of the event is not the JSON that kairos-agent sends")?;
     text.config.filter(|text| !text.is_empty()).ok_or_else(|| "the event carries no config".into())
 }
 

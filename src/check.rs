@@ -39,7 +39,7 @@ macro_rules! codes {
     ($($variant:ident $code:literal $explain:literal)*) => {
         /// The kind of a finding; its kebab-case name is stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Code { $(#[doc = $explain] $variant,)* }
+        pub enum Code { $(#[doc = concat!("`", $code, "`")] $variant,)* }
 
         impl Code {
             /// Every code, in the order of the table.
@@ -216,10 +216,12 @@ pub fn mask_userinfo(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (scheme, tail) = rest.split_at(at + 3);
         masked.push_str(scheme);
-        let end = tail.find(|c: char| matches!(c, '/' | '?' | '#' | ',' | '"') || c.is_whitespace()).unwrap_or(tail.len());
+        let end =
+            tail.find(|c: char| matches!(c, '/' | '?' | '#' | ',' | '"') || c.is_whitespace()).unwrap_or(tail.len());
         // A password may itself hold a slash or an at sign: the last at sign before white space or a comma ends it.
         let word = tail.find(|c: char| matches!(c, ',' | '"') || c.is_whitespace()).unwrap_or(tail.len());
-        let user = tail.get(..end).and_then(|it| it.rfind('@')).or_else(|| tail.get(..word).and_then(|it| it.rfind('@')));
+        let user =
+            tail.get(..end).and_then(|it| it.rfind('@')).or_else(|| tail.get(..word).and_then(|it| it.rfind('@')));
         rest = match user {
             Some(user) => {
                 masked.push_str("***");
@@ -303,7 +305,13 @@ impl Findings {
                 shown.push(finding);
             }
         }
-        (shown, seen.into_iter().filter(|(_, count)| *count > MOST_PRINTED).map(|(code, count)| (code, count - MOST_PRINTED)).collect())
+        (
+            shown,
+            seen.into_iter()
+                .filter(|(_, count)| *count > MOST_PRINTED)
+                .map(|(code, count)| (code, count - MOST_PRINTED))
+                .collect(),
+        )
     }
 
     /// A line each: `FILE:LINE: SEVERITY: SENTENCE [CODE]`.

@@ -13,8 +13,8 @@ use crate::check::{Code, Findings, Severity};
 use crate::cloud_config::{self, Section};
 use crate::cluster::{self, Cluster};
 use crate::document::document;
-use crate::host::{self, Host};
 use crate::emit::escape;
+use crate::host::{self, Host};
 use crate::plan::plan;
 use crate::stdio;
 
@@ -139,7 +139,11 @@ fn text(file: &Path) -> Result<String, String> {
     let name = escape(&file.display().to_string());
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();
-        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot read standard input: {error}"))?;
+        io::stdin()
+            .lock()
+            .take(LIMIT + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("cannot read standard input: {error}"))?;
         if bytes.len() as u64 > LIMIT {
             return Err("standard input is larger than 16 MiB".into());
         }
@@ -147,7 +151,8 @@ fn text(file: &Path) -> Result<String, String> {
     } else {
         host::read_file(file, LIMIT).map_err(|error| error.to_string())?
     };
-    String::from_utf8(bytes).map_err(|error| format!("{name}: is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| format!("{name}: is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
 }
 
 fn render(host: &Host, file: &Path, show_secrets: bool, program: &str) -> u8 {

@@ -135,7 +135,8 @@ pub fn is_ours(text: &str) -> bool {
 /// A key that stands twice is such a finding; the document is given all the same, so that the rest can be judged too.
 fn parse(text: &str) -> (Option<Document>, Findings) {
     let mut findings = Findings::default();
-    let mut unreadable = |line, rest: &str| findings.push(Severity::Refused, Code::Unreadable, &Path::default(), line, rest);
+    let mut unreadable =
+        |line, rest: &str| findings.push(Severity::Refused, Code::Unreadable, &Path::default(), line, rest);
     let document = match yaml::read(text, CLOUD_CONFIG) {
         Err(error) => {
             unreadable(error.line, &format!("the cloud-config {}", error.problem));
@@ -144,7 +145,12 @@ fn parse(text: &str) -> (Option<Document>, Findings) {
         Ok(document) => {
             for Duplicate { key, first, second } in &document.duplicates {
                 let key = quoted(key);
-                unreadable(*second, &format!("the cloud-config has the key {key} in lines {first} and {second} of one mapping, keep one"));
+                unreadable(
+                    *second,
+                    &format!(
+                        "the cloud-config has the key {key} in lines {first} and {second} of one mapping, keep one"
+                    ),
+                );
             }
             if !matches!(document.root.kind, Kind::Map(_)) && !document.root.is_null() {
                 let found = document.root.described();
@@ -187,7 +193,10 @@ pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     if let Some(sentence) = broken.into_iter().next() {
         return CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"));
     }
-    let url = document.root.get("config_url").filter(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
+    let url = document
+        .root
+        .get("config_url")
+        .filter(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
     let fetched = sources(text).iter().any(|source| source.starts_with("http://") || source.starts_with("https://"));
     if url.is_some() && !fetched {
         return CloudConfig::Unreadable(

@@ -102,7 +102,9 @@ impl Endpoint {
         if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("blanks");
         }
-        for (mark, what) in [('@', "user information"), ('/', "a path"), ('?', "a query"), ('#', "a fragment"), ('%', "a zone id")] {
+        for (mark, what) in
+            [('@', "user information"), ('/', "a path"), ('?', "a query"), ('#', "a fragment"), ('%', "a zone id")]
+        {
             if rest.contains(mark) {
                 return Err(what);
             }
@@ -151,7 +153,9 @@ impl Endpoint {
     fn is_local(&self) -> bool {
         match self {
             Endpoint::Name(name) => name == "localhost" || name.ends_with(".localhost"),
-            Endpoint::Address(IpAddr::V4(it)) => it.is_loopback() || it.is_unspecified() || it.is_link_local() || it.is_multicast(),
+            Endpoint::Address(IpAddr::V4(it)) => {
+                it.is_loopback() || it.is_unspecified() || it.is_link_local() || it.is_multicast()
+            }
             Endpoint::Address(IpAddr::V6(it)) => {
                 it.is_loopback() || it.is_unspecified() || it.is_unicast_link_local() || it.is_multicast()
             }
@@ -284,7 +288,10 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn cluster(&mut self) -> Option<Cluster> {
         let Kind::Map(_) = self.section.node.kind else {
-            let rest = format!("found {}, accepted is a mapping with role, cluster_token and so on", self.section.node.described());
+            let rest = format!(
+                "found {}, accepted is a mapping with role, cluster_token and so on",
+                self.section.node.described()
+            );
             self.findings.push(Severity::Refused, Code::WrongType, &self.path, self.section.node.line, &rest);
             return None;
         };
@@ -320,7 +327,7 @@ impl Judge<'_> {
     }
 
     fn get(&self, key: &str) -> Option<(&Key, &Node)> {
-        self.section.node.entry(key).filter(|(_, node)| !node.is_null()).map(|(key, node)| (key, node))
+        self.section.node.entry(key).filter(|(_, node)| !node.is_null())
     }
 
     fn push(&mut self, severity: Severity, code: Code, path: &Path, line: usize, rest: &str) {
@@ -354,7 +361,9 @@ impl Judge<'_> {
             }
             let rest = match options::nearest_of(name, &KEYS) {
                 Some(near) => format!("is no key of the cluster section, did you mean {near}?"),
-                None if options::find(name).is_some() => "is an option of RKE2, which belongs into cluster.config".into(),
+                None if options::find(name).is_some() => {
+                    "is an option of RKE2, which belongs into cluster.config".into()
+                }
                 None => format!("is no key of the cluster section, accepted are {}", KEYS.join(", ")),
             };
             self.findings.push(Severity::Warning, Code::UnknownKey, &self.path.key(name), key.line, &rest);
@@ -362,7 +371,8 @@ impl Judge<'_> {
     }
 
     fn role(&mut self) -> Option<Role> {
-        const ACCEPTED: &str = "accepted are init (the first server), controlplane (a server that joins) and worker (an agent)";
+        const ACCEPTED: &str =
+            "accepted are init (the first server), controlplane (a server that joins) and worker (an agent)";
         let path = self.path.key("role");
         if self.get("role").is_some_and(|(_, node)| !matches!(node.kind, Kind::Scalar(_))) {
             self.scalar("role", "init, controlplane or worker", true);
@@ -380,15 +390,15 @@ impl Judge<'_> {
         };
         let meant = match found.to_ascii_lowercase().trim_start_matches("found ").trim_matches(['"', ' ']) {
             "init" | "bootstrap" | "cluster-init" | "first" => "write init",
-            "master" | "server" | "control-plane" | "control_plane" | "controlplane" | "control plane" | "cp" | "etcd" | "controller" => {
-                "write controlplane, or init on the first server"
-            }
+            "master" | "server" | "control-plane" | "control_plane" | "controlplane" | "control plane" | "cp"
+            | "etcd" | "controller" => "write controlplane, or init on the first server",
             "agent" | "node" | "worker" | "workers" | "minion" => "write worker",
             _ => "write one of them",
         };
         let rest = format!("{found}, {ACCEPTED}, {meant}");
         if self.state.server {
-            let rest = format!("{rest} (this node has state of a server, so it is taken for a server that joins, as before)");
+            let rest =
+                format!("{rest} (this node has state of a server, so it is taken for a server that joins, as before)");
             self.push(Severity::Warning, code, &path, line, &rest);
             return Some(Role::ControlPlane);
         }
@@ -418,7 +428,10 @@ impl Judge<'_> {
             Options::Read(place, document) => {
                 let (place, root) = (*place, &document.root);
                 if let Some((name, line)) = &document.anchor_twice {
-                    let rest = format!("defines the anchor {} twice, which YAML readers take differently, rename one", quoted(name));
+                    let rest = format!(
+                        "defines the anchor {} twice, which YAML readers take differently, rename one",
+                        quoted(name)
+                    );
                     self.push(Severity::Refused, Code::OptionsAnchorTwice, &path, place.outer(*line), &rest);
                     self.inner(place.inner(*line));
                 }
@@ -429,7 +442,10 @@ impl Judge<'_> {
                 }
                 if !matches!(root.kind, Kind::Map(_)) {
                     if !root.is_null() {
-                        let rest = format!("holds {}, accepted is a mapping with RKE2's options by name, write that", root.described());
+                        let rest = format!(
+                            "holds {}, accepted is a mapping with RKE2's options by name, write that",
+                            root.described()
+                        );
                         self.push(Severity::Refused, Code::OptionsNotMapping, &path, place.outer(root.line), &rest);
                         self.inner(place.inner(root.line));
                     }
@@ -513,7 +529,13 @@ impl Judge<'_> {
                         || format!("accepted are {} and RKE2's options", PROVIDER_KEYS.join(", ")),
                         |near| format!("did you mean {near}?"),
                     );
-                    self.push(Severity::Warning, Code::ProviderOptionUnknown, &path, name.line, &format!("is not known, {near}"));
+                    self.push(
+                        Severity::Warning,
+                        Code::ProviderOptionUnknown,
+                        &path,
+                        name.line,
+                        &format!("is not known, {near}"),
+                    );
                 }
             }
         }
@@ -542,7 +564,8 @@ impl Judge<'_> {
             } else if value.is_null() {
                 self.push(Severity::Note, Code::EnvEmpty, &path, name.line, "found no value, it is left out");
             } else if scalar.text.chars().any(char::is_control) {
-                let rest = "found a control character or line break in its value, accepted is one line of text, remove it";
+                let rest =
+                    "found a control character or line break in its value, accepted is one line of text, remove it";
                 self.findings.refuse(Code::EnvControl, &path, value.line, rest);
             } else {
                 env.insert(text.to_owned(), scalar.text.clone());
@@ -551,7 +574,13 @@ impl Judge<'_> {
         env
     }
 
-    fn token(&mut self, role: Role, owned: &[Owned], options: &[&DropIn], env: &BTreeMap<String, String>) -> Option<Token> {
+    fn token(
+        &mut self,
+        role: Role,
+        owned: &[Owned],
+        options: &[&DropIn],
+        env: &BTreeMap<String, String>,
+    ) -> Option<Token> {
         let path = self.path.key("cluster_token");
         let own = self.scalar("cluster_token", "text", true);
         let wrong_type = own.is_none() && self.get("cluster_token").is_some();
@@ -640,7 +669,10 @@ impl Judge<'_> {
                 endpoint
             }
             Err(what) => {
-                let rest = format!("found {} with {what}, accepted is a host name or an IP address, write just that", quoted(&mask_user(&text)));
+                let rest = format!(
+                    "found {} with {what}, accepted is a host name or an IP address, write just that",
+                    quoted(&mask_user(&text))
+                );
                 let refused = self.findings.refuse(Code::HostInvalid, &path, line, &rest);
                 self.inner(inner);
                 if refused {
@@ -650,7 +682,10 @@ impl Judge<'_> {
             }
         };
         if endpoint.is_local() {
-            let rest = format!("found {}, which other nodes cannot reach, write an address that they can", quoted(&endpoint.host()));
+            let rest = format!(
+                "found {}, which other nodes cannot reach, write an address that they can",
+                quoted(&endpoint.host())
+            );
             self.push(Severity::Warning, Code::HostLocal, &path, line, &rest);
             self.inner(inner);
         }
@@ -685,12 +720,16 @@ impl Judge<'_> {
             if text.contains("PRIVATE KEY-----") {
                 let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
                 self.findings.refuse(Code::CertificatePrivateKey, &path, item.line, rest);
-            } else if text.contains("-----BEGIN CERTIFICATE-----") || text.contains("-----BEGIN TRUSTED CERTIFICATE-----") {
+            } else if text.contains("-----BEGIN CERTIFICATE-----")
+                || text.contains("-----BEGIN TRUSTED CERTIFICATE-----")
+            {
                 certificates.push(Certificate::Pem(format!("{text}\n")));
             } else if text.starts_with('/') && !text.contains('\n') {
-                certificates.extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
+                certificates
+                    .extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
             } else {
-                let rest = "found text that is neither a certificate in PEM form nor an absolute path, write one of them";
+                let rest =
+                    "found text that is neither a certificate in PEM form nor an absolute path, write one of them";
                 self.findings.refuse(Code::CertificateInvalid, &path, item.line, rest);
             }
         }
@@ -708,7 +747,8 @@ impl Judge<'_> {
             })
         });
         let path = self.path.key("local_images_path");
-        let directory = self.scalar("local_images_path", "an absolute path", false).filter(|(scalar, _)| !scalar.text.is_empty());
+        let directory =
+            self.scalar("local_images_path", "an absolute path", false).filter(|(scalar, _)| !scalar.text.is_empty());
         let directory = match directory {
             Some((scalar, line)) => self.checked_path(&path, line, &scalar.text, "an absolute path"),
             None => Some(IMAGES_PATH.to_owned()),
@@ -722,14 +762,20 @@ impl Judge<'_> {
         let accepted = "an absolute path that ends in .yaml or .yml";
         let given = self.scalar("cluster_config_path", accepted, false).filter(|(scalar, _)| !scalar.text.is_empty());
         let Some((scalar, line)) = given else { return DOCUMENT_PATH.into() };
-        let Some(document) = self.checked_path(&path, line, &scalar.text, accepted) else { return DOCUMENT_PATH.into() };
+        let Some(document) = self.checked_path(&path, line, &scalar.text, accepted) else {
+            return DOCUMENT_PATH.into();
+        };
         let name = document.rsplit('/').next().unwrap_or_default();
         let is_yaml = [".yaml", ".yml"].iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix));
         if !is_yaml {
             let rest = format!("found {}, accepted is {accepted}, write one", quoted(&document));
             self.findings.refuse(Code::PathInvalid, &path, line, &rest);
         } else if !SCANNED.iter().any(|directory| document.starts_with(directory)) {
-            let rest = format!("found {}, where Kairos does not look for boot stages, write a path below {}", quoted(&document), SCANNED[0]);
+            let rest = format!(
+                "found {}, where Kairos does not look for boot stages, write a path below {}",
+                quoted(&document),
+                SCANNED[0]
+            );
             self.push(Severity::Warning, Code::DocumentPathUnscanned, &path, line, &rest);
         }
         document
@@ -742,7 +788,8 @@ impl Judge<'_> {
         if text.starts_with('/') && !control && !text.split('/').any(|part| part == "..") {
             return Some(normalized(text));
         }
-        let rest = format!("found {}, accepted is {accepted} without `..` and control characters, write one", quoted(text));
+        let rest =
+            format!("found {}, accepted is {accepted} without `..` and control characters, write one", quoted(text));
         let refused = self.findings.refuse(Code::PathInvalid, path, line, &rest);
         (!refused && !control).then(|| normalized(text))
     }
@@ -754,15 +801,19 @@ fn judge_token(text: &str, role: Role) -> Option<(Severity, Code, &'static str)>
     let malformed = "found a token that begins with K10 and is not K10<64 hex digits>::<user>:<password>, RKE2 does not accept it, copy it whole";
     if let Some(rest) = text.strip_prefix("K10") {
         let credentials = match rest.split_once("::") {
-            Some((hash, _)) if !hash.is_empty() && hash.len() != 64 => return Some((Severity::Error, Code::TokenMalformed, malformed)),
+            Some((hash, _)) if !hash.is_empty() && hash.len() != 64 => {
+                return Some((Severity::Error, Code::TokenMalformed, malformed));
+            }
             Some((_, credentials)) => credentials,
             None => rest,
         };
-        let fits = is_bootstrap_token(credentials) || credentials.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+        let fits = is_bootstrap_token(credentials)
+            || credentials.split_once(':').is_some_and(|(_, password)| !password.is_empty());
         return (!fits).then_some((Severity::Error, Code::TokenMalformed, malformed));
     }
     if is_bootstrap_token(text) && role.is_server() {
-        let rest = "found a token of the form abcdef.0123456789abcdef, which RKE2 servers do not accept, choose another";
+        let rest =
+            "found a token of the form abcdef.0123456789abcdef, which RKE2 servers do not accept, choose another";
         return Some((Severity::Error, Code::TokenBootstrapForm, rest));
     }
     let rest = "found a token shorter than 16 characters, which can be guessed, choose a longer one";
@@ -771,13 +822,16 @@ fn judge_token(text: &str, role: Role) -> Option<(Severity, Code, &'static str)>
 
 /// `^[a-z0-9]{6}\.[a-z0-9]{16}$`
 fn is_bootstrap_token(text: &str) -> bool {
-    let word = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let word = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
     text.split_once('.').is_some_and(|(id, secret)| word(id, 6) && word(secret, 16))
 }
 
 /// `^[A-Za-z_][A-Za-z0-9_]*$`
 fn is_variable(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
 /// An absolute path without empty parts, `.` and `..`.

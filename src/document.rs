@@ -80,7 +80,10 @@ fn node(plan: &Plan) -> Item {
         entries.push(("swap", Item::text("keep")));
     }
     if !cluster.env.is_empty() {
-        entries.push(("env", Item::Map(cluster.env.iter().map(|(name, value)| (name.clone(), Item::text(value))).collect())));
+        entries.push((
+            "env",
+            Item::Map(cluster.env.iter().map(|(name, value)| (name.clone(), Item::text(value))).collect()),
+        ));
     }
     if !cluster.ca_certs.is_empty() {
         entries.push(("ca_certs", Item::List(cluster.ca_certs.iter().map(certificate).collect())));
@@ -94,7 +97,8 @@ fn node(plan: &Plan) -> Item {
 /// Tells one plan from another: FNV-1a over names and contents, 16 hex digits. It hashes the token, so it stays in 0600 files.
 fn id(staged: &[(&str, String)]) -> String {
     let bytes = staged.iter().flat_map(|(name, text)| name.bytes().chain([0]).chain(text.bytes()).chain([0]));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }
 
@@ -133,7 +137,9 @@ fn bind(node: &Node, variables: &[Variable]) -> Result<Item, String> {
         }
         Kind::Scalar(scalar) => match scalar.yaml11() {
             Yaml11::Int(it) => Item::Int(it),
-            _ => Item::Text(fill(&scalar.text, variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?),
+            _ => Item::Text(
+                fill(&scalar.text, variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
+            ),
         },
     })
 }
@@ -166,7 +172,8 @@ mod tests {
     #[test]
     fn every_file_of_stages_is_embedded() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/stages");
-        let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.filter(|name| name.ends_with(".yaml")).collect();
         names.sort();
         assert_eq!(names, STAGES.map(|(name, _)| name));

@@ -126,7 +126,12 @@ impl Reader<'_> {
         };
         let known = options::find(name);
         let spec = known.filter(|spec| spec.class != Class::Dropped);
-        let option = Current { name: known.map_or(name, |spec| spec.name), spec, secret: known.is_some_and(|spec| spec.secret), path };
+        let option = Current {
+            name: known.map_or(name, |spec| spec.name),
+            spec,
+            secret: known.is_some_and(|spec| spec.secret),
+            path,
+        };
         match (known, spec) {
             (_, Some(spec)) if spec.name.starts_with("cluster-reset") => return self.reset(&option, key.line, value),
             (_, Some(_)) => {}
@@ -163,7 +168,8 @@ impl Reader<'_> {
             let rest = "is left out, a cluster is reset by hand, never by its configuration";
             return self.push(Severity::Note, Code::OptionEmpty, &option.path, line, rest);
         }
-        let rest = "would reset the cluster at every boot, remove it and run `rke2 server --cluster-reset` once by hand";
+        let rest =
+            "would reset the cluster at every boot, remove it and run `rke2 server --cluster-reset` once by hand";
         self.findings.push(Severity::Refused, Code::OptionReset, &option.path, self.place.outer(line), rest);
         self.mark_inner(line);
     }
@@ -186,7 +192,8 @@ impl Reader<'_> {
                 Some(if is_list == Some(true) { Value::List(vec![kept]) } else { Value::Text(kept) })
             }
             (Kind::List(items), Some(false)) if !items.is_empty() => {
-                let rest = format!("found a list of {}, accepted is one value, write the one that is meant", items.len());
+                let rest =
+                    format!("found a list of {}, accepted is one value, write the one that is meant", items.len());
                 self.refuse(Code::OptionList, &option.path, node.line, &rest);
                 self.findings.lenient.then(|| items.last().map(|item| Value::Text(printed(item))))?
             }
@@ -197,7 +204,8 @@ impl Reader<'_> {
             }
             (Kind::Scalar(scalar), _) => {
                 if append {
-                    let rest = "found a `+` after the name, which appends to lists only, the value is set, remove the `+`";
+                    let rest =
+                        "found a `+` after the name, which appends to lists only, the value is set, remove the `+`";
                     self.push(Severity::Warning, Code::OptionAppend, &option.path, node.line, rest);
                 }
                 self.single(option, node.line, scalar)
@@ -213,13 +221,20 @@ impl Reader<'_> {
                 Kind::Scalar(scalar) => {
                     let text = self.text(option, &path, item.line, scalar);
                     if text.is_empty() {
-                        self.push(Severity::Note, Code::OptionEmpty, &path, item.line, "found an empty item, it is left out");
+                        self.push(
+                            Severity::Note,
+                            Code::OptionEmpty,
+                            &path,
+                            item.line,
+                            "found an empty item, it is left out",
+                        );
                     } else {
                         list.extend(split(option, text));
                     }
                 }
                 Kind::List(_) | Kind::Map(_) => {
-                    let rest = format!("found {} inside a list, accepted is a flat list, write it flat", item.described());
+                    let rest =
+                        format!("found {} inside a list, accepted is a flat list, write it flat", item.described());
                     self.refuse(Code::OptionNested, &path, item.line, &rest);
                     list.extend(self.findings.lenient.then(|| printed(item)));
                 }
@@ -255,7 +270,8 @@ impl Reader<'_> {
         let kept = |reader: &Self| reader.findings.lenient.then(|| Value::Text(text.clone()));
         match spec.class {
             Class::Boolean => boolean(&read).map(Value::Bool).or_else(|| {
-                let rest = format!("found {}, accepted is true or false, write one of them", option.found(&scalar.text));
+                let rest =
+                    format!("found {}, accepted is true or false, write one of them", option.found(&scalar.text));
                 self.refuse(Code::OptionBoolean, &option.path, line, &rest);
                 kept(self)
             }),
@@ -268,7 +284,10 @@ impl Reader<'_> {
                 |it| Some(Value::Int(it.into())),
             ),
             Class::Duration if !is_duration(&text) => {
-                let rest = format!("found {}, accepted is a number with a unit, write 10m for ten minutes", option.found(&scalar.text));
+                let rest = format!(
+                    "found {}, accepted is a number with a unit, write 10m for ten minutes",
+                    option.found(&scalar.text)
+                );
                 self.refuse(Code::OptionDuration, &option.path, line, &rest);
                 kept(self)
             }
@@ -282,7 +301,9 @@ impl Reader<'_> {
 
     /// A file mode as the octal text that RKE2 parses (k3s `pkg/server/server.go`).
     fn mode(&mut self, option: &Current, line: usize, scalar: &Scalar, read: &Yaml11) -> String {
-        let octal = |text: &str| u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(|mode| format!("{mode:04o}"));
+        let octal = |text: &str| {
+            u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(|mode| format!("{mode:04o}"))
+        };
         let text = read.printed();
         let meant = match read {
             // Written as an octal number, here or in the file that a YAML reader has printed anew as a decimal one.
@@ -291,12 +312,18 @@ impl Reader<'_> {
             _ => None,
         };
         if let Some(mode) = meant {
-            let rest = format!("found {} without quotes, which RKE2 reads as mode {text}, taken as \"{mode}\", quote it", scalar.text);
+            let rest = format!(
+                "found {} without quotes, which RKE2 reads as mode {text}, taken as \"{mode}\", quote it",
+                scalar.text
+            );
             self.push(Severity::Warning, Code::OptionMode, &option.path, line, &rest);
             return mode;
         }
         octal(&text).unwrap_or_else(|| {
-            let rest = format!("found {}, accepted is an octal mode such as \"0640\", RKE2 ignores anything else", quoted(&text));
+            let rest = format!(
+                "found {}, accepted is an octal mode such as \"0640\", RKE2 ignores anything else",
+                quoted(&text)
+            );
             self.push(Severity::Warning, Code::OptionMode, &option.path, line, &rest);
             text
         })
@@ -394,8 +421,10 @@ fn printed(node: &Node) -> String {
         Kind::Scalar(scalar) => scalar.yaml11().printed(),
         Kind::List(items) => items.first().map(printed).unwrap_or_default(),
         Kind::Map(entries) => {
-            let pairs: Vec<String> =
-                entries.iter().map(|(key, value)| format!("{{{} {}}}", key.scalar.yaml11().printed(), printed(value))).collect();
+            let pairs: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("{{{} {}}}", key.scalar.yaml11().printed(), printed(value)))
+                .collect();
             format!("[{}]", pairs.join(" "))
         }
     }

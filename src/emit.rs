@@ -124,8 +124,13 @@ pub fn json_string(text: &str) -> String {
 
 /// A word for `sh`: as it is where it is harmless, else in single quotes.
 pub fn shell_quoted(text: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+' | ':' | '@' | '%' | ',' | '=');
-    if !text.is_empty() && text.chars().all(harmless) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    let harmless =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+' | ':' | '@' | '%' | ',' | '=');
+    if !text.is_empty() && text.chars().all(harmless) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 /// Makes a text safe for one line of a log or a terminal: control characters, what reorders text and what has no
 /// width become `\u{..}`; all else stays.
@@ -138,7 +143,8 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
-fn push_escaped(safe: &mut String, character: char) {
+/// Appends one character as [`escape`] does.
+pub(crate) fn push_escaped(safe: &mut String, character: char) {
     let hidden = matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
     if hidden || character.is_control() {

@@ -1,7 +1,7 @@
 //! The gate: RKE2 does not start before its configuration is installed.
 //!
 //! Removing a `*.wants` link does not stop a job that systemd has queued already, and links in /usr cannot be removed; a condition
-//! holds against both (systemd.unit(5), ConditionPathExists). It stands in a runtime drop-in, so it is gone with the boot.
+//! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot.
 
 use crate::host::{Error, Host};
 

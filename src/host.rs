@@ -34,7 +34,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, setrlimit},
 };
 
-use crate::log::{escape, push_escaped};
+use crate::emit::{escape, push_escaped};
 
 /// Where a program without a path is looked for, and the only variable that a child gets.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -573,34 +573,6 @@ impl<R: AsFd> Read for DeadlineReader<R> {
     }
 }
 
-/// True as soon as a descriptor takes bytes or has nobody at its other end any more: then a write does not wait.
-/// False if neither is so within `wait`: the pipe is full and nobody reads it.
-pub fn is_writable(target: &impl AsFd, wait: Duration) -> bool {
-    let end = after(wait);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        match poll(&mut [PollFd::new(target, PollFlags::OUT)], Some(&timespec(left))) {
-            Err(Errno::INTR) => {}
-            ready => return ready.is_ok_and(|count| count > 0),
-        }
-    }
-}
-
-/// Writes one line to stderr; if nobody can read it, nothing happens.
-pub fn to_stderr(line: &str) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// True if the environment has nothing against colour: `NO_COLOR` is unset or empty (no-color.org), `TERM` is not
-/// `dumb`. Whether there is a terminal at all is for the caller to ask.
-pub fn wants_color() -> bool {
-    color_from(std::env::var_os("NO_COLOR").as_deref(), std::env::var_os("TERM").as_deref())
-}
-
-fn color_from(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
-    no_color.is_none_or(OsStr::is_empty) && term != Some(OsStr::new("dumb"))
-}
-
 /// Opens a file that only we write, 0600, and makes it if missing; never through a symlink, never waiting.
 ///
 /// Fails if it is no regular file.
@@ -908,12 +880,12 @@ fn last_line(bytes: &[u8]) -> String {
 }
 
 /// The end of a wait that may be as long as the caller likes.
-fn after(wait: Duration) -> Instant {
+pub(crate) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(24 * 3600))
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 })
 }
 
@@ -1195,28 +1167,6 @@ mod tests {
         DeadlineReader::new(ours, Instant::now() + Duration::from_secs(20)).read_to_string(&mut text).unwrap();
         writer.join().unwrap();
         assert_eq!(text, "one two");
-    }
-
-    #[test]
-    fn a_full_pipe_is_not_writable() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
-        assert!(is_writable(&ours, Duration::ZERO));
-        ours.set_nonblocking(true).unwrap();
-        while ours.write(&[0; 4096]).is_ok() {}
-        let start = Instant::now();
-        assert!(!is_writable(&ours, Duration::from_millis(100)));
-        assert!(start.elapsed() >= Duration::from_millis(100));
-        // With nobody there a write fails at once: nothing to wait for.
-        drop(theirs);
-        assert!(is_writable(&ours, Duration::from_secs(20)));
-    }
-
-    #[test]
-    fn colour_can_be_declined() {
-        let color =
-            |no_color: Option<&str>, term: Option<&str>| color_from(no_color.map(OsStr::new), term.map(OsStr::new));
-        assert!(color(None, None) && color(Some(""), Some("xterm")));
-        assert!(!color(Some("1"), Some("xterm")) && !color(Some("0"), None) && !color(None, Some("dumb")));
     }
 
     #[test]

@@ -8,19 +8,19 @@
 //!
 //! The core takes values and gives values; [`host::Host`] is the only door to files, processes and the clock.
 
-pub mod bus;
 pub mod boot;
+pub mod bus;
 
 pub mod cloud_config;
 pub mod cluster;
-pub mod plan;
 pub mod document;
+pub mod plan;
 
 pub mod check;
 pub mod drop_in;
+pub mod emit;
 pub mod options;
 pub mod yaml;
-pub mod emit;
 
 pub mod gate;
 pub mod rke2;

@@ -15,7 +15,9 @@ use rustix::{
     io::Errno,
 };
 
-use crate::host::{Error, Host, flock_until, is_at, open_own, to_stderr};
+use crate::emit::escape;
+use crate::host::{Error, Host, flock_until, is_at, open_own};
+use crate::stdio::to_stderr;
 
 /// Where it is.
 pub const PATH: &str = "/var/log/provider-rke2.log";
@@ -110,28 +112,6 @@ impl<'a> Log<'a> {
         let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
         Ok(size > 0 && size.saturating_add(length) > self.limit)
-    }
-}
-
-/// Makes a text safe for one line of a log or a terminal: control characters, what reorders text and what has no
-/// width become `\u{..}`; all else stays.
-///
-/// The set: Unicode's Cc, the marks, embeddings and isolates of UAX 9, the line separators, zero-width characters and
-/// tags.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    text.chars().for_each(|character| push_escaped(&mut safe, character));
-    safe
-}
-
-/// Appends one character as [`escape`] does.
-pub(crate) fn push_escaped(safe: &mut String, character: char) {
-    let hidden = matches!(character, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-    if hidden || character.is_control() {
-        safe.extend(character.escape_unicode());
-    } else {
-        safe.push(character);
     }
 }
 

@@ -29,7 +29,9 @@ pub fn version(host: &Host) -> Installed {
         return Installed::Version(version);
     }
     match host.read(binary, LIMIT) {
-        Ok(bytes) => find(&bytes).map_or_else(|| Installed::Unknown(format!("{binary}: tells no version")), Installed::Version),
+        Ok(bytes) => {
+            find(&bytes).map_or_else(|| Installed::Unknown(format!("{binary}: tells no version")), Installed::Version)
+        }
         Err(error) => Installed::Unknown(error.to_string()),
     }
 }
@@ -37,8 +39,9 @@ pub fn version(host: &Host) -> Installed {
 /// The first `v<number>.<number>.<number>…+rke2r<number>` in `bytes`.
 fn find(bytes: &[u8]) -> Option<String> {
     const MARK: &[u8] = b"+rke2r";
-    let marks = (0..bytes.len().saturating_sub(MARK.len())).filter(|&at| bytes.get(at..at + MARK.len()) == Some(MARK));
-    marks.filter_map(|at| version_around(bytes, at, at + MARK.len())).next()
+    let mut marks =
+        (0..bytes.len().saturating_sub(MARK.len())).filter(|&at| bytes.get(at..at + MARK.len()) == Some(MARK));
+    marks.find_map(|at| version_around(bytes, at, at + MARK.len()))
 }
 
 fn version_around(bytes: &[u8], mark: usize, after: usize) -> Option<String> {
@@ -49,8 +52,9 @@ fn version_around(bytes: &[u8], mark: usize, after: usize) -> Option<String> {
     let digits = bytes.get(after..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let version = str::from_utf8(bytes.get(start..after + digits)?).ok()?;
     let numbers = version.strip_prefix('v')?.split(['.', '+', '-']).take(3);
-    let is_version = digits > 0 && numbers.filter(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit())).count() == 3;
-    is_version.then(|| version.to_owned())
+    let is_whole =
+        digits > 0 && numbers.filter(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit())).count() == 3;
+    is_whole.then(|| version.to_owned())
 }
 
 #[cfg(test)]

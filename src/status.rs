@@ -49,7 +49,8 @@ pub fn write(host: &Host, version: &str, outcome: Outcome, sentences: &[String])
         host.remove(ISSUE)?;
     } else {
         // agetty takes a backslash for the start of an escape sequence.
-        let lines: Vec<String> = sentences.iter().map(|it| format!("provider-rke2: {}\n", it.replace('\\', "\\\\"))).collect();
+        let lines: Vec<String> =
+            sentences.iter().map(|it| format!("provider-rke2: {}\n", it.replace('\\', "\\\\"))).collect();
         host.install(ISSUE, lines.concat().as_bytes(), 0o644, false)?;
     }
     Ok(())

@@ -81,8 +81,11 @@ pub enum Kind {
     /// A list.
     List(Vec<Node>),
     /// A mapping in the order of the text, `<<` expanded, a key that stands twice twice.
-    Map(Vec<(Key, Node)>),
+    Map(Entries),
 }
+
+/// Keys and values of a mapping.
+pub type Entries = Vec<(Key, Node)>;
 
 /// A key of a mapping and its line.
 #[derive(Debug, Clone)]
@@ -175,7 +178,11 @@ struct Composer<'t> {
 enum Anchor {
     /// The node is not complete: an alias to it would contain itself.
     Open,
-    Done { node: Node, size: usize, height: usize },
+    Done {
+        node: Node,
+        size: usize,
+        height: usize,
+    },
 }
 
 impl<'t> Composer<'t> {
@@ -227,16 +234,13 @@ impl<'t> Composer<'t> {
         Ok(Document { root: empty(1), duplicates: self.duplicates, anchor_twice: self.anchor_twice, second: None })
     }
 
-    /// The node that begins with `event`, its size in nodes and its height.
+    /// The node that begins with `event`, its size in nodes and how many lists and mappings it nests.
     fn node(&mut self, event: Event, depth: usize) -> Result<(Node, usize, usize), Error> {
         let line = line(&event);
         let end = event.end_mark.index;
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
             return Err(Error { line, problem: format!("has more than {} values", self.limits.nodes) });
-        }
-        if depth > self.limits.depth {
-            return Err(too_deep(line, self.limits));
         }
         let (anchor, kind, size, height) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, line, depth),
@@ -252,7 +256,10 @@ impl<'t> Composer<'t> {
                 if block && self.completed.is_some_and(|length| end > length as u64) && text.ends_with('\n') {
                     text.pop();
                 }
-                (anchor, Kind::Scalar(Scalar { text, style, tag }), 1, 1)
+                (anchor, Kind::Scalar(Scalar { text, style, tag }), 1, 0)
+            }
+            EventData::SequenceStart { .. } | EventData::MappingStart { .. } if depth >= self.limits.depth => {
+                return Err(too_deep(line, self.limits));
             }
             EventData::SequenceStart { anchor, .. } => {
                 self.open(anchor.as_ref(), line);
@@ -307,7 +314,7 @@ impl<'t> Composer<'t> {
                     return Err(Error { line, problem });
                 }
                 self.nodes += size;
-                if depth + height > self.limits.depth + 1 {
+                if depth + height > self.limits.depth {
                     return Err(too_deep(line, self.limits));
                 }
                 // The line of the alias is where the reader of a message looks first.
@@ -316,7 +323,7 @@ impl<'t> Composer<'t> {
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<(Vec<(Key, Node)>, usize, usize), Error> {
+    fn mapping(&mut self, depth: usize) -> Result<(Entries, usize, usize), Error> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let mut first: HashMap<String, usize> = HashMap::new();
         let (mut size, mut height, mut merges) = (1, 1, false);
@@ -349,7 +356,7 @@ impl<'t> Composer<'t> {
 }
 
 /// Expands `<<`: a key of the mapping itself wins, then the first merged mapping that has it.
-fn merge(entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Error> {
+fn merge(entries: Entries) -> Result<Entries, Error> {
     let own = entries.iter().filter(|(key, _)| !key.scalar.is_merge()).map(|(key, _)| key.scalar.text.clone());
     let mut known: HashSet<String> = own.collect();
     let mut merged = Vec::new();
@@ -391,7 +398,9 @@ fn too_deep(line: usize, limits: Limits) -> Error {
 
 /// The line of an error of the scanner; a reader error (a character that YAML forbids) carries no mark, so it is looked up.
 fn problem(error: &ScanError, text: &str) -> Error {
-    let forbidden = |c: char| (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let forbidden = |c: char| {
+        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
     let line = match error.problem_mark().or_else(|| error.context_mark()) {
         Some(mark) => usize::try_from(mark.line).unwrap_or(0),
         None => text.find(forbidden).map_or(0, |at| text.get(..at).map_or(0, |it| it.matches('\n').count())),
@@ -455,7 +464,9 @@ impl Scalar {
     }
 
     fn is_merge(&self) -> bool {
-        self.text == "<<" && self.style == Style::Plain && self.tag.as_deref().is_none_or(|tag| tag == "tag:yaml.org,2002:merge")
+        self.text == "<<"
+            && self.style == Style::Plain
+            && self.tag.as_deref().is_none_or(|tag| tag == "tag:yaml.org,2002:merge")
     }
 
     /// Whether the text decides what the scalar is: a plain one, or one with a tag that says so.
@@ -572,7 +583,9 @@ fn float(text: &str) -> Option<f64> {
 
 /// Text that gopkg.in/yaml.v3 takes for a date (`2024-01-31`, also followed by a time).
 fn is_date(text: &str) -> bool {
-    let digits = |it: Option<&str>| it.is_some_and(|it| !it.is_empty() && it.len() <= 4 && it.bytes().all(|b| b.is_ascii_digit()));
+    let digits = |it: Option<&str>| {
+        it.is_some_and(|it| !it.is_empty() && it.len() <= 4 && it.bytes().all(|b| b.is_ascii_digit()))
+    };
     let date = text.split(['T', 't', ' ']).next().unwrap_or_default();
     let mut parts = date.split('-');
     date.as_bytes().get(4) == Some(&b'-')

@@ -1,6 +1,8 @@
 //! `testdata/events/<case>/`: a cloud-config, the node as it was (`root/`, if anything matters), and beside them the whole of what
 //! `agent.boot` answers and leaves on the node, and what `check` says.
 
+#![allow(clippy::disallowed_methods, reason = "tests")]
+
 mod support;
 
 use std::fmt::Write as _;

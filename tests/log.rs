@@ -13,8 +13,9 @@ use std::{
 
 use proptest::prelude::*;
 use provider_rke2::{
+    emit::escape,
     host::Host,
-    log::{Level, Log, escape, rfc3339},
+    log::{Level, Log, rfc3339},
 };
 
 /// Tells a run of this test binary that it is one inside the other, and where its root is.

@@ -1,6 +1,7 @@
 //! A node in a temporary directory, and what is on it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::fmt::Write as _;
 use std::fs;
