@@ -18,9 +18,6 @@ RUN set -eu; \
     rustup target add "$target"; \
     echo "$target" >/musl-target
 COPY . .
-# rust-lld links for both, whichever architecture the builder has.
-ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 # The build context holds no .git: without this argument `--version` says `unknown`.
 ARG GIT_REVISION=
 RUN set -eu; \

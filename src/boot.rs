@@ -243,7 +243,8 @@ impl Boot<'_> {
     /// Renames documents of ours, so that yip passes them over: all but the one in force.
     fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
         let mut retired = false;
-        for path in self.documents(sources).filter(|path| Some(*path) != keep) {
+        let kept = |path: &str| keep.is_some_and(|keep| self.host.is_same_file(path, keep));
+        for path in self.documents(sources).filter(|path| !kept(path)) {
             self.host.rename(path, &format!("{path}.retired"))?;
             retired = true;
         }

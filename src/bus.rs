@@ -140,7 +140,10 @@ fn payload(stdin: impl Read + AsFd) -> Result<String, String> {
     let mut events = serde_json::Deserializer::from_reader(io::BufReader::new(stdin)).into_iter::<Event>();
     let event = match events.next() {
         Some(Ok(event)) => event,
-        Some(Err(error)) if error.is_io() => return Err("the event did not arrive within 8 seconds".into()),
+        Some(Err(error)) if error.io_error_kind() == Some(io::ErrorKind::TimedOut) => {
+            return Err(format!("the event did not arrive within {} seconds", READING.as_secs()));
+        }
+        Some(Err(error)) if error.is_io() => return Err(format!("the event cannot be read: {error}")),
         Some(Err(error)) if error.is_eof() => {
             return Err("the event ends too early, or is larger than 16 MiB".into());
         }

@@ -224,6 +224,9 @@ fn broken(source: &Source) -> Option<String> {
 /// Gives each finding the file and line of the last source that holds its key; the lines of the collected text mean nothing
 /// to a person. A finding whose key no source holds is placed at the last `cluster` key, or nowhere.
 pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]) {
+    if findings.list.is_empty() {
+        return;
+    }
     let roots: Vec<(&str, Node)> = sources_read
         .iter()
         .filter_map(|source| {

@@ -229,6 +229,12 @@ impl Host {
         is_normal(path) && self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
+    /// True if both paths lead to one file, symlinks followed.
+    pub fn is_same_file(&self, one: &str, other: &str) -> bool {
+        let stat = |path: &str| self.open(path, OFlags::PATH).and_then(fstat);
+        is_normal(one) && is_normal(other) && same(&stat(one), &stat(other))
+    }
+
     /// Gives the content of a regular file, symlinks followed.
     ///
     /// Fails for anything else there (without waiting for it: a FIFO), and if it has more than `limit` bytes.
