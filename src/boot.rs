@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::Context;
 use crate::check::{Finding, Findings, Severity, limit};
 use crate::cloud_config::{self, CloudConfig, Section, Source};
 use crate::cluster::{self, Cluster, DOCUMENT_PATH, State};
@@ -30,21 +31,33 @@ pub struct Answer {
     pub log: String,
 }
 
+/// Whether this boot is in one of the modes in which nothing is done and nothing removed.
+pub fn is_idle(host: &Host) -> bool {
+    IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}")))
+}
+
 /// What RKE2 has left on this node.
 pub fn state(host: &Host, data_dir: &str) -> State {
     let exists = |path: &str| host.exists(&format!("{data_dir}/{path}"));
     State { server: exists("server/db") || exists("server/tls"), agent: exists("agent/client-kubelet.crt") }
 }
 
+/// Whether RKE2 has left anything on this node.
+pub fn has_state(host: &Host, data_dir: &str) -> bool {
+    let state = state(host, data_dir);
+    state.server || state.agent
+}
+
 /// Plans the node from the text of a cloud-config, or from the sentence why there is none.
 ///
 /// Nothing is done in the modes of [`IDLE_MODES`]. Whatever fails on the way, RKE2 does not start with a configuration that is not
 /// the one asked for.
-pub fn boot(host: &Host, text: Result<&str, &str>, program: &str, version: &str) -> Answer {
-    if IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}"))) {
+pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
+    let host = context.host;
+    if is_idle(host) {
         return Answer::default();
     }
-    let boot = Boot { host, program, version, log: Log::new(host, version) };
+    let boot = Boot { context, host, log: Log::new(host, context.version) };
     let sources = text.map(|text| boot.sources(text)).unwrap_or_default();
     let answer = match text {
         Ok(text) => cloud_config::of_collected(text, &sources),
@@ -63,9 +76,8 @@ pub fn boot(host: &Host, text: Result<&str, &str>, program: &str, version: &str)
 }
 
 struct Boot<'a> {
+    context: &'a Context<'a>,
     host: &'a Host,
-    program: &'a str,
-    version: &'a str,
     log: Log<'a>,
 }
 
@@ -137,7 +149,7 @@ impl Boot<'_> {
     }
 
     fn write_plan(&self, cluster: Cluster, path: &str, sources: &[Source]) -> Result<bool, String> {
-        let text = document(&plan(cluster), self.program)?;
+        let text = document(&plan(cluster), self.context.program)?;
         let write = || -> Result<bool, Error> {
             self.shut_gate()?;
             let changed = self.host.install(path, text.as_bytes(), 0o600, true)?;
@@ -201,7 +213,7 @@ impl Boot<'_> {
     }
 
     fn shut_gate(&self) -> Result<(), Error> {
-        if gate::shut(self.host)? {
+        if gate::shut(self.context)? {
             self.reload();
         }
         Ok(())
@@ -217,7 +229,7 @@ impl Boot<'_> {
     }
 
     fn report(&self, outcome: Outcome, sentences: &[String]) {
-        if let Err(error) = status::write(self.host, self.version, outcome, sentences) {
+        if let Err(error) = status::planned(self.host, self.context.version, outcome, sentences) {
             self.log.line(Level::Warning, "plan", &error.to_string());
         }
     }
@@ -252,7 +264,8 @@ impl Boot<'_> {
     }
 }
 
-fn level(finding: &Finding) -> Level {
+/// The level at which a finding is logged.
+pub fn level(finding: &Finding) -> Level {
     match finding.severity {
         Severity::Refused | Severity::Error => Level::Error,
         Severity::Warning => Level::Warning,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Context;
 use crate::boot;
 use crate::check::limit;
 use crate::host::{DeadlineReader, Host, read_payload};
@@ -58,17 +59,6 @@ impl Response {
     }
 }
 
-/// Where an event comes from and where it is handled.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// The node.
-    pub host: &'a Host,
-    /// This program, as boot stages call it.
-    pub program: &'a str,
-    /// Its version.
-    pub version: &'a str,
-}
-
 /// Runs `handle` and writes its response to `stdout`: one JSON line, whatever happens. A panic and a handler that takes longer than
 /// `bound` become an `error`; in the latter case the handler is left running, and ends with the process.
 pub fn answer<W, F>(mut stdout: W, bound: Duration, handle: F)
@@ -100,8 +90,7 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
     match name {
         "agent.boot" => {
             let text = config(stdin);
-            let answer =
-                boot::boot(context.host, text.as_deref().map_err(String::as_str), context.program, context.version);
+            let answer = boot::boot(context, text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
         "cluster.reset" => Response::error(

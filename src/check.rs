@@ -97,7 +97,7 @@ codes! {
     OptionAppend "option-append" "`key+` appends to lists only; on a single value it just sets it."
     OptionProfile "option-profile" "RKE2 1.30 and later stop at the versioned CIS profiles; `cis` is their successor."
     OptionReset "option-reset" "With this option in its configuration the server would reset the cluster at every boot."
-    OptionTemplate "option-template" "The text holds {{ but is none of the templates that are evaluated; it is kept as text."
+    OptionTemplate "option-template" "A template names a value that the node does not have, or `{{` begins something that is not evaluated and stays as text."
     ProviderOptionUnknown "provider-option-unknown" "The key is neither an option of the provider nor one of RKE2."
     ProviderOptionsMisnamed "provider-options-misnamed" "The key is providerConfig; provider_options is accepted in its place."
     SwapUnknown "swap-unknown" "providerConfig.swap knows one value, keep; with any other swap is switched off."

@@ -7,16 +7,20 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::VERSION;
+use crate::apply::{self, Step};
 use crate::boot;
 use crate::check::{Code, Findings, Severity};
 use crate::cloud_config::{self, Section};
 use crate::cluster::{self, Cluster};
 use crate::document::document;
 use crate::emit::escape;
+use crate::gate;
 use crate::host::{self, Host};
 use crate::plan::plan;
+use crate::prestart;
+use crate::status;
 use crate::stdio;
+use crate::{Context, VERSION};
 
 /// How much of a file is read.
 const LIMIT: u64 = 16 << 20;
@@ -57,6 +61,32 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Takes a step of the boot stages on the node, or all of them in order
+    Apply {
+        /// The step
+        #[arg(value_enum)]
+        step: Option<Step>,
+    },
+    /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
+    Prestart {
+        /// rke2-server or rke2-agent
+        #[arg(value_parser = gate::UNITS)]
+        unit: String,
+    },
+    /// Says what this node is, and why
+    Status {
+        /// How it is printed
+        #[arg(long, value_enum, default_value_t = StatusFormat::Text)]
+        format: StatusFormat,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StatusFormat {
+    /// YAML
+    Text,
+    /// One object
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,12 +132,30 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
     ExitCode::from(match arguments.verb {
         Verb::Render { file, show_secrets } => render(&host, &file, show_secrets, program),
         Verb::Check { files, strict, format } => check(&host, &files, strict, format),
+        Verb::Apply { step } => {
+            let (done, failed) = apply::run(&Context { host: &host, program, version: VERSION }, step);
+            done.iter().chain(&failed).map(String::as_str).for_each(tell);
+            u8::from(!failed.is_empty())
+        }
+        Verb::Prestart { unit } => {
+            prestart::run(&host, &unit).iter().map(String::as_str).for_each(tell);
+            0
+        }
+        Verb::Status { format } => {
+            let report = status::Report::of(&host);
+            stdio::to_stdout(&if format == StatusFormat::Json { report.to_json() } else { report.to_text() });
+            u8::from(!report.is_ok())
+        }
     })
 }
 
 fn fail(sentence: &str) -> ExitCode {
-    stdio::to_stderr(&format!("agent-provider-rke2: {sentence}"));
+    tell(sentence);
     ExitCode::from(UNREADABLE)
+}
+
+fn tell(sentence: &str) {
+    stdio::to_stderr(&format!("agent-provider-rke2: {sentence}"));
 }
 
 /// A cloud-config that was read and judged.
@@ -164,7 +212,7 @@ fn render(host: &Host, file: &Path, show_secrets: bool, program: &str) -> u8 {
         }
     };
     for sentence in judged.findings.refused() {
-        stdio::to_stderr(&format!("agent-provider-rke2: {sentence}"));
+        tell(&sentence);
     }
     if judged.is_unreadable() {
         return UNREADABLE;

@@ -208,6 +208,8 @@ pub struct Cluster {
     pub endpoint: Option<Endpoint>,
     /// RKE2's options from `config`, without `token` and `server`.
     pub options: DropIn,
+    /// Those of them, of the lists that replace each other, that were given with a `+`.
+    pub appended: Vec<String>,
     /// RKE2's options from `providerConfig`.
     pub provider_options: DropIn,
     /// Prefix of scripts and content, without a `/` at the end; empty is none.
@@ -315,6 +317,7 @@ impl Judge<'_> {
             token,
             endpoint,
             options: options.options,
+            appended: options.appended.into_iter().filter(|name| is_replaced(name)).collect(),
             provider_options: provider_options.options,
             root_path,
             keep_swap: swap,
@@ -826,6 +829,10 @@ fn is_bootstrap_token(text: &str) -> bool {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     text.split_once('.').is_some_and(|(id, secret)| word(id, 6) && word(secret, 16))
+}
+
+fn is_replaced(option: &str) -> bool {
+    options::find(option).is_some_and(|spec| spec.class == options::Class::Replace)
 }
 
 /// `^[A-Za-z_][A-Za-z0-9_]*$`

@@ -79,6 +79,9 @@ fn node(plan: &Plan) -> Item {
     if cluster.keep_swap {
         entries.push(("swap", Item::text("keep")));
     }
+    if !plan.append.is_empty() {
+        entries.push(("append", Item::List(plan.append.iter().map(|name| Item::text(name)).collect())));
+    }
     if !cluster.env.is_empty() {
         entries.push((
             "env",
@@ -106,6 +109,23 @@ fn id(staged: &[(&str, String)]) -> String {
 fn escape_templates(text: &str) -> String {
     text.replace("{{", "{{`{{`}}")
 }
+
+/// The files that a document of ours lays out, as yip writes them: path and content. `values` stands in for yip's own values.
+///
+/// Fails with what is wrong if the document does not parse.
+pub fn staged_files(document: &str, values: &str) -> Result<Vec<(String, String)>, String> {
+    let read =
+        yaml::read(document, yaml::CLOUD_CONFIG).map_err(|error| format!("{} (line {})", error.problem, error.line))?;
+    let stages =
+        read.root.get("stages").and_then(|stages| stages.get("boot.before")).map(Node::items).unwrap_or_default();
+    let files = stages.iter().filter_map(|stage| stage.get("files")).flat_map(Node::items);
+    let text = |file: &Node, key: &str| Some(file.get(key)?.scalar()?.text.clone());
+    let found = files.filter_map(|file| Some((text(file, "path")?, text(file, "content")?)));
+    Ok(found.map(|(path, content)| (path, content.replace(VALUES, values).replace("{{`{{`}}", "{{"))).collect())
+}
+
+/// The one template that is left to yip.
+const VALUES: &str = "{{ .Values | toJson }}";
 
 fn stage(text: &str, variables: &[Variable]) -> Result<Item, String> {
     let read = yaml::read(text, OPTIONS).map_err(|error| format!("line {}: {error}", error.line))?;

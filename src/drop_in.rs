@@ -48,6 +48,8 @@ pub struct Owned {
 pub struct Read {
     /// The options of the role.
     pub options: DropIn,
+    /// Those of them that were given with a `+` only, so that their items add to what earlier drop-ins gave.
+    pub appended: Vec<String>,
     /// `token` and `server`.
     pub owned: Vec<Owned>,
 }
@@ -343,6 +345,9 @@ impl Reader<'_> {
         let options = &mut self.read.options;
         let Some(earlier) = self.index.get(option.name).and_then(|at| options.get_mut(*at)) else {
             self.index.insert(option.name.into(), options.len());
+            if append && matches!(value, Value::List(_)) {
+                self.read.appended.push(option.name.into());
+            }
             return options.push((option.name.into(), value));
         };
         if let (true, (_, Value::List(list)), Value::List(more)) = (append, &mut *earlier, &value) {
@@ -351,13 +356,14 @@ impl Reader<'_> {
             return;
         }
         earlier.1 = value;
+        self.read.appended.retain(|name| name != option.name);
         let rest = "stands twice, the last one counts, remove the other";
         self.push(Severity::Warning, Code::OptionTwice, &option.path, line, rest);
     }
 }
 
 /// Of exact duplicates the last stays.
-fn last_of_equal(list: Vec<String>) -> Vec<String> {
+pub fn last_of_equal(list: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     let mut kept: Vec<String> = list.into_iter().rev().filter(|item| seen.insert(item.clone())).collect();
     kept.reverse();

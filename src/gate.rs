@@ -3,6 +3,7 @@
 //! Removing a `*.wants` link does not stop a job that systemd has queued already, and links in /usr cannot be removed; a condition
 //! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot.
 
+use crate::Context;
 use crate::host::{Error, Host};
 
 /// The directory of everything that lives as long as the boot.
@@ -17,12 +18,26 @@ pub const REFUSED: &str = "/run/provider-rke2/refused";
 /// The units of both roles.
 pub const UNITS: [&str; 2] = ["rke2-server", "rke2-agent"];
 
-/// The same for both units; `%N` is the unit's name without its suffix.
-const DROP_IN: &str = "\
-# written by provider-rke2: no start before the configuration is installed
-[Unit]
-ConditionPathExists=/run/provider-rke2/ready-%N
-";
+/// The same for both units; `%N` is the unit's name without its suffix. A prestart that fails does not keep RKE2 from starting.
+fn drop_in_text(program: &str) -> String {
+    format!(
+        "# written by provider-rke2: no start before the configuration is installed\n\
+         [Unit]\n\
+         ConditionPathExists={RUN}/ready-%N\n\
+         [Service]\n\
+         ExecStartPre=-{} prestart %N\n",
+        systemd_quoted(program)
+    )
+}
+
+/// A word of an `ExecStart=` line (systemd.service(5), command lines): as it is where it is harmless.
+fn systemd_quoted(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+')) {
+        return text.to_owned();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    format!("\"{escaped}\"")
+}
 
 /// Where systemd keeps what was enabled for good; Kairos keeps it across boots.
 const LINKS: &str = "/etc/systemd/system";
@@ -34,14 +49,19 @@ fn drop_in(unit: &str) -> (String, String) {
 }
 
 /// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
-pub fn shut(host: &Host) -> Result<bool, Error> {
-    let mut changed = false;
+pub fn shut(context: &Context) -> Result<bool, Error> {
+    Ok(write_drop_ins(context)? | remove_links(context.host)?)
+}
+
+fn write_drop_ins(context: &Context) -> Result<bool, Error> {
+    let (host, mut changed) = (context.host, false);
+    let text = drop_in_text(context.program);
     for unit in UNITS {
         let (directory, file) = drop_in(unit);
         host.make_dir(&directory, 0o755)?;
-        changed |= host.install(&file, DROP_IN.as_bytes(), 0o644, false)?;
+        changed |= host.install(&file, text.as_bytes(), 0o644, false)?;
     }
-    Ok(changed | remove_links(host)?)
+    Ok(changed)
 }
 
 /// Takes the gate away, where RKE2 is none of our business any more. Gives whether systemd has something to reload.
@@ -53,8 +73,8 @@ pub fn remove(host: &Host) -> Result<bool, Error> {
     Ok(changed)
 }
 
-/// Removes the persistent links by path: `systemctl disable` would delete a unit that is itself a link (kairos-io/provider-k3s#146).
-fn remove_links(host: &Host) -> Result<bool, Error> {
+/// Removes the persistent links of both units by path, and gives whether there were any: `systemctl disable` would delete a unit that is itself a link (kairos-io/provider-k3s#146).
+pub fn remove_links(host: &Host) -> Result<bool, Error> {
     let mut changed = false;
     for directory in host.list(LINKS)? {
         if directory.ends_with(".wants") || directory.ends_with(".requires") {
@@ -75,4 +95,39 @@ pub fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error> {
         host.install(REFUSED, format!("{}\n", sentences.join("\n")).as_bytes(), 0o600, false)?;
     }
     Ok(())
+}
+
+/// What the drop-in waits for.
+fn ready(unit: &str) -> String {
+    format!("{RUN}/ready-{unit}")
+}
+
+/// Whether the configuration of a unit is installed.
+pub fn is_open(host: &Host, unit: &str) -> bool {
+    host.exists(&ready(unit)) && !host.exists(REFUSED)
+}
+
+/// Lets a unit start, and only that one; the drop-ins are written where they are missing.
+pub fn open(context: &Context, unit: &str) -> Result<(), Error> {
+    let host = context.host;
+    write_drop_ins(context)?;
+    for other in UNITS.into_iter().filter(|other| *other != unit) {
+        host.remove(&ready(other))?;
+    }
+    host.install(&ready(unit), b"", 0o600, false)?;
+    Ok(())
+}
+
+/// Lets no unit start.
+pub fn close(host: &Host) -> Result<(), Error> {
+    for unit in UNITS {
+        host.remove(&ready(unit))?;
+    }
+    Ok(())
+}
+
+/// The sentences of a plan that was refused, if it was.
+pub fn refused(host: &Host) -> Option<String> {
+    let bytes = host.exists(REFUSED).then(|| host.read(REFUSED, 1 << 20));
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned())
 }

@@ -229,6 +229,19 @@ impl Host {
         is_normal(path) && self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
+    /// True if the path is a regular file with exactly these bytes; symlinks are not followed.
+    pub fn holds(&self, path: &str, bytes: &[u8]) -> bool {
+        let Ok((parent, name)) = split("read", path) else { return false };
+        let directory = self.open(parent, OFlags::PATH | OFlags::DIRECTORY);
+        directory.is_ok_and(|directory| is_file_of(&directory, path, name, bytes).is_some())
+    }
+
+    /// Gives the permission bits of what is behind the path, symlinks followed.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        let stat = self.open(path, OFlags::PATH).and_then(fstat);
+        is_normal(path).then(|| Some(stat.ok()?.st_mode & PERMISSIONS))?
+    }
+
     /// True if both paths lead to one file, symlinks followed.
     pub fn is_same_file(&self, one: &str, other: &str) -> bool {
         let stat = |path: &str| self.open(path, OFlags::PATH).and_then(fstat);
@@ -717,16 +730,18 @@ fn has_bytes(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8], mode: u3
         }
         _ => return Ok(false),
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    // What cannot be read is not what we want there.
-    let Ok(fd) = retry_on_intr(|| openat(directory, name, flags, Mode::empty())) else { return Ok(false) };
-    let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let file = File::from(fd);
-    if read_regular(&file, path, limit).ok().as_deref() != Some(bytes) {
-        return Ok(false);
+    match is_file_of(directory, path, name, bytes) {
+        Some(file) => set_mode(&file, mode).map_err(refused).map(|()| true),
+        None => Ok(false),
     }
-    set_mode(&file, mode).map_err(refused)?;
-    Ok(true)
+}
+
+/// The regular file of that name, opened, if these are its bytes; what cannot be read is not that.
+fn is_file_of(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8]) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(retry_on_intr(|| openat(directory, name, flags, Mode::empty())).ok()?);
+    let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    (read_regular(&file, path, limit).ok()? == bytes).then_some(file)
 }
 
 /// Makes the temporary file, in place of what a run that was cut off has left.

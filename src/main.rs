@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use provider_rke2::host::{self, Host};
 use provider_rke2::stdio;
-use provider_rke2::{VERSION, bus, cli};
+use provider_rke2::{Context, VERSION, bus, cli};
 
 fn main() -> ExitCode {
     host::forbid_core_dumps();
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 /// Answers one event. Whatever happens, stdout gets one JSON line.
 fn serve(root: PathBuf, name: String, program: String) {
     bus::answer(io::stdout(), bus::BOUND, move || match Host::new(&root) {
-        Ok(host) => bus::handle(&name, io::stdin(), &bus::Context { host: &host, program: &program, version: VERSION }),
+        Ok(host) => bus::handle(&name, io::stdin(), &Context { host: &host, program: &program, version: VERSION }),
         Err(error) => bus::Response { error: error.to_string(), ..bus::Response::default() },
     });
 }

@@ -15,6 +15,8 @@ pub struct Plan {
     pub cluster: Cluster,
     /// `90_userdata.yaml`: the user's options.
     pub user: DropIn,
+    /// Those of them whose items add to what earlier drop-ins gave, where a list would otherwise replace it.
+    pub append: Vec<String>,
     /// `99_userdata.yaml`: `token`, `server` of a joiner, `tls-san` of a server, RKE2's options of `providerConfig`.
     pub provider: DropIn,
 }
@@ -42,7 +44,8 @@ pub fn plan(mut cluster: Cluster) -> Plan {
             (_, value) => provider.push((name, value)),
         }
     }
-    Plan { user: std::mem::take(&mut cluster.options), provider, cluster }
+    let append = std::mem::take(&mut cluster.appended);
+    Plan { user: std::mem::take(&mut cluster.options), append, provider, cluster }
 }
 
 impl Plan {

@@ -2,7 +2,11 @@
 
 use crate::cluster::Role;
 use crate::emit::{self, Item};
+use crate::gate;
 use crate::host::{Error, Host};
+use crate::prestart;
+use crate::systemd::Systemd;
+use crate::yaml::{self, Node, OPTIONS};
 
 /// The machine-readable state of this boot.
 const STATUS: &str = "/run/provider-rke2/status.yaml";
@@ -35,23 +39,164 @@ impl Outcome {
     }
 }
 
-/// Writes the state and, where a person has to act, the sentences above the login prompt.
-pub fn write(host: &Host, version: &str, outcome: Outcome, sentences: &[String]) -> Result<(), Error> {
-    let mut entries = vec![("version", Item::text(version)), ("plan", Item::text(outcome.as_str()))];
-    if let Outcome::Planned(role) = outcome {
-        entries.push(("role", Item::text(role.as_str())));
-        entries.push(("unit", Item::text(role.unit())));
+/// What is known about this boot.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The version that wrote it last.
+    pub version: String,
+    /// What the plan phase came to ([`Outcome::as_str`]); empty if it has not run.
+    pub plan: String,
+    /// The role of the plan; empty without one.
+    pub role: String,
+    /// The unit of the plan; empty without one.
+    pub unit: String,
+    /// `installed`, `failed`, or empty if the configuration was not installed in this boot.
+    pub config: String,
+    /// Why something is not as asked for.
+    pub reasons: Vec<String>,
+}
+
+impl Status {
+    /// Reads the state of this boot; all is empty if there is none.
+    pub fn read(host: &Host) -> Status {
+        let text = host.read(STATUS, OPTIONS.bytes as u64).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let Ok(document) = yaml::read(&text.unwrap_or_default(), OPTIONS) else { return Status::default() };
+        let text = |node: &Node| node.scalar().map(|it| it.text.clone()).unwrap_or_default();
+        let get = |key: &str| document.root.get(key).map(text).unwrap_or_default();
+        let reasons = document.root.get("reasons").map(Node::items).unwrap_or_default();
+        Status {
+            version: get("version"),
+            plan: get("plan"),
+            role: get("role"),
+            unit: get("unit"),
+            config: get("config"),
+            reasons: reasons.iter().map(text).collect(),
+        }
     }
-    entries.push(("reasons", Item::List(sentences.iter().map(|it| Item::text(it)).collect())));
-    let status = Item::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
-    host.install(STATUS, emit::to_yaml(&status).as_bytes(), 0o600, false)?;
-    if sentences.is_empty() {
-        host.remove(ISSUE)?;
-    } else {
-        // agetty takes a backslash for the start of an escape sequence.
-        let lines: Vec<String> =
-            sentences.iter().map(|it| format!("provider-rke2: {}\n", it.replace('\\', "\\\\"))).collect();
-        host.install(ISSUE, lines.concat().as_bytes(), 0o644, false)?;
+
+    /// Its entries, without the empty ones.
+    fn entries(&self) -> Vec<(String, Item)> {
+        let texts = [
+            ("version", &self.version),
+            ("plan", &self.plan),
+            ("role", &self.role),
+            ("unit", &self.unit),
+            ("config", &self.config),
+        ];
+        let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let mut entries: Vec<_> = given.map(|(key, text)| (key.to_owned(), Item::text(text))).collect();
+        entries.push(("reasons".into(), Item::List(self.reasons.iter().map(|it| Item::text(it)).collect())));
+        entries
     }
-    Ok(())
+
+    /// Writes the state and, where a person has to act, the sentences above the login prompt.
+    fn write(&self, host: &Host) -> Result<(), Error> {
+        host.install(STATUS, emit::to_yaml(&Item::Map(self.entries())).as_bytes(), 0o600, false)?;
+        if self.reasons.is_empty() {
+            host.remove(ISSUE)?;
+        } else {
+            // agetty takes a backslash for the start of an escape sequence.
+            let line = |it: &String| format!("provider-rke2: {}\n", it.replace('\\', "\\\\"));
+            let lines: String = self.reasons.iter().map(line).collect();
+            host.install(ISSUE, lines.as_bytes(), 0o644, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// Says what the plan phase came to.
+pub fn planned(host: &Host, version: &str, outcome: Outcome, reasons: &[String]) -> Result<(), Error> {
+    let role = match outcome {
+        Outcome::Planned(role) => Some(role),
+        _ => None,
+    };
+    let status = Status {
+        version: version.into(),
+        plan: outcome.as_str().into(),
+        role: role.map(Role::as_str).unwrap_or_default().into(),
+        unit: role.map(Role::unit).unwrap_or_default().into(),
+        config: String::new(),
+        reasons: reasons.to_vec(),
+    };
+    status.write(host)
+}
+
+/// Says what became of the configuration. The reasons of a plan that is not in force stay.
+pub fn configured(host: &Host, version: &str, role: Option<Role>, failures: &[String]) -> Result<(), Error> {
+    let mut status = Status::read(host);
+    if status.plan != Outcome::Refused.as_str() && status.plan != Outcome::Unreadable.as_str() {
+        status.reasons.clear();
+    }
+    status.reasons.extend(failures.iter().filter(|it| !status.reasons.contains(it)).cloned().collect::<Vec<_>>());
+    status.config = if failures.is_empty() { "installed" } else { "failed" }.into();
+    status.version = version.into();
+    if let Some(role) = role {
+        (status.role, status.unit) = (role.as_str().into(), role.unit().into());
+    }
+    status.write(host)
+}
+
+/// What a person or a machine is told: the state of this boot, and what is so at this moment.
+#[derive(Debug)]
+pub struct Report {
+    status: Status,
+    ready: bool,
+    unit_state: String,
+    /// The unit runs with something else than what is asked for now.
+    restart_pending: bool,
+}
+
+impl Report {
+    /// Looks at the node.
+    pub fn of(host: &Host) -> Report {
+        let mut status = Status::read(host);
+        let ready = !status.unit.is_empty() && gate::is_open(host, &status.unit);
+        let unit_state = match Systemd::of(host).show(&status.unit) {
+            _ if status.unit.is_empty() || !host.systemd_runs_here() => "unknown".to_owned(),
+            Ok(unit) if unit.load != "loaded" => unit.load,
+            Ok(unit) => format!("{} ({})", unit.active, unit.sub),
+            Err(error) => {
+                status.reasons.push(error.to_string());
+                "unknown".to_owned()
+            }
+        };
+        if !ready && status.reasons.is_empty() && status.plan == "planned" {
+            status.reasons.push(format!("{}: its configuration is not installed yet", status.unit));
+        }
+        let runs = unit_state.starts_with("active") || unit_state.starts_with("activating");
+        let restart_pending = runs && prestart::changed(host, &status.unit) == Some(true);
+        Report { status, ready, unit_state, restart_pending }
+    }
+
+    /// Whether everything is as asked for, or nothing is asked for.
+    pub fn is_ok(&self) -> bool {
+        self.status.reasons.is_empty()
+    }
+
+    fn entries(&self) -> Vec<(String, Item)> {
+        let mut entries = self.status.entries();
+        entries.push(("ready".into(), Item::Bool(self.ready)));
+        entries.push(("unit_state".into(), Item::text(&self.unit_state)));
+        entries.push(("restart_pending".into(), Item::Bool(self.restart_pending)));
+        entries
+    }
+
+    /// As YAML, which a person reads as it is.
+    pub fn to_text(&self) -> String {
+        emit::to_yaml(&Item::Map(self.entries()))
+    }
+
+    /// As one JSON object.
+    pub fn to_json(&self) -> String {
+        let value = |item: Item| match item {
+            Item::Text(it) => serde_json::Value::String(it),
+            Item::Bool(it) => serde_json::Value::Bool(it),
+            Item::List(items) => {
+                items.into_iter().map(|it| if let Item::Text(it) = it { it } else { String::new() }).collect()
+            }
+            Item::Int(_) | Item::Map(_) => serde_json::Value::Null,
+        };
+        let object: serde_json::Map<_, _> = self.entries().into_iter().map(|(key, item)| (key, value(item))).collect();
+        format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default())
+    }
 }

@@ -9,7 +9,8 @@ use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use provider_rke2::bus::{self, Context, Response};
+use provider_rke2::Context;
+use provider_rke2::bus::{self, Response};
 use provider_rke2::host::Host;
 use tempfile::TempDir;
 

@@ -1,0 +1,128 @@
+//! From the drop-ins of config.d to the one file that RKE2 reads, and what must hold before it may.
+
+use std::collections::HashMap;
+
+use crate::check::{Code, Findings, Path, Severity};
+use crate::cluster::Role;
+use crate::drop_in::{DropIn, Read, Value, last_of_equal};
+use crate::options::{self, Class};
+
+/// The drop-in that holds `token` and `server`: whatever sorts later, they come from here.
+pub const OWNER: &str = "99_userdata.yaml";
+
+/// The drop-in of the user's options.
+pub const USER: &str = "90_userdata.yaml";
+
+/// A drop-in that was read.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name in config.d.
+    pub name: String,
+    /// Its path, for messages.
+    pub path: String,
+    /// What it holds.
+    pub read: Read,
+}
+
+/// An option while drop-ins are merged.
+struct Merged {
+    name: String,
+    value: Value,
+    /// The file that gave it last.
+    file: String,
+}
+
+/// Merges drop-ins, which come in the order of their names. Options keep the order of first appearance.
+///
+/// `token` and `server` come from [`OWNER`]. Of a single value the last counts. The lists of some options are replaced, those of all
+/// others, unknown ones too, are concatenated; of equal items the last stays. An empty list discards what was given before. A list
+/// against a single value, for an unknown option, is refused, naming both files.
+pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
+    let mut merged: Vec<Merged> = Vec::new();
+    let mut index: HashMap<String, usize> = HashMap::new();
+    for Source { name: file, path, read } in sources {
+        let Read { options, appended, owned } = read;
+        let mut given = Vec::new();
+        for it in owned {
+            if file == OWNER {
+                given.push((it.name.to_owned(), Value::Text(it.text)));
+            } else {
+                let rest = format!("is ignored, for it comes from the cluster section only, remove it from {path}");
+                findings.push(Severity::Warning, Code::TokenEmbedded, &Path::of(it.name), it.line, &rest);
+            }
+        }
+        given.extend(options);
+        for (name, value) in given {
+            let Some(earlier) = index.get(&name).and_then(|at| merged.get_mut(*at)) else {
+                index.insert(name.clone(), merged.len());
+                merged.push(Merged { name, value, file: path.clone() });
+                continue;
+            };
+            let class = options::find(&name).map(|spec| spec.class);
+            let adds = match class {
+                Some(Class::Replace) => appended.contains(&name),
+                Some(Class::Append | Class::Dropped) | None => true,
+                Some(_) => false,
+            };
+            match (&mut earlier.value, value) {
+                (Value::List(list), Value::List(more)) if adds && !more.is_empty() => {
+                    list.extend(more);
+                    *list = last_of_equal(std::mem::take(list));
+                }
+                (before, value) if is_clash(class, before, &value) => {
+                    let rest = format!(
+                        "is a list in one of {} and {path} and a single value in the other, make them alike",
+                        earlier.file
+                    );
+                    findings.push(Severity::Refused, Code::OptionList, &Path::of(&name), 1, &rest);
+                }
+                (before, value) => *before = value,
+            }
+            earlier.file.clone_from(&path);
+        }
+    }
+    merged.retain(|it| !matches!(&it.value, Value::List(list) if list.is_empty()));
+    merged.into_iter().map(|it| (it.name, it.value)).collect()
+}
+
+fn is_clash(class: Option<Class>, before: &Value, after: &Value) -> bool {
+    let known = class.is_some_and(|class| class != Class::Dropped);
+    let list = |value: &Value| matches!(value, Value::List(_));
+    let empty = |value: &Value| matches!(value, Value::List(list) if list.is_empty());
+    !known && list(before) != list(after) && !empty(before) && !empty(after)
+}
+
+/// What must hold before RKE2 may read the configuration; the sentence says what does not.
+///
+/// A server that joins without a server, or without a token, founds a cluster of its own (rancher/rke2#120).
+pub fn verify(config: &DropIn, role: Role) -> Result<(), String> {
+    let has = |name: &str| config.iter().any(|(it, _)| it == name);
+    if role.joins() && !has("server") {
+        return Err(format!(
+            "config.yaml: has no server, which a {} needs, write cluster.control_plane_host",
+            role.as_str()
+        ));
+    }
+    if role.joins() && !has("token") && !has("token-file") {
+        return Err(format!("config.yaml: has no token, which a {} needs, write cluster.cluster_token", role.as_str()));
+    }
+    if !role.joins() && has("server") {
+        return Err("config.yaml: has a server, which role init must not have, remove it".into());
+    }
+    for (name, value) in config {
+        let empty = match value {
+            Value::Text(text) => text.is_empty(),
+            Value::List(items) => items.is_empty() || items.iter().any(String::is_empty),
+            Value::Bool(_) | Value::Int(_) => false,
+        };
+        if empty {
+            return Err(format!(
+                "config.yaml: {name} has an empty value, which RKE2 does not take as unset, remove it"
+            ));
+        }
+        if options::find(name).is_some_and(|spec| spec.class != Class::Dropped && !spec.takes(role.is_server())) {
+            return Err(format!("config.yaml: {name} is not an option of {}, remove it", role.unit()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What yip has laid out for the steps: the plan and the drop-ins, each ending in the line that proves it whole.
+
+use crate::cluster::Role;
+use crate::gate::RUN;
+use crate::host::Host;
+use crate::yaml::{self, Node, OPTIONS};
+
+/// The plan, as the steps on the node need it.
+#[derive(Debug)]
+pub struct Staged {
+    /// What the node does.
+    pub role: Role,
+    /// Where RKE2 holds its state.
+    pub data_dir: String,
+    /// Whether swap stays as it is.
+    pub keep_swap: bool,
+    /// Options of the user whose items add to what earlier drop-ins gave.
+    pub append: Vec<String>,
+    /// The id that ends every file of this plan.
+    id: String,
+}
+
+/// How much of a staged file is read.
+const LIMIT: u64 = 16 << 20;
+
+const PLAN: &str = "plan.yaml";
+
+impl Staged {
+    /// Reads the plan. Fails with a sentence that names the file if it is not there, or not whole.
+    pub fn read(host: &Host) -> Result<Staged, String> {
+        let (text, id) = whole(host, PLAN)?;
+        let incomplete = |what: &str| format!("{RUN}/{PLAN}: {what}, run agent.boot again");
+        let document = yaml::read(&text, OPTIONS).map_err(|error| incomplete(&error.problem))?;
+        let get = |key: &str| document.root.get(key).and_then(Node::scalar).map(|it| it.text.clone());
+        let role = match get("role").as_deref() {
+            Some("init") => Role::Init,
+            Some("controlplane") => Role::ControlPlane,
+            Some("worker") => Role::Worker,
+            _ => return Err(incomplete("names no role")),
+        };
+        let append = document.root.get("append").map(Node::items).unwrap_or_default();
+        Ok(Staged {
+            role,
+            data_dir: get("data_dir").ok_or_else(|| incomplete("names no data directory"))?,
+            keep_swap: get("swap").as_deref() == Some("keep"),
+            append: append.iter().filter_map(|it| Some(it.scalar()?.text.clone())).collect(),
+            id,
+        })
+    }
+
+    /// Gives the content of a file that was staged with this plan, without its last line.
+    /// Fails if it is not there, not whole, or of another plan.
+    pub fn file(&self, host: &Host, name: &str) -> Result<String, String> {
+        let (text, id) = whole(host, name)?;
+        if id != self.id {
+            return Err(format!("{RUN}/{name}: is of another plan than {PLAN}, reboot, or run the boot stages again"));
+        }
+        Ok(text)
+    }
+}
+
+/// A staged file without its last line, and the id in it. yip writes in place: a full disk leaves an empty file behind, a write that was
+/// cut off a short one.
+fn whole(host: &Host, name: &str) -> Result<(String, String), String> {
+    let path = format!("{RUN}/{name}");
+    let bytes = host.read(&path, LIMIT).map_err(|error| error.to_string())?;
+    let cut = || format!("{path}: is not whole, its last line is no plan id, free space on the file system and reboot");
+    let text = String::from_utf8(bytes).map_err(|_| cut())?;
+    let (text, last) = text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n')).ok_or_else(cut)?;
+    let id =
+        last.strip_prefix("# plan ").filter(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Ok((format!("{text}\n"), id.ok_or_else(cut)?.to_owned()))
+}

@@ -1,0 +1,210 @@
+//! `apply config`: drop-ins and config.yaml installed, whole, then the gate opened.
+
+use std::cell::OnceCell;
+
+use serde_json::Value as Json;
+
+use crate::Context;
+use crate::boot;
+use crate::check::{Code, Finding, Findings, Path, Severity};
+use crate::cloud_config::Place;
+use crate::config::{self, OWNER, Source, USER};
+use crate::drop_in::{self, DropIn, Read, Value};
+use crate::gate;
+use crate::host::{Error, Host};
+use crate::options;
+use crate::staged::Staged;
+use crate::template::{self, Evaluated};
+use crate::yaml::{self, Kind, OPTIONS};
+
+/// Where drop-ins are, as the Go provider has them; RKE2 itself does not read them.
+pub const DROP_INS: &str = "/etc/rancher/rke2/config.d";
+
+/// The file that RKE2 reads.
+pub const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
+
+/// Installs what was staged. Gives what was done and what was found on the way.
+///
+/// Whatever fails, the gate is shut, config.yaml is the old one, and the sentence says why. Nothing is written that has the bytes already.
+pub fn run(context: &Context, staged: &Staged) -> Result<(String, Vec<Finding>), Vec<String>> {
+    let host = context.host;
+    let result = prepare(host, staged).and_then(|prepared| {
+        let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
+        Ok((done, prepared.findings))
+    });
+    if result.is_err() {
+        // Nothing better can be done if this fails: without its directory there is no gate to open either.
+        let _ = gate::close(host);
+    }
+    result
+}
+
+/// What is going to be installed.
+struct Prepared {
+    user: String,
+    provider: String,
+    config: String,
+    findings: Vec<Finding>,
+}
+
+fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
+    let one = |sentence: String| vec![sentence];
+    let mut findings = Findings { lenient: boot::has_state(host, &staged.data_dir), ..Findings::default() };
+    let values = Values { host, staged, json: OnceCell::new() };
+    let mut own = |name: &str| -> Result<Read, String> {
+        let text = staged.file(host, &format!("config.d/{name}"))?;
+        let mut read = read_text(&text, name, staged, &mut findings)?
+            .ok_or_else(|| format!("{name}: is empty, run agent.boot again"))?;
+        values.fill(&mut read.options, &mut findings)?;
+        Ok(read)
+    };
+    let mut user = own(USER).map_err(one)?;
+    user.appended.clone_from(&staged.append);
+    let provider = own(OWNER).map_err(one)?;
+    let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
+
+    let mut sources = vec![source(USER, user), source(OWNER, provider)];
+    sources.extend(others(host, staged, &mut findings).map_err(one)?);
+    sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let config = config::merge(sources, &mut findings);
+    let refused = findings.refused();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    config::verify(&config, staged.role).map_err(one)?;
+    Ok(Prepared {
+        user: user_text,
+        provider: provider_text,
+        config: drop_in::to_json(&config),
+        findings: findings.list,
+    })
+}
+
+fn source(name: &str, read: Read) -> Source {
+    Source { name: name.into(), path: format!("{DROP_INS}/{name}"), read }
+}
+
+/// `token` and `server` first, then the options.
+fn owner_text(read: &Read) -> String {
+    let owned = read.owned.iter().map(|it| (it.name.to_owned(), Value::Text(it.text.clone())));
+    let all: DropIn = owned.chain(read.options.iter().cloned()).collect();
+    drop_in::to_json(&all)
+}
+
+/// The options of one file; nothing if it holds none at all.
+fn read_text(text: &str, path: &str, staged: &Staged, findings: &mut Findings) -> Result<Option<Read>, String> {
+    let document =
+        yaml::read(text, OPTIONS).map_err(|error| format!("{path}: {} (line {})", error.problem, error.line))?;
+    if let Some((_, line)) = document.anchor_twice {
+        return Err(format!("{path}: defines an anchor twice (line {line}), rename one"));
+    }
+    if document.root.is_null() {
+        return Ok(None);
+    }
+    if !matches!(document.root.kind, Kind::Map(_)) {
+        let found = document.root.described();
+        return Err(format!("{path}: holds {found}, accepted is a mapping with RKE2's options by name, write that"));
+    }
+    let before = findings.list.len();
+    let read = drop_in::read(document.root.entries(), &Path::default(), Place::Here, staged.role.is_server(), findings);
+    for finding in findings.list.iter_mut().skip(before) {
+        finding.file = Some(path.to_owned());
+    }
+    Ok(Some(read))
+}
+
+/// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`.
+fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<Source>, String> {
+    let mut sources = Vec::new();
+    for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
+        let lower = name.to_ascii_lowercase();
+        let is_drop_in = !name.starts_with('.') && (lower.ends_with(".yaml") || lower.ends_with(".yml"));
+        if !is_drop_in || name == USER || name == OWNER {
+            continue;
+        }
+        let path = format!("{DROP_INS}/{name}");
+        let bytes = match host.read(&path, OPTIONS.bytes as u64) {
+            Ok(bytes) => bytes,
+            Err(error @ Error::Kind { .. }) => {
+                findings.push(
+                    Severity::Warning,
+                    Code::SourceUnreadable,
+                    &Path::default(),
+                    1,
+                    &format!("{error}, it is left out"),
+                );
+                continue;
+            }
+            Err(error) => return Err(format!("{error}, mend or remove the file")),
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            format!("{path}: is not UTF-8 from byte {at} on, mend or remove the file")
+        })?;
+        if let Some(read) = read_text(&text, &path, staged, findings)? {
+            sources.push(Source { name, path, read });
+        }
+    }
+    Ok(sources)
+}
+
+/// yip's values, read when the first template asks for them.
+struct Values<'a> {
+    host: &'a Host,
+    staged: &'a Staged,
+    json: OnceCell<Result<Json, String>>,
+}
+
+impl Values<'_> {
+    fn get(&self) -> &Result<Json, String> {
+        self.json.get_or_init(|| {
+            let text = self.staged.file(self.host, "values.json")?;
+            serde_json::from_str(&text)
+                .map_err(|_| format!("{}/values.json: is not the JSON that yip gives", gate::RUN))
+        })
+    }
+
+    /// Evaluates the templates in the text values of options that are not secret.
+    fn fill(&self, options: &mut DropIn, findings: &mut Findings) -> Result<(), String> {
+        for (name, value) in options {
+            if options::find(name).is_some_and(|spec| spec.secret) {
+                continue;
+            }
+            let texts: &mut [String] = match value {
+                Value::Text(text) => std::slice::from_mut(text),
+                Value::List(items) => items,
+                Value::Bool(_) | Value::Int(_) => &mut [],
+            };
+            for text in texts {
+                match template::evaluate(text, || self.get().clone().unwrap_or_default()) {
+                    Evaluated::Text(filled) => *text = filled,
+                    Evaluated::Kept { .. } => {}
+                    Evaluated::Missing(path) => {
+                        self.get().as_ref().map_err(Clone::clone)?;
+                        let rest = format!("holds a template of {path}, which this node does not have, correct it");
+                        findings.push(Severity::Refused, Code::OptionTemplate, &Path::of(name), 1, &rest);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn install(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<String, Error> {
+    let (host, unit) = (context.host, staged.role.unit());
+    host.make_dir("/etc/rancher", 0o755)?;
+    host.make_dir("/etc/rancher/rke2", 0o755)?;
+    host.make_dir(DROP_INS, 0o700)?;
+    let changes = !host.holds(CONFIG, prepared.config.as_bytes());
+    if changes {
+        gate::close(host)?;
+    }
+    for (name, text) in [(USER, &prepared.user), (OWNER, &prepared.provider)] {
+        host.install(&format!("{DROP_INS}/{name}"), text.as_bytes(), 0o400, true)?;
+    }
+    host.install(CONFIG, prepared.config.as_bytes(), 0o600, true)?;
+    gate::open(context, unit)?;
+    let config = if changes { "written" } else { "unchanged" };
+    Ok(format!("{CONFIG} {config}, {unit} may start"))
+}

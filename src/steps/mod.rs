@@ -1,0 +1,5 @@
+//! The steps of the apply phase, in the order in which `apply` without a step runs them.
+
+pub mod config;
+pub mod service;
+pub mod swap;
