@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Context;
-use crate::check::{Finding, Findings, Severity, limit};
+use crate::check::{Finding, Findings, Severity, limit, quoted};
 use crate::cloud_config::{self, CloudConfig, Section, Source};
 use crate::cluster::{self, Cluster, DOCUMENT_PATH, State};
 use crate::document::document;
@@ -71,7 +71,7 @@ pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
     match answer {
         CloudConfig::Present(section) => boot.present(&section, &sources),
         CloudConfig::Absent => boot.absent(&sources),
-        CloudConfig::Unreadable(sentence) => boot.unreadable(&sentence, &sources),
+        CloudConfig::Unreadable(sentence) => boot.unreadable(&sentence, &sources, None),
     }
 }
 
@@ -90,10 +90,7 @@ impl Boot<'_> {
                 let text = bytes.and_then(|bytes| {
                     String::from_utf8(bytes).map_err(|error| {
                         let at = error.utf8_error().valid_up_to();
-                        format!(
-                            "{}: is not UTF-8 from byte {at} on, mend or remove the file",
-                            crate::emit::escape(path)
-                        )
+                        format!("{}: is not UTF-8 from byte {at} on", crate::emit::escape(path))
                     })
                 });
                 Source { path: path.to_owned(), text }
@@ -106,30 +103,31 @@ impl Boot<'_> {
         let state = state(self.host, &cluster::data_dir(section));
         let cluster = cluster::understand(section, state, &mut findings);
         cloud_config::place(&mut findings, section, sources);
-        match cluster {
-            Some(cluster) => {
-                self.say(section, &findings);
-                self.planned(cluster, sources)
-            }
+        let Some(cluster) = cluster else {
+            let own =
+                section.node.get("cluster_config_path").and_then(|node| node.scalar()).map(|path| path.text.as_str());
             // A file that was left out may hold what is missing here.
-            None if !section.broken.is_empty() && self.has_document(section, sources) => {
-                let refused = findings.refused().join("; ");
-                let broken = section.broken.join("; ");
-                self.unreadable(&format!("{broken}; without it the cluster section is refused: {refused}"), sources)
+            if !section.broken.is_empty() && self.documents(sources, own).next().is_some() {
+                let (broken, refused) = (section.broken.join("; "), findings.refused().join("; "));
+                return self.unreadable(
+                    &format!("{broken}; without it the cluster section is refused: {refused}"),
+                    sources,
+                    own,
+                );
             }
-            None => {
-                self.say(section, &findings);
-                self.refused(&findings.refused())
-            }
-        }
+            self.say(section, &findings);
+            return self.refused(&findings.refused(), "the cluster section is refused");
+        };
+        self.say(section, &findings);
+        self.planned(cluster, sources)
     }
 
-    /// Logs what was found.
+    /// Logs what was found; what was refused is logged as such.
     fn say(&self, section: &Section, findings: &Findings) {
         for sentence in &section.broken {
             self.log.line(Level::Warning, "plan", sentence);
         }
-        for finding in &findings.list {
+        for finding in findings.list.iter().filter(|it| it.severity != Severity::Refused) {
             self.log.line(level(finding), "plan", &finding.sentence());
         }
     }
@@ -149,6 +147,12 @@ impl Boot<'_> {
     }
 
     fn write_plan(&self, cluster: Cluster, path: &str, sources: &[Source]) -> Result<bool, String> {
+        if path != DOCUMENT_PATH && self.is_of_others(path) {
+            return Err(format!(
+                "cluster.cluster_config_path: found {}, which holds something that is not ours, accepted is a path of its own, choose another",
+                quoted(path)
+            ));
+        }
         let text = document(&plan(cluster), self.context.program)?;
         let write = || -> Result<bool, Error> {
             self.shut_gate()?;
@@ -162,10 +166,10 @@ impl Boot<'_> {
 
     /// A plan that could not be carried out: the plan before it is not what was asked for, so it must not start RKE2 either.
     fn failed(&self, sentence: &str) -> Answer {
-        self.refused(&[format!("{sentence}, so RKE2 is not started")])
+        self.refused(&[format!("{sentence}, until then RKE2 is not started")], "the plan cannot be carried out")
     }
 
-    fn refused(&self, sentences: &[String]) -> Answer {
+    fn refused(&self, sentences: &[String], summary: &str) -> Answer {
         let mut error = sentences.to_vec();
         for sentence in sentences {
             self.log.line(Level::Error, "plan", sentence);
@@ -176,14 +180,16 @@ impl Boot<'_> {
             error.push(failure);
         }
         self.report(Outcome::Refused, sentences);
-        Answer { error: limit(&error.join("; ")), log: "the cluster section is refused".into() }
+        Answer { error: limit(&error.join("; ")), log: summary.into() }
     }
 
     /// The last plan stays in force, behind the same gate.
-    fn unreadable(&self, sentence: &str, sources: &[Source]) -> Answer {
-        let sentence = limit(sentence);
+    fn unreadable(&self, sentence: &str, sources: &[Source], own: Option<&str>) -> Answer {
+        let kept = self.documents(sources, own).next().is_some();
+        let then =
+            if kept { "the last plan stays in force" } else { "there is no earlier plan, so RKE2 is not configured" };
+        let sentence = limit(&format!("{sentence}; {then}"));
         self.log.line(Level::Error, "plan", &sentence);
-        let kept = self.documents(sources).next().is_some();
         let gate = if kept { self.shut_gate() } else { Ok(()) };
         if let Err(error) = gate.and_then(|()| gate::set_refused(self.host, &[])) {
             self.log.line(Level::Error, "plan", &error.to_string());
@@ -202,7 +208,7 @@ impl Boot<'_> {
             Ok(retired)
         };
         let (level, sentence) = match clean() {
-            Ok(true) => (Level::Info, "no cluster section any more, the document is retired".to_owned()),
+            Ok(true) => (Level::Info, "no cluster section any more, so there is no plan".to_owned()),
             Ok(false) => (Level::Info, "no cluster section".to_owned()),
             Err(error) => (Level::Error, error.to_string()),
         };
@@ -213,7 +219,11 @@ impl Boot<'_> {
     }
 
     fn shut_gate(&self) -> Result<(), Error> {
-        if gate::shut(self.context)? {
+        let (changed, failed) = gate::shut(self.context)?;
+        for sentence in failed {
+            self.log.line(Level::Warning, "plan", &sentence);
+        }
+        if changed {
             self.reload();
         }
         Ok(())
@@ -234,17 +244,20 @@ impl Boot<'_> {
         }
     }
 
-    fn has_document(&self, section: &Section, sources: &[Source]) -> bool {
-        let own = section.node.get("cluster_config_path").and_then(|node| node.scalar());
-        self.documents(sources).next().is_some() || own.is_some_and(|path| self.is_ours(&path.text))
+    /// Documents of ours: at the default path, at the path that the section names, and among the sources.
+    fn documents<'s>(&'s self, sources: &'s [Source], own: Option<&'s str>) -> impl Iterator<Item = &'s str> {
+        let named = [Some(DOCUMENT_PATH), own.filter(|path| *path != DOCUMENT_PATH)].into_iter().flatten();
+        let named = named.filter(|path| self.is_ours(path));
+        let listed =
+            sources.iter().filter(move |source| source.path != DOCUMENT_PATH && Some(source.path.as_str()) != own);
+        let listed = listed.filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
+        named.chain(listed.map(|source| source.path.as_str()))
     }
 
-    /// Documents of ours: at the default path and among the sources.
-    fn documents<'s>(&'s self, sources: &'s [Source]) -> impl Iterator<Item = &'s str> {
-        let listed = sources.iter().filter(|source| source.path != DOCUMENT_PATH);
-        let listed = listed.filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
-        let default = Some(DOCUMENT_PATH).filter(|path| self.is_ours(path));
-        default.into_iter().chain(listed.map(|source| source.path.as_str()))
+    /// Whether there is something that somebody else wrote.
+    fn is_of_others(&self, path: &str) -> bool {
+        let text = self.host.read(path, SOURCE_LIMIT);
+        text.is_ok_and(|bytes| !bytes.is_empty() && !cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
     }
 
     fn is_ours(&self, path: &str) -> bool {
@@ -256,8 +269,9 @@ impl Boot<'_> {
     fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
         let mut retired = false;
         let kept = |path: &str| keep.is_some_and(|keep| self.host.is_same_file(path, keep));
-        for path in self.documents(sources).filter(|path| !kept(path)) {
+        for path in self.documents(sources, None).filter(|path| !kept(path)) {
             self.host.rename(path, &format!("{path}.retired"))?;
+            self.log.line(Level::Info, "plan", &format!("retired {path}, now {path}.retired"));
             retired = true;
         }
         Ok(retired)

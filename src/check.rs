@@ -247,6 +247,15 @@ pub fn limit(text: &str) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
+/// What becomes of a value that is not refused because the node has state of RKE2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instead {
+    /// It keeps the meaning that the Go provider gave it.
+    Kept,
+    /// The Go provider ignored it too, or it has no meaning.
+    LeftOut,
+}
+
 /// What was found so far.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -266,11 +275,15 @@ impl Findings {
         self.list.push(Finding { code, severity, path: path.clone(), inner: None, file: None, line, message });
     }
 
-    /// Refuses; on a node with RKE2's state, which an upgrade must not stop, warns instead.
+    /// Refuses; on a node with RKE2's state, which an upgrade must not stop, warns instead, and says what becomes of the value there.
     /// Gives whether it was refused: if not, the caller goes on with the meaning that the Go provider gave it.
-    pub fn refuse(&mut self, code: Code, path: &Path, line: usize, rest: &str) -> bool {
+    pub fn refuse(&mut self, code: Code, path: &Path, line: usize, rest: &str, instead: Instead) -> bool {
         if self.lenient {
-            let rest = format!("{rest} (kept for this node, which has state of RKE2; a fresh node is refused)");
+            let instead = match instead {
+                Instead::Kept => "kept",
+                Instead::LeftOut => "left out",
+            };
+            let rest = format!("{rest} ({instead} on this node, for it has state of RKE2; a fresh node is refused)");
             self.push(Severity::Warning, code, path, line, &rest);
         } else {
             self.push(Severity::Refused, code, path, line, rest);
@@ -291,7 +304,9 @@ impl Findings {
 
     /// In the order of the text, the heaviest first within a line.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|finding| (finding.line, std::cmp::Reverse(finding.severity)));
+        self.list.sort_by(|a, b| {
+            (&a.file, a.line, std::cmp::Reverse(a.severity)).cmp(&(&b.file, b.line, std::cmp::Reverse(b.severity)))
+        });
     }
 
     /// The findings to print: at most 20 of a code, and how many of each code were left out.

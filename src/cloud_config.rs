@@ -48,8 +48,8 @@ pub struct Section {
 pub enum Options {
     /// There is no `config`, or it is null.
     None,
-    /// A list in place of text or a mapping, with its line.
-    WrongType(usize),
+    /// A list in place of text or a mapping.
+    WrongType,
     /// The text inside does not parse.
     Broken(Place, yaml::Error),
     /// The document inside, or the mapping itself.
@@ -94,7 +94,7 @@ impl Options {
     fn read(config: Option<&Node>) -> Options {
         let Some(node) = config.filter(|node| !node.is_null()) else { return Options::None };
         match &node.kind {
-            Kind::List(_) => Options::WrongType(node.line),
+            Kind::List(_) => Options::WrongType,
             Kind::Map(_) => {
                 let root = node.clone();
                 Options::Read(Place::Here, Document { root, duplicates: Vec::new(), anchor_twice: None, second: None })
@@ -183,7 +183,7 @@ pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     let (document, found) = parse(text);
     let Some(document) = document.filter(|_| found.list.is_empty()) else {
         let first = found.list.first().map_or("", |finding| finding.message.as_str());
-        return CloudConfig::Unreadable(format!("{first}, the last plan stays in force"));
+        return CloudConfig::Unreadable(first.to_owned());
     };
     let broken: Vec<String> = sources_read.iter().filter_map(broken).collect();
     if let Some(mut section) = section(&document.root) {
@@ -212,7 +212,7 @@ pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
 fn broken(source: &Source) -> Option<String> {
     let path = crate::emit::escape(&source.path);
     let text = match &source.text {
-        Err(sentence) => return Some(sentence.clone()),
+        Err(sentence) => return Some(format!("{sentence}, so nothing in it takes effect, mend or remove the file")),
         Ok(text) if is_ours(text) => return None,
         Ok(text) => text,
     };
@@ -227,8 +227,10 @@ pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]
     if findings.list.is_empty() {
         return;
     }
+    findings.sort();
     let roots: Vec<(&str, Node)> = sources_read
         .iter()
+        .filter(|source| broken(source).is_none())
         .filter_map(|source| {
             let text = source.text.as_ref().ok()?;
             Some((source.path.as_str(), yaml::read(text, CLOUD_CONFIG).ok()?.root))
@@ -241,6 +243,7 @@ pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]
         finding.file = found.map(|(path, _)| path.to_owned());
         finding.line = found.map(|(_, line)| line);
     }
+    findings.sort();
 }
 
 /// The line of a finding's key in one source.

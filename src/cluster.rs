@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::check::{Code, Findings, Path, Severity, quoted};
+use crate::check::{Code, Findings, Instead, Path, Severity, quoted};
 use crate::cloud_config::{Options, Section};
 use crate::drop_in::{self, DropIn, Owned};
 use crate::options;
@@ -99,8 +99,14 @@ impl Endpoint {
         if rest.is_empty() {
             return Err("no host");
         }
-        if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("blanks");
+        if rest.contains("{{") {
+            return Err("a template, which is not evaluated here");
+        }
+        if rest.chars().any(char::is_whitespace) {
+            return Err("blanks in it");
+        }
+        if rest.chars().any(char::is_control) {
+            return Err("a control character");
         }
         for (mark, what) in
             [('@', "user information"), ('/', "a path"), ('?', "a query"), ('#', "a fragment"), ('%', "a zone id")]
@@ -109,10 +115,11 @@ impl Endpoint {
                 return Err(what);
             }
         }
-        let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or("a port that is none");
+        let port =
+            |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or("a port that is not between 1 and 65535");
         if let Some(bracketed) = rest.strip_prefix('[') {
             let (host, tail) = bracketed.split_once(']').ok_or("a bracket that is not closed")?;
-            let address: Ipv6Addr = host.parse().map_err(|_| "brackets around what is no IPv6 address")?;
+            let address: Ipv6Addr = host.parse().map_err(|_| "brackets, but no IPv6 address in them")?;
             let port = match tail {
                 "" => None,
                 tail => Some(port(tail.strip_prefix(':').ok_or("text after the bracket")?)?),
@@ -123,7 +130,7 @@ impl Endpoint {
             return Ok((Endpoint::Address(address), None));
         }
         let (host, port) = match rest.split_once(':') {
-            Some((_, tail)) if tail.contains(':') => return Err("colons of no IPv6 address"),
+            Some((_, tail)) if tail.contains(':') => return Err("colons, but no valid IPv6 address"),
             Some((host, tail)) => (host, Some(port(tail)?)),
             None => (rest, None),
         };
@@ -136,7 +143,9 @@ impl Endpoint {
     /// The host as certificates name it: without brackets.
     pub fn host(&self) -> String {
         match self {
-            Endpoint::Name(host) | Endpoint::Verbatim(host) => host.clone(),
+            Endpoint::Name(host) => host.clone(),
+            // A user and password have no place in a certificate.
+            Endpoint::Verbatim(text) => text.rsplit_once('@').map_or(text.as_str(), |(_, host)| host).to_owned(),
             Endpoint::Address(address) => address.to_string(),
         }
     }
@@ -145,6 +154,7 @@ impl Endpoint {
     pub fn join_url(&self) -> String {
         match self {
             Endpoint::Address(IpAddr::V6(address)) => format!("https://[{address}]:9345"),
+            Endpoint::Verbatim(text) => format!("https://{text}:9345"),
             other => format!("https://{}:9345", other.host()),
         }
     }
@@ -179,11 +189,11 @@ fn name(host: &str) -> Result<String, &'static str> {
             && !label.ends_with('-')
     };
     if host.len() > 253 || !host.split('.').all(label) {
-        return Err("what is neither a host name nor an address");
+        return Err("characters or a form that no host name has");
     }
     // A name whose last label is a number would be taken for an address (WHATWG URL, RFC 3986 3.2.2).
     if host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
-        return Err("what looks like an IPv4 address and is none");
+        return Err("the look of an IPv4 address, but not a valid one");
     }
     Ok(host.to_ascii_lowercase())
 }
@@ -291,7 +301,7 @@ impl Judge<'_> {
     fn cluster(&mut self) -> Option<Cluster> {
         let Kind::Map(_) = self.section.node.kind else {
             let rest = format!(
-                "found {}, accepted is a mapping with role, cluster_token and so on",
+                "found {}, accepted is a mapping with role, cluster_token and so on, write that",
                 self.section.node.described()
             );
             self.findings.push(Severity::Refused, Code::WrongType, &self.path, self.section.node.line, &rest);
@@ -337,9 +347,14 @@ impl Judge<'_> {
         self.findings.push(severity, code, path, line, rest);
     }
 
-    /// The scalar of a key; a list or mapping in its place is refused, for `hard` ones also on a node with state.
+    /// The line of a key, where it is written at all.
+    fn line_of(&self, key: &str) -> usize {
+        self.section.node.entry(key).map_or(self.section.line, |(key, _)| key.line)
+    }
+
+    /// The scalar of a key with the key's line; a list or mapping in its place is refused, for `hard` ones also on a node with state.
     fn scalar(&mut self, key: &str, accepted: &str, hard: bool) -> Option<(Scalar, usize)> {
-        let (line, node) = self.get(key).map(|(_, node)| (node.line, node.clone()))?;
+        let (line, node) = self.get(key).map(|(key, node)| (key.line, node.clone()))?;
         let Kind::Scalar(scalar) = node.kind else {
             let rest = format!("found {}, accepted is {accepted}, write that", node.described());
             self.refuse_type(&self.path.key(key), line, &rest, hard);
@@ -352,7 +367,7 @@ impl Judge<'_> {
         if hard {
             self.push(Severity::Refused, Code::WrongType, path, line, rest);
         } else {
-            self.findings.refuse(Code::WrongType, path, line, rest);
+            self.findings.refuse(Code::WrongType, path, line, rest, Instead::LeftOut);
         }
     }
 
@@ -383,7 +398,7 @@ impl Judge<'_> {
         }
         let role = self.scalar("role", "", true).filter(|(scalar, _)| !scalar.text.trim().is_empty());
         let (code, line, found) = match role {
-            None => (Code::RoleMissing, self.section.line, "found no role".to_owned()),
+            None => (Code::RoleMissing, self.line_of("role"), "found no role".to_owned()),
             Some((scalar, line)) => match scalar.text.as_str() {
                 "init" => return Some(Role::Init),
                 "controlplane" => return Some(Role::ControlPlane),
@@ -413,9 +428,9 @@ impl Judge<'_> {
         let path = self.path.key("config");
         match &self.section.options {
             Options::None => drop_in::Read::default(),
-            Options::WrongType(line) => {
+            Options::WrongType => {
                 let rest = "found a list, accepted is text with YAML or a mapping, both with RKE2's options by name";
-                self.push(Severity::Refused, Code::WrongType, &path, *line, rest);
+                self.push(Severity::Refused, Code::WrongType, &path, self.line_of("config"), rest);
                 drop_in::Read::default()
             }
             Options::Broken(place, error) => {
@@ -435,7 +450,7 @@ impl Judge<'_> {
                         "defines the anchor {} twice, which YAML readers take differently, rename one",
                         quoted(name)
                     );
-                    self.push(Severity::Refused, Code::OptionsAnchorTwice, &path, place.outer(*line), &rest);
+                    self.findings.refuse(Code::OptionsAnchorTwice, &path, place.outer(*line), &rest, Instead::Kept);
                     self.inner(place.inner(*line));
                 }
                 if let Some(line) = document.second {
@@ -483,12 +498,13 @@ impl Judge<'_> {
 
     /// The entries of a key that holds a mapping of single values; null values are left out.
     fn mapping(&mut self, key: &str) -> Vec<(Key, Node)> {
-        let Some((_, node)) = self.get(key) else { return Vec::new() };
-        let node = node.clone();
+        let Some((key_line, node)) = self.get(key).map(|(key, node)| (key.line, node.clone())) else {
+            return Vec::new();
+        };
         let path = self.path.key(key);
         let Kind::Map(entries) = node.kind else {
             let rest = format!("found {}, accepted is a mapping of names to text, write that", node.described());
-            self.refuse_type(&path, node.line, &rest, false);
+            self.refuse_type(&path, key_line, &rest, false);
             return Vec::new();
         };
         let mut kept = Vec::new();
@@ -497,7 +513,7 @@ impl Judge<'_> {
                 kept.push((name, value));
             } else {
                 let rest = format!("found {}, accepted is text, write that", value.described());
-                self.refuse_type(&path.key(&name.scalar.text), value.line, &rest, false);
+                self.refuse_type(&path.key(&name.scalar.text), name.line, &rest, false);
             }
         }
         kept
@@ -512,20 +528,31 @@ impl Judge<'_> {
             match name.scalar.text.as_str() {
                 "swap" if text == "keep" => keep_swap = true,
                 "swap" => {
-                    let rest = format!("found {}, accepted is keep, swap is switched off", quoted(text));
-                    self.push(Severity::Warning, Code::SwapUnknown, &path, value.line, &rest);
+                    let rest = format!(
+                        "found {}, accepted is keep, swap is switched off, write keep or remove the key",
+                        quoted(text)
+                    );
+                    self.push(Severity::Warning, Code::SwapUnknown, &path, name.line, &rest);
                 }
                 "cluster_root_path" => {
-                    root_path = self.checked_path(&path, value.line, text, "an absolute path").unwrap_or_default();
+                    root_path = self.checked_path(&path, name.line, text, "an absolute path").unwrap_or_default();
                     if root_path == "/" {
                         root_path.clear();
                     }
                 }
                 other => {
                     let option = other.strip_suffix('+').unwrap_or(other);
-                    if options::find(option).is_some_and(|spec| spec.class != options::Class::Dropped) {
-                        rke2.push(drop_in::entry(other, text, name.line));
-                        continue;
+                    match options::find(option).map(|spec| spec.class) {
+                        None => {}
+                        Some(options::Class::Dropped) => {
+                            let rest = "is a k3s option, no effect in RKE2, it is left out, remove it";
+                            self.push(Severity::Warning, Code::OptionDropped, &path, name.line, rest);
+                            continue;
+                        }
+                        Some(_) => {
+                            rke2.push(drop_in::entry(other, text, name.line));
+                            continue;
+                        }
                     }
                     let near = options::nearest_of(option, &PROVIDER_KEYS).or_else(|| options::nearest(option));
                     let near = near.map_or_else(
@@ -559,18 +586,22 @@ impl Judge<'_> {
                 _ => None,
             };
             if !is_variable(text) {
-                let rest = "found a name that is none, accepted are letters, digits and underscores, no digit first, rename it";
-                self.findings.refuse(Code::EnvName, &path, name.line, rest);
+                let rest = "found a name that no variable can have, accepted are letters, digits and underscores, no digit first, rename it";
+                self.findings.refuse(Code::EnvName, &path, name.line, rest, Instead::LeftOut);
             } else if let Some(field) = reserved {
                 let rest = format!("would override the cluster section, write cluster.{field} in its place");
-                self.findings.refuse(Code::EnvReserved, &path, name.line, &rest);
+                self.findings.refuse(Code::EnvReserved, &path, name.line, &rest, Instead::LeftOut);
             } else if value.is_null() {
                 self.push(Severity::Note, Code::EnvEmpty, &path, name.line, "found no value, it is left out");
             } else if scalar.text.chars().any(char::is_control) {
                 let rest =
                     "found a control character or line break in its value, accepted is one line of text, remove it";
-                self.findings.refuse(Code::EnvControl, &path, value.line, rest);
+                self.findings.refuse(Code::EnvControl, &path, name.line, rest, Instead::LeftOut);
             } else {
+                if scalar.text.contains("{{") {
+                    let rest = "holds a template, which is evaluated in options only, it is kept as text";
+                    self.push(Severity::Warning, Code::OptionTemplate, &path, name.line, rest);
+                }
                 env.insert(text.to_owned(), scalar.text.clone());
             }
         }
@@ -606,14 +637,20 @@ impl Judge<'_> {
                 }
                 if role.joins() {
                     let rest = format!("found none, a {} needs the token of its cluster, write it", role.as_str());
-                    self.push(Severity::Refused, Code::TokenMissing, &path, self.section.line, &rest);
+                    self.push(Severity::Refused, Code::TokenMissing, &path, self.line_of("cluster_token"), &rest);
                 } else {
                     let rest = "found none, RKE2 makes one, which other nodes need to join";
-                    self.push(Severity::Note, Code::TokenGenerated, &path, self.section.line, rest);
+                    self.push(Severity::Note, Code::TokenGenerated, &path, self.line_of("cluster_token"), rest);
                 }
                 return None;
             }
         };
+        if text.contains("{{") {
+            let rest =
+                "holds a template, which is not evaluated in a secret, it is kept as text, write the token itself";
+            self.push(Severity::Warning, Code::OptionTemplate, &path, line, rest);
+            self.inner(inner);
+        }
         if let Some((severity, code, rest)) = judge_token(&text, role) {
             self.push(severity, code, &path, line, rest);
             self.inner(inner);
@@ -657,7 +694,7 @@ impl Judge<'_> {
                 Some(it) => (it.text.clone(), it.path.clone(), it.line, it.inner),
                 None => {
                     let rest = format!("found none, a {} needs the address of its cluster, write it", role.as_str());
-                    self.push(Severity::Refused, Code::HostMissing, &path, self.section.line, &rest);
+                    self.push(Severity::Refused, Code::HostMissing, &path, self.line_of("control_plane_host"), &rest);
                     return None;
                 }
             },
@@ -676,7 +713,7 @@ impl Judge<'_> {
                     "found {} with {what}, accepted is a host name or an IP address, write just that",
                     quoted(&mask_user(&text))
                 );
-                let refused = self.findings.refuse(Code::HostInvalid, &path, line, &rest);
+                let refused = self.findings.refuse(Code::HostInvalid, &path, line, &rest, Instead::Kept);
                 self.inner(inner);
                 if refused {
                     return None;
@@ -704,11 +741,13 @@ impl Judge<'_> {
     }
 
     fn ca_certs(&mut self) -> Vec<Certificate> {
-        let Some((_, node)) = self.get("ca_certs") else { return Vec::new() };
-        let (node, path) = (node.clone(), self.path.key("ca_certs"));
+        let Some((line, node)) = self.get("ca_certs").map(|(key, node)| (key.line, node.clone())) else {
+            return Vec::new();
+        };
+        let path = self.path.key("ca_certs");
         let Kind::List(items) = node.kind else {
             let rest = format!("found {}, accepted is a list of PEM texts or paths, write a list", node.described());
-            self.refuse_type(&path, node.line, &rest, false);
+            self.refuse_type(&path, line, &rest, false);
             return Vec::new();
         };
         let mut certificates = Vec::new();
@@ -722,18 +761,15 @@ impl Judge<'_> {
             let text = scalar.text.trim();
             if text.contains("PRIVATE KEY-----") {
                 let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
-                self.findings.refuse(Code::CertificatePrivateKey, &path, item.line, rest);
-            } else if text.contains("-----BEGIN CERTIFICATE-----")
-                || text.contains("-----BEGIN TRUSTED CERTIFICATE-----")
-            {
+                self.findings.refuse(Code::CertificatePrivateKey, &path, item.line, rest, Instead::LeftOut);
+            } else if is_pem(text) {
                 certificates.push(Certificate::Pem(format!("{text}\n")));
             } else if text.starts_with('/') && !text.contains('\n') {
                 certificates
                     .extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
             } else {
-                let rest =
-                    "found text that is neither a certificate in PEM form nor an absolute path, write one of them";
-                self.findings.refuse(Code::CertificateInvalid, &path, item.line, rest);
+                let rest = "found text that is neither a whole certificate in PEM form nor an absolute path, write one of them";
+                self.findings.refuse(Code::CertificateInvalid, &path, item.line, rest, Instead::LeftOut);
             }
         }
         certificates
@@ -745,7 +781,7 @@ impl Judge<'_> {
             let read = Yaml11::Text(scalar.text.clone());
             drop_in::boolean(&read).unwrap_or_else(|| {
                 let rest = format!("found {}, accepted is true or false, write one of them", quoted(&scalar.text));
-                self.findings.refuse(Code::BooleanInvalid, &path, line, &rest);
+                self.findings.refuse(Code::BooleanInvalid, &path, line, &rest, Instead::LeftOut);
                 false
             })
         });
@@ -765,19 +801,22 @@ impl Judge<'_> {
         let accepted = "an absolute path that ends in .yaml or .yml";
         let given = self.scalar("cluster_config_path", accepted, false).filter(|(scalar, _)| !scalar.text.is_empty());
         let Some((scalar, line)) = given else { return DOCUMENT_PATH.into() };
-        let Some(document) = self.checked_path(&path, line, &scalar.text, accepted) else {
-            return DOCUMENT_PATH.into();
-        };
-        let name = document.rsplit('/').next().unwrap_or_default();
+        let text = scalar.text.as_str();
+        let name = text.rsplit('/').next().unwrap_or_default();
         let is_yaml = [".yaml", ".yml"].iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix));
-        if !is_yaml {
-            let rest = format!("found {}, accepted is {accepted}, write one", quoted(&document));
-            self.findings.refuse(Code::PathInvalid, &path, line, &rest);
-        } else if !SCANNED.iter().any(|directory| document.starts_with(directory)) {
+        if !is_yaml || !is_absolute(text) {
+            // A document that Kairos does not run would leave a node with state without its boot stages.
+            let rest =
+                format!("found {}, accepted is {accepted}, without `..`, write one or remove the key", quoted(text));
+            self.findings.refuse(Code::PathInvalid, &path, line, &rest, Instead::LeftOut);
+            return DOCUMENT_PATH.into();
+        }
+        let document = normalized(text);
+        if !SCANNED.iter().any(|directory| document.starts_with(directory)) {
+            let below = SCANNED.first().unwrap_or(&"");
             let rest = format!(
-                "found {}, where Kairos does not look for boot stages, write a path below {}",
-                quoted(&document),
-                SCANNED[0]
+                "found {}, where Kairos does not look for boot stages, write a path below {below}",
+                quoted(&document)
             );
             self.push(Severity::Warning, Code::DocumentPathUnscanned, &path, line, &rest);
         }
@@ -787,15 +826,21 @@ impl Judge<'_> {
     /// A path that is absolute, has no `..` and no control characters; normalised. Anything else is refused; on a node with
     /// state it is taken from the root, as the Go provider did, whose working directory was `/`.
     fn checked_path(&mut self, path: &Path, line: usize, text: &str, accepted: &str) -> Option<String> {
-        let control = text.chars().any(char::is_control);
-        if text.starts_with('/') && !control && !text.split('/').any(|part| part == "..") {
+        if is_absolute(text) {
             return Some(normalized(text));
         }
         let rest =
             format!("found {}, accepted is {accepted} without `..` and control characters, write one", quoted(text));
-        let refused = self.findings.refuse(Code::PathInvalid, path, line, &rest);
-        (!refused && !control).then(|| normalized(text))
+        let refused = self.findings.refuse(Code::PathInvalid, path, line, &rest, Instead::Kept);
+        (!refused && !text.chars().any(char::is_control)).then(|| normalized(text))
     }
+}
+
+/// Whether every certificate of a text, of which there is at least one, has its beginning and its end (RFC 7468).
+fn is_pem(text: &str) -> bool {
+    let is_mark = |line: &&str, mark: &str| line.starts_with(mark) && line.trim_end().ends_with("CERTIFICATE-----");
+    let count = |mark: &str| text.lines().filter(|line| is_mark(line, mark)).count();
+    count("-----BEGIN ") > 0 && count("-----BEGIN ") == count("-----END ")
 }
 
 /// What is to be said about a token (k3s `pkg/clientaccess/token.go` and `pkg/util/token.go`).
@@ -839,6 +884,11 @@ fn is_replaced(option: &str) -> bool {
 fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a path begins at the root and stays below where it leads, on one line.
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') && !path.chars().any(char::is_control) && !path.split('/').any(|part| part == "..")
 }
 
 /// An absolute path without empty parts, `.` and `..`.
@@ -890,22 +940,23 @@ mod tests {
             ("https://vip//", "a path"),
             ("user@vip", "user information"),
             ("fe80::1%eth0", "a zone id"),
-            ("a b", "blanks"),
-            ("vip:", "a port that is none"),
-            ("vip:0", "a port that is none"),
-            ("vip:65536", "a port that is none"),
-            ("vip:https", "a port that is none"),
+            ("a b", "blanks in it"),
+            ("a\u{1}b", "a control character"),
+            ("vip:", "a port that is not between 1 and 65535"),
+            ("vip:0", "a port that is not between 1 and 65535"),
+            ("vip:65536", "a port that is not between 1 and 65535"),
+            ("vip:https", "a port that is not between 1 and 65535"),
             ("[fd00::1", "a bracket that is not closed"),
-            ("[10.0.0.1]", "brackets around what is no IPv6 address"),
+            ("[10.0.0.1]", "brackets, but no IPv6 address in them"),
             ("[fd00::1]9345", "text after the bracket"),
-            ("fd00:::1", "colons of no IPv6 address"),
-            ("10.0.0.256", "what looks like an IPv4 address and is none"),
-            ("10.0.0", "what looks like an IPv4 address and is none"),
-            ("010.0.0.1", "what looks like an IPv4 address and is none"),
-            ("-vip", "what is neither a host name nor an address"),
-            ("vip..example", "what is neither a host name nor an address"),
-            ("münchen.example", "what is neither a host name nor an address"),
-            ("{{.Host}}", "what is neither a host name nor an address"),
+            ("fd00:::1", "colons, but no valid IPv6 address"),
+            ("10.0.0.256", "the look of an IPv4 address, but not a valid one"),
+            ("10.0.0", "the look of an IPv4 address, but not a valid one"),
+            ("010.0.0.1", "the look of an IPv4 address, but not a valid one"),
+            ("-vip", "characters or a form that no host name has"),
+            ("vip..example", "characters or a form that no host name has"),
+            ("münchen.example", "characters or a form that no host name has"),
+            ("{{ .Host }}", "a template, which is not evaluated here"),
         ] {
             assert_eq!(Endpoint::parse(text), Err(what), "{text}");
         }

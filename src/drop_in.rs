@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::check::{Code, Findings, MOST_PRINTED, Path, Severity, quoted};
+use crate::check::{Code, Findings, Instead, MOST_PRINTED, Path, Severity, quoted};
 use crate::cloud_config::Place;
 use crate::emit::json_string;
 use crate::options::{self, Class, Spec};
+use crate::template;
 use crate::yaml::{Key, Kind, Node, Scalar, Yaml11};
 
 /// The value of an option.
@@ -72,8 +73,8 @@ struct Reader<'a> {
     server: bool,
     findings: &'a mut Findings,
     read: Read,
-    /// Where an option stands in `read`, by name.
-    index: HashMap<String, usize>,
+    /// Where an option stands in `read`, and in what line it was last set, by name.
+    index: HashMap<String, (usize, usize)>,
     /// How many unknown options there were: the nearest name is looked up only for those that are printed.
     unknown: usize,
 }
@@ -101,8 +102,8 @@ impl Reader<'_> {
         self.mark_inner(line);
     }
 
-    fn refuse(&mut self, code: Code, path: &Path, line: usize, rest: &str) {
-        self.findings.refuse(code, path, self.place.outer(line), rest);
+    fn refuse(&mut self, code: Code, path: &Path, line: usize, rest: &str, instead: Instead) {
+        self.findings.refuse(code, path, self.place.outer(line), rest, instead);
         self.mark_inner(line);
     }
 
@@ -120,7 +121,7 @@ impl Reader<'_> {
         let path = self.path.key(&written);
         if written.is_empty() || written.chars().any(char::is_control) {
             let rest = "found a name that is empty or holds a tab or control character, accepted are RKE2's options, correct it";
-            return self.refuse(Code::OptionName, &path, key.line, rest);
+            return self.refuse(Code::OptionName, &path, key.line, rest, Instead::LeftOut);
         }
         let (name, append) = match written.strip_suffix('+') {
             Some(name) => (name, true),
@@ -152,7 +153,7 @@ impl Reader<'_> {
             let rest = format!("is an option of {other}, it is left out on {own}");
             return self.push(Severity::Note, Code::OptionOfOtherRole, &option.path, key.line, &rest);
         }
-        let Some(value) = self.value(&option, append, value) else { return };
+        let Some(value) = self.value(&option, append, key.line, value) else { return };
         if spec.is_some_and(|spec| spec.class == Class::Owned) {
             if let (Value::Text(text), Some(spec)) = (value, spec) {
                 let (line, inner) = (self.place.outer(key.line), self.place.inner(key.line));
@@ -179,38 +180,38 @@ impl Reader<'_> {
     fn unknown(&mut self, option: &Current, line: usize) {
         self.unknown += 1;
         let near = if self.unknown <= MOST_PRINTED { options::nearest(option.name) } else { None };
-        let near = near.map_or_else(String::new, |near| format!(", did you mean {near}?"));
+        let near = near.map_or_else(|| ", remove it".to_owned(), |near| format!(", did you mean {near}?"));
         let rest = format!("is no option of RKE2, which ignores it{near}");
         self.push(Severity::Warning, Code::OptionUnknown, &option.path, line, &rest);
     }
 
-    fn value(&mut self, option: &Current, append: bool, node: &Node) -> Option<Value> {
+    fn value(&mut self, option: &Current, append: bool, line: usize, node: &Node) -> Option<Value> {
         let is_list = option.spec.map(Spec::is_list);
         match (&node.kind, is_list) {
             (Kind::Map(_), _) => {
                 let rest = "found a mapping, accepted is a single value or a flat list, write it flat";
-                self.refuse(Code::OptionNested, &option.path, node.line, rest);
+                self.refuse(Code::OptionNested, &option.path, line, rest, Instead::Kept);
                 let kept = self.findings.lenient.then(|| printed(node))?;
                 Some(if is_list == Some(true) { Value::List(vec![kept]) } else { Value::Text(kept) })
             }
             (Kind::List(items), Some(false)) if !items.is_empty() => {
                 let rest =
                     format!("found a list of {}, accepted is one value, write the one that is meant", items.len());
-                self.refuse(Code::OptionList, &option.path, node.line, &rest);
+                self.refuse(Code::OptionList, &option.path, line, &rest, Instead::Kept);
                 self.findings.lenient.then(|| items.last().map(|item| Value::Text(printed(item))))?
             }
             (Kind::List(items), _) => Some(Value::List(self.items(option, items))),
             (Kind::Scalar(scalar), Some(true)) => {
-                let text = self.text(option, &option.path, node.line, scalar);
+                let text = self.text(option, &option.path, line, scalar);
                 Some(Value::List(split(option, text)))
             }
             (Kind::Scalar(scalar), _) => {
                 if append {
                     let rest =
                         "found a `+` after the name, which appends to lists only, the value is set, remove the `+`";
-                    self.push(Severity::Warning, Code::OptionAppend, &option.path, node.line, rest);
+                    self.push(Severity::Warning, Code::OptionAppend, &option.path, line, rest);
                 }
-                self.single(option, node.line, scalar)
+                self.single(option, line, scalar)
             }
         }
     }
@@ -237,7 +238,7 @@ impl Reader<'_> {
                 Kind::List(_) | Kind::Map(_) => {
                     let rest =
                         format!("found {} inside a list, accepted is a flat list, write it flat", item.described());
-                    self.refuse(Code::OptionNested, &path, item.line, &rest);
+                    self.refuse(Code::OptionNested, &path, item.line, &rest, Instead::Kept);
                     list.extend(self.findings.lenient.then(|| printed(item)));
                 }
             }
@@ -255,6 +256,13 @@ impl Reader<'_> {
                 false => format!("found {}, which RKE2 reads as {}, quote it", quoted(&scalar.text), quoted(&text)),
             };
             self.push(Severity::Warning, Code::OptionNumberAsText, path, line, &rest);
+        }
+        if text.contains("{{") && (option.secret || template::is_foreign(&text)) {
+            let rest = match option.secret {
+                true => "holds a template, which is not evaluated in a secret, it is kept as text",
+                false => "holds `{{`, but none of the templates that are evaluated, it is kept as text",
+            };
+            self.push(Severity::Warning, Code::OptionTemplate, path, line, rest);
         }
         text
     }
@@ -274,13 +282,16 @@ impl Reader<'_> {
             Class::Boolean => boolean(&read).map(Value::Bool).or_else(|| {
                 let rest =
                     format!("found {}, accepted is true or false, write one of them", option.found(&scalar.text));
-                self.refuse(Code::OptionBoolean, &option.path, line, &rest);
+                self.refuse(Code::OptionBoolean, &option.path, line, &rest, Instead::Kept);
                 kept(self)
             }),
             Class::Integer => crate::yaml::parse_int(&text).and_then(|it| i64::try_from(it).ok()).map_or_else(
                 || {
-                    let rest = format!("found {}, accepted is a whole number, write one", option.found(&scalar.text));
-                    self.refuse(Code::OptionInteger, &option.path, line, &rest);
+                    let rest = format!(
+                        "found {}, accepted is a whole number of at most 64 bits, write one",
+                        option.found(&scalar.text)
+                    );
+                    self.refuse(Code::OptionInteger, &option.path, line, &rest, Instead::Kept);
                     kept(self)
                 },
                 |it| Some(Value::Int(it.into())),
@@ -290,7 +301,7 @@ impl Reader<'_> {
                     "found {}, accepted is a number with a unit, write 10m for ten minutes",
                     option.found(&scalar.text)
                 );
-                self.refuse(Code::OptionDuration, &option.path, line, &rest);
+                self.refuse(Code::OptionDuration, &option.path, line, &rest, Instead::Kept);
                 kept(self)
             }
             Class::Mode => Some(Value::Text(self.mode(option, line, scalar, &read))),
@@ -315,7 +326,7 @@ impl Reader<'_> {
         };
         if let Some(mode) = meant {
             let rest = format!(
-                "found {} without quotes, which RKE2 reads as mode {text}, taken as \"{mode}\", quote it",
+                "found {} without quotes, a number, of which RKE2 takes the digits {text} for the mode, written as \"{mode}\", quote it",
                 scalar.text
             );
             self.push(Severity::Warning, Code::OptionMode, &option.path, line, &rest);
@@ -343,22 +354,24 @@ impl Reader<'_> {
 
     fn set(&mut self, option: &Current, append: bool, line: usize, value: Value) {
         let options = &mut self.read.options;
-        let Some(earlier) = self.index.get(option.name).and_then(|at| options.get_mut(*at)) else {
-            self.index.insert(option.name.into(), options.len());
+        let Some((at, last)) = self.index.get_mut(option.name) else {
+            self.index.insert(option.name.into(), (options.len(), line));
             if append && matches!(value, Value::List(_)) {
                 self.read.appended.push(option.name.into());
             }
             return options.push((option.name.into(), value));
         };
-        if let (true, (_, Value::List(list)), Value::List(more)) = (append, &mut *earlier, &value) {
+        let first = std::mem::replace(last, line);
+        let Some((_, earlier)) = options.get_mut(*at) else { return };
+        if let (true, Value::List(list), Value::List(more)) = (append, &mut *earlier, &value) {
             list.extend(more.iter().cloned());
             *list = last_of_equal(std::mem::take(list));
             return;
         }
-        earlier.1 = value;
+        *earlier = value;
         self.read.appended.retain(|name| name != option.name);
-        let rest = "stands twice, the last one counts, remove the other";
-        self.push(Severity::Warning, Code::OptionTwice, &option.path, line, rest);
+        let rest = format!("stands in lines {first} and {line}, the last one counts, remove the other");
+        self.push(Severity::Warning, Code::OptionTwice, &option.path, line, &rest);
     }
 }
 

@@ -49,8 +49,12 @@ fn drop_in(unit: &str) -> (String, String) {
 }
 
 /// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
-pub fn shut(context: &Context) -> Result<bool, Error> {
-    Ok(write_drop_ins(context)? | remove_links(context.host)?)
+///
+/// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences.
+pub fn shut(context: &Context) -> Result<(bool, Vec<String>), Error> {
+    let written = write_drop_ins(context)?;
+    let (removed, failed) = remove_links(context.host);
+    Ok((written | removed, failed))
 }
 
 fn write_drop_ins(context: &Context) -> Result<bool, Error> {
@@ -73,18 +77,24 @@ pub fn remove(host: &Host) -> Result<bool, Error> {
     Ok(changed)
 }
 
-/// Removes the persistent links of both units by path, and gives whether there were any: `systemctl disable` would delete a unit that is itself a link (kairos-io/provider-k3s#146).
-pub fn remove_links(host: &Host) -> Result<bool, Error> {
-    let mut changed = false;
-    for directory in host.list(LINKS)? {
-        if directory.ends_with(".wants") || directory.ends_with(".requires") {
-            for unit in UNITS {
-                let link = format!("{LINKS}/{directory}/{unit}.service");
-                changed |= host.remove(&link)?;
+/// Removes the persistent links of both units by path, for `systemctl disable` would delete a unit that is itself a link
+/// (kairos-io/provider-k3s#146). Gives whether there were any, and what failed.
+pub fn remove_links(host: &Host) -> (bool, Vec<String>) {
+    let (mut removed, mut failed) = (false, Vec::new());
+    let directories = host.list(LINKS).unwrap_or_else(|error| {
+        failed.push(error.to_string());
+        Vec::new()
+    });
+    let pulls = |name: &&String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    for directory in directories.iter().filter(pulls) {
+        for unit in UNITS {
+            match host.remove(&format!("{LINKS}/{directory}/{unit}.service")) {
+                Ok(gone) => removed |= gone,
+                Err(error) => failed.push(error.to_string()),
             }
         }
     }
-    Ok(changed)
+    (removed, failed)
 }
 
 /// Says that the plan was refused, or that it no longer is.

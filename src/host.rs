@@ -83,7 +83,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Something that is not replaced stands where a file or a directory must be made.
-    #[error("cannot {doing} {}: the {what} {} is in the way", escape(path), escape(obstacle))]
+    #[error("cannot {doing} {}: the {what} {} is in the way, remove it", escape(path), escape(obstacle))]
     Obstacle {
         /// What was tried, after "cannot".
         doing: &'static str,

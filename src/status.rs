@@ -5,7 +5,7 @@ use crate::emit::{self, Item};
 use crate::gate;
 use crate::host::{Error, Host};
 use crate::prestart;
-use crate::systemd::Systemd;
+use crate::systemd::{Systemd, Unit};
 use crate::yaml::{self, Node, OPTIONS};
 
 /// The machine-readable state of this boot.
@@ -91,7 +91,8 @@ impl Status {
 
     /// Writes the state and, where a person has to act, the sentences above the login prompt.
     fn write(&self, host: &Host) -> Result<(), Error> {
-        host.install(STATUS, emit::to_yaml(&Item::Map(self.entries())).as_bytes(), 0o600, false)?;
+        // The person at the console is told even if the file for machines cannot be written.
+        let written = host.install(STATUS, emit::to_yaml(&Item::Map(self.entries())).as_bytes(), 0o600, false);
         if self.reasons.is_empty() {
             host.remove(ISSUE)?;
         } else {
@@ -100,7 +101,7 @@ impl Status {
             let lines: String = self.reasons.iter().map(line).collect();
             host.install(ISSUE, lines.as_bytes(), 0o644, false)?;
         }
-        Ok(())
+        written.map(drop)
     }
 }
 
@@ -151,8 +152,10 @@ impl Report {
     pub fn of(host: &Host) -> Report {
         let mut status = Status::read(host);
         let ready = !status.unit.is_empty() && gate::is_open(host, &status.unit);
-        let unit_state = match Systemd::of(host).show(&status.unit) {
-            _ if status.unit.is_empty() || !host.systemd_runs_here() => "unknown".to_owned(),
+        let knows = !status.unit.is_empty() && host.systemd_runs_here();
+        let unit = if knows { Systemd::of(host).show(&status.unit) } else { Ok(Unit::default()) };
+        let unit_state = match unit {
+            Ok(unit) if unit.load.is_empty() => "unknown".to_owned(),
             Ok(unit) if unit.load != "loaded" => unit.load,
             Ok(unit) => format!("{} ({})", unit.active, unit.sub),
             Err(error) => {

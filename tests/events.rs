@@ -16,10 +16,9 @@ use provider_rke2::host::Host;
 #[test]
 fn every_case_leaves_what_is_written_beside_it() {
     let mut cases = 0;
-    insta::glob!("../testdata/events", "*/cloud-config.yaml", |file| {
+    for directory in support::cases("events") {
         cases += 1;
-        let directory = file.parent().unwrap();
-        let text = fs::read_to_string(file).unwrap();
+        let text = fs::read_to_string(directory.join("cloud-config.yaml")).unwrap();
         let node = support::node(&directory.join("root"));
 
         let host = Host::new(node.path()).unwrap();
@@ -35,14 +34,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         writeln!(whole, "check:\n{}", findings.to_text("cloud-config.yaml", false)).unwrap();
         writeln!(whole, "answer:\n{}\n", serde_json::to_string_pretty(&response).unwrap()).unwrap();
         writeln!(whole, "node:\n{}", support::tree(node.path())).unwrap();
-        insta::with_settings!({
-            snapshot_path => directory,
-            snapshot_suffix => "",
-            prepend_module_to_snapshot => false,
-            omit_expression => true,
-        }, {
-            insta::assert_snapshot!("expected", whole);
-        });
-    });
+        support::assert_expected(&directory, &whole);
+    }
     assert!(cases > 0);
 }

@@ -112,7 +112,7 @@ const ROWS: &[Row] = &[
     row(
         "directory",
         |d| fs::create_dir(d.join("d/target")).unwrap(),
-        Err("cannot write /d/target: the directory /d/target is in the way"),
+        Err("cannot write /d/target: the directory /d/target is in the way, remove it"),
         &[DIR, ("d/target", "directory 755")],
     ),
     row(
@@ -140,7 +140,7 @@ const ROWS: &[Row] = &[
             write(&d.join("d/target"), OLD, 0o600);
             fs::create_dir(d.join(TEMPORARY)).unwrap();
         },
-        Err("cannot write /d/target: the directory /d/.target.provider-rke2 is in the way"),
+        Err("cannot write /d/target: the directory /d/.target.provider-rke2 is in the way, remove it"),
         &[DIR, ("d/target", "600 old\n"), (TEMPORARY, "directory 755")],
     ),
     Row {
@@ -154,28 +154,28 @@ const ROWS: &[Row] = &[
         name: "parent is a file",
         target: "/d/file/target",
         prepare: |d| write(&d.join("d/file"), OLD, 0o600),
-        outcome: Err("cannot write /d/file/target: the file /d/file is in the way"),
+        outcome: Err("cannot write /d/file/target: the file /d/file is in the way, remove it"),
         after: &[DIR, ("d/file", "600 old\n")],
     },
     Row {
         name: "parent of the parent is a file",
         target: "/d/file/x/target",
         prepare: |d| write(&d.join("d/file"), OLD, 0o600),
-        outcome: Err("cannot write /d/file/x/target: the file /d/file is in the way"),
+        outcome: Err("cannot write /d/file/x/target: the file /d/file is in the way, remove it"),
         after: &[DIR, ("d/file", "600 old\n")],
     },
     Row {
         name: "parent is a fifo",
         target: "/d/fifo/target",
         prepare: |d| fifo(&d.join("d/fifo")),
-        outcome: Err("cannot write /d/fifo/target: the file /d/fifo is in the way"),
+        outcome: Err("cannot write /d/fifo/target: the file /d/fifo is in the way, remove it"),
         after: &[DIR, ("d/fifo", "fifo")],
     },
     Row {
         name: "parent is a dangling symlink",
         target: "/d/link/target",
         prepare: |d| symlink("nowhere", d.join("d/link")).unwrap(),
-        outcome: Err("cannot write /d/link/target: the symlink that leads nowhere /d/link is in the way"),
+        outcome: Err("cannot write /d/link/target: the symlink that leads nowhere /d/link is in the way, remove it"),
         after: &[DIR, ("d/link", "symlink to nowhere")],
     },
     Row {

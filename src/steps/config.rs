@@ -53,8 +53,10 @@ fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
     let values = Values { host, staged, json: OnceCell::new() };
     let mut own = |name: &str| -> Result<Read, String> {
         let text = staged.file(host, &format!("config.d/{name}"))?;
-        let mut read = read_text(&text, name, staged, &mut findings)?
-            .ok_or_else(|| format!("{name}: is empty, run agent.boot again"))?;
+        let read = read_text(&text, name, staged, &mut findings)?;
+        // What else is worth saying about our own files was said when they were planned.
+        findings.list.retain(|it| it.severity == Severity::Refused);
+        let mut read = read.ok_or_else(|| format!("{name}: is empty, run agent.boot again"))?;
         values.fill(&mut read.options, &mut findings)?;
         Ok(read)
     };

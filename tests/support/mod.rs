@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use provider_rke2::Context;
 use provider_rke2::bus::{self, Response};
@@ -47,7 +47,30 @@ pub fn node(tree: &Path) -> TempDir {
     root
 }
 
+/// The directories of the cases below `testdata/`, in the order of their names.
+pub fn cases(kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(kind);
+    let mut cases: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|case| case.join("cloud-config.yaml").is_file());
+    cases.sort();
+    cases
+}
+
+/// Compares with `expected.snap` beside the input.
+pub fn assert_expected(directory: &Path, whole: &str) {
+    insta::with_settings!({
+        snapshot_path => directory,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => directory.file_name().unwrap().to_str().unwrap(),
+    }, {
+        insta::assert_snapshot!("expected", whole);
+    });
+}
+
+/// Copies a tree; modes are those of a fresh node, whatever the checkout and the umask made of them.
 fn copy(from: &Path, to: &Path) {
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
@@ -57,7 +80,8 @@ fn copy(from: &Path, to: &Path) {
         } else if kind.is_symlink() {
             symlink(fs::read_link(entry.path()).unwrap(), target).unwrap();
         } else if entry.file_name() != ".keep" {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), &target).unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).unwrap();
         }
     }
 }
