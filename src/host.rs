@@ -1103,15 +1103,15 @@ mod tests {
         fs::write(room.path().join("file"), "").unwrap();
         std::os::unix::fs::symlink("nowhere", room.path().join("dangling")).unwrap();
         for (path, sentence) in [
-            ("/file", "cannot make the directory /file: the file /file is in the way"),
-            ("/file/x/y", "cannot make the directory /file/x/y: the file /file is in the way"),
+            ("/file", "cannot make the directory /file: the file /file is in the way, remove it"),
+            ("/file/x/y", "cannot make the directory /file/x/y: the file /file is in the way, remove it"),
             (
                 "/dangling",
-                "cannot make the directory /dangling: the symlink that leads nowhere /dangling is in the way",
+                "cannot make the directory /dangling: the symlink that leads nowhere /dangling is in the way, remove it",
             ),
             (
                 "/dangling/x",
-                "cannot make the directory /dangling/x: the symlink that leads nowhere /dangling is in the way",
+                "cannot make the directory /dangling/x: the symlink that leads nowhere /dangling is in the way, remove it",
             ),
         ] {
             assert_eq!(host.make_dir(path, 0o755).unwrap_err().to_string(), sentence);
