@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Context;
 use crate::boot::{self, is_idle};
-use crate::check::Finding;
+use crate::check::Findings;
 use crate::cloud_config;
 use crate::cluster::DOCUMENT_PATH;
 use crate::document;
@@ -111,11 +111,11 @@ impl Apply<'_> {
     }
 
     /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
-    fn config(&self, result: Result<(String, Vec<Finding>), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
+    fn config(&self, result: Result<(String, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
         let sentences = match &result {
             Ok((_, findings)) => {
-                for it in findings {
-                    self.log.line(boot::level(it), "config", &it.sentence());
+                for (severity, sentence) in findings.sentences(|_| true) {
+                    self.log.line(boot::level(severity), "config", &sentence);
                 }
                 Vec::new()
             }

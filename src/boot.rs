@@ -1,9 +1,10 @@
 //! The plan phase: what `agent.boot` does to the node.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::Context;
-use crate::check::{Finding, Findings, Severity, limit, quoted};
+use crate::check::{Findings, Severity, limit, quoted};
 use crate::cloud_config::{self, CloudConfig, Section, Source};
 use crate::cluster::{self, Cluster, DOCUMENT_PATH, State};
 use crate::document::document;
@@ -57,13 +58,18 @@ pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
     if is_idle(host) {
         return Answer::default();
     }
-    let boot = Boot { context, host, log: Log::new(host, context.version) };
+    let boot = Boot { context, host, log: Log::new(host, context.version), gate_changed: Cell::new(false) };
+    let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
+    // Before anything that may take long: a document of the last boot must not start RKE2 while this one is undecided.
+    if lock.is_ok() && boot.is_ours(DOCUMENT_PATH) {
+        boot.gate_changed.set(gate::write_drop_ins(context).unwrap_or(false));
+    }
     let sources = text.map(|text| boot.sources(text)).unwrap_or_default();
     let answer = match text {
         Ok(text) => cloud_config::of_collected(text, &sources),
         Err(sentence) => CloudConfig::Unreadable(sentence.to_owned()),
     };
-    let _lock = match host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT)) {
+    let _lock = match lock {
         Ok(lock) => Some(lock),
         Err(_) if matches!(answer, CloudConfig::Absent) => None,
         Err(error) => return boot.failed(&error.to_string()),
@@ -79,6 +85,8 @@ struct Boot<'a> {
     context: &'a Context<'a>,
     host: &'a Host,
     log: Log<'a>,
+    /// Whether systemd has something to reload since the gate was written first.
+    gate_changed: Cell<bool>,
 }
 
 impl Boot<'_> {
@@ -127,8 +135,8 @@ impl Boot<'_> {
         for sentence in &section.broken {
             self.log.line(Level::Warning, "plan", sentence);
         }
-        for finding in findings.list.iter().filter(|it| it.severity != Severity::Refused) {
-            self.log.line(level(finding), "plan", &finding.sentence());
+        for (severity, sentence) in findings.sentences(|severity| severity != Severity::Refused) {
+            self.log.line(level(severity), "plan", &sentence);
         }
     }
 
@@ -223,7 +231,7 @@ impl Boot<'_> {
         for sentence in failed {
             self.log.line(Level::Warning, "plan", &sentence);
         }
-        if changed {
+        if changed | self.gate_changed.take() {
             self.reload();
         }
         Ok(())
@@ -279,8 +287,8 @@ impl Boot<'_> {
 }
 
 /// The level at which a finding is logged.
-pub fn level(finding: &Finding) -> Level {
-    match finding.severity {
+pub fn level(severity: Severity) -> Level {
+    match severity {
         Severity::Refused | Severity::Error => Level::Error,
         Severity::Warning => Level::Warning,
         Severity::Note => Level::Info,

@@ -3,7 +3,7 @@
 //! The wire is that of go-pluggable (github.com/mudler/go-pluggable `events.go`, `plugin.go`). An `error` makes kairos-agent exit with
 //! 1, anything but one JSON value on stdout too, and there is no timeout on its side.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -12,11 +12,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use crate::Context;
 use crate::boot;
 use crate::check::limit;
-use crate::host::{DeadlineReader, Host, read_payload};
+use crate::host::{DeadlineReader, Host, read_payload, reason};
 use crate::rke2;
 
 /// How long an event may take in all.
@@ -27,14 +28,6 @@ const READING: Duration = Duration::from_secs(8);
 
 /// How much of an event is read.
 const LIMIT: u64 = 16 << 20;
-
-/// What the agent sends; go-pluggable moves a payload of more than 8 KiB into a file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Event {
-    data: Option<String>,
-    file: Option<String>,
-}
 
 /// What the agent is told.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
@@ -97,7 +90,7 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
             "cluster.reset is not built yet, nothing was reset, use rke2-uninstall.sh of RKE2 until then",
         ),
         "init.provider.info" => info(context.host),
-        "init.provider.install" => match provider(stdin).as_deref() {
+        "init.provider.install" => match payload(stdin).ok().and_then(|payload| payload.provider).as_deref() {
             Some("rke2") => Response {
                 state: "error".into(),
                 ..Response::error(
@@ -123,52 +116,56 @@ fn info(host: &Host) -> Response {
     }
 }
 
-/// The payload of an event: JSON, inline or in a file, which stays where it is.
-fn payload(stdin: impl Read + AsFd) -> Result<String, String> {
-    let stdin = DeadlineReader::new(stdin, Instant::now() + READING).take(LIMIT);
-    let mut events = serde_json::Deserializer::from_reader(io::BufReader::new(stdin)).into_iter::<Event>();
-    let event = match events.next() {
-        Some(Ok(event)) => event,
-        Some(Err(error)) if error.io_error_kind() == Some(io::ErrorKind::TimedOut) => {
-            return Err(format!("the event did not arrive within {} seconds", READING.as_secs()));
-        }
-        Some(Err(error)) if error.is_io() => return Err(format!("the event cannot be read: {error}")),
-        Some(Err(error)) if error.is_eof() => {
-            return Err("the event ends too early, or is larger than 16 MiB".into());
-        }
-        Some(Err(_)) => return Err("the event is not the JSON that kairos-agent sends".into()),
-        None => return Err("the event is empty".into()),
-    };
-    match event.file.filter(|file| !file.is_empty()) {
-        Some(file) => {
-            let bytes = read_payload(Path::new(&file), LIMIT).map_err(|error| error.to_string())?;
-            String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8", crate::emit::escape(&file)))
-        }
-        None => Ok(event.data.unwrap_or_default()),
-    }
+/// What the agent sends; go-pluggable moves a payload of more than 8 KiB into a file.
+#[derive(Debug, Deserialize)]
+struct Event {
+    data: Option<String>,
+    file: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Config {
+/// What a payload may hold.
+#[derive(Debug, Deserialize)]
+struct Payload {
+    /// The cloud-config.
     config: Option<String>,
+    /// The provider that `init.provider.install` is meant for.
+    provider: Option<String>,
+}
+
+/// The payload of an event: JSON, inline or in a file, which stays where it is.
+fn payload(stdin: impl Read + AsFd) -> Result<Payload, String> {
+    const NOT_JSON: &str = "the event is not the JSON that kairos-agent sends";
+    let stdin = DeadlineReader::new(stdin, Instant::now() + READING).take(LIMIT);
+    let mut stdin = io::BufReader::new(stdin);
+    let late = |error: &io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => format!("the event did not arrive within {} seconds", READING.as_secs()),
+        _ => format!("the event cannot be read: {}", reason(error)),
+    };
+    // A list would do for a structure too, but it is no event.
+    match stdin.fill_buf().map_err(|error| late(&error))?.trim_ascii_start().first() {
+        None => return Err("the event is empty".into()),
+        Some(b'{') => {}
+        Some(_) => return Err(NOT_JSON.into()),
+    }
+    let event = serde_json::Deserializer::from_reader(stdin).into_iter::<Event>().next();
+    let event = event.unwrap_or(Ok(Event { data: None, file: None })).map_err(|error| match error.classify() {
+        Category::Io => late(&error.into()),
+        Category::Eof => "the event ends too early, or is larger than 16 MiB".into(),
+        Category::Syntax | Category::Data => NOT_JSON.to_owned(),
+    })?;
+    let payload = match event.file.filter(|file| !file.is_empty()) {
+        Some(file) => {
+            let bytes = read_payload(Path::new(&file), LIMIT).map_err(|error| error.to_string())?;
+            String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8", crate::emit::escape(&file)))?
+        }
+        None => event.data.filter(|data| !data.is_empty()).ok_or("the event carries no data")?,
+    };
+    let object = payload.trim_start().starts_with('{').then(|| serde_json::from_str(&payload).ok()).flatten();
+    object.ok_or_else(|| "the data of the event is not the JSON that kairos-agent sends".into())
 }
 
 /// The cloud-config of an event.
 fn config(stdin: impl Read + AsFd) -> Result<String, String> {
-    let payload = payload(stdin)?;
-    if payload.is_empty() {
-        return Err("the event carries no data".into());
-    }
-    let text = serde_json::from_str::<Config>(&payload)
-        .map_err(|_| "the data of the event is not the JSON that kairos-agent sends")?;
-    text.config.filter(|text| !text.is_empty()).ok_or_else(|| "the event carries no config".into())
-}
-
-#[derive(Deserialize)]
-struct Install {
-    provider: Option<String>,
-}
-
-fn provider(stdin: impl Read + AsFd) -> Option<String> {
-    serde_json::from_str::<Install>(&payload(stdin).ok()?).ok()?.provider
+    let config = payload(stdin)?.config.filter(|text| !text.is_empty());
+    config.ok_or_else(|| "the event carries no config".into())
 }

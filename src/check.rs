@@ -38,7 +38,7 @@ impl Severity {
 macro_rules! codes {
     ($($variant:ident $code:literal $explain:literal)*) => {
         /// The kind of a finding; its kebab-case name is stable.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $(#[doc = concat!("`", $code, "`")] $variant,)* }
 
         impl Code {
@@ -209,28 +209,30 @@ pub fn quoted(value: &str) -> String {
     format!("\"{}\"", shortened(&mask_userinfo(value)))
 }
 
-/// `text` with `***` for what stands between `://` and `@` of each URL.
+/// `text` with `***` for the user and password of each URL: all between `://` and the last `@` before the next URL, for a password may hold
+/// anything. Without a scheme, what reads like `user:password@` counts too.
 pub fn mask_userinfo(text: &str) -> String {
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (scheme, tail) = rest.split_at(at + 3);
-        masked.push_str(scheme);
-        let end =
-            tail.find(|c: char| matches!(c, '/' | '?' | '#' | ',' | '"') || c.is_whitespace()).unwrap_or(tail.len());
-        // A password may itself hold a slash or an at sign: the last at sign before white space or a comma ends it.
-        let word = tail.find(|c: char| matches!(c, ',' | '"') || c.is_whitespace()).unwrap_or(tail.len());
-        let user =
-            tail.get(..end).and_then(|it| it.rfind('@')).or_else(|| tail.get(..word).and_then(|it| it.rfind('@')));
-        rest = match user {
-            Some(user) => {
-                masked.push_str("***");
-                tail.get(user..).unwrap_or_default()
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default();
+    let mut masked = match first.rsplit_once('@') {
+        Some((user, host))
+            if user.trim_start_matches('/').contains(':') && !user.trim_start_matches('/').contains('/') =>
+        {
+            format!("***@{host}")
+        }
+        _ => first.to_owned(),
+    };
+    for part in parts {
+        masked += "://";
+        match part.rsplit_once('@') {
+            Some((_, host)) => {
+                masked += "***@";
+                masked += host;
             }
-            None => tail,
-        };
+            None => masked += part,
+        }
     }
-    masked + rest
+    masked
 }
 
 /// How many findings of one code are printed; the rest is counted.
@@ -296,10 +298,20 @@ impl Findings {
         self.list.iter().map(|finding| finding.severity).max()
     }
 
+    /// The sentences to be told, of each severity by itself: at most 20 of a code, and how many were left out.
+    pub fn sentences(&self, wanted: impl Fn(Severity) -> bool) -> Vec<(Severity, String)> {
+        let (shown, more) = self.shown();
+        let shown = shown.into_iter().filter(|it| wanted(it.severity)).map(|it| (it.severity, it.sentence()));
+        let counted = more.into_iter().filter_map(|(code, count)| {
+            let severity = self.list.iter().find(|it| it.code == code)?.severity;
+            wanted(severity).then(|| (severity, format!("{count} more of {}", code.as_str())))
+        });
+        shown.chain(counted).collect()
+    }
+
     /// The sentences of what was refused.
     pub fn refused(&self) -> Vec<String> {
-        let refused = self.list.iter().filter(|finding| finding.severity == Severity::Refused);
-        refused.map(Finding::sentence).collect()
+        self.sentences(|severity| severity == Severity::Refused).into_iter().map(|(_, sentence)| sentence).collect()
     }
 
     /// In the order of the text, the heaviest first within a line.
@@ -369,18 +381,18 @@ impl Findings {
         let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
         let (shown, more) = self.shown();
-        let mut text = String::new();
+        let (file, mut text) = (escape(file), String::new());
         for it in shown {
             let level = match it.severity {
                 Severity::Refused | Severity::Error => "error",
                 Severity::Warning => "warning",
                 Severity::Note => "notice",
             };
-            let (file, line, code) = (property(file), it.line.unwrap_or(1), it.code.as_str());
+            let (file, line, code) = (property(&file), it.line.unwrap_or(1), it.code.as_str());
             let _ = writeln!(text, "::{level} file={file},line={line},title={code}::{}", data(&it.message));
         }
         for (code, count) in more {
-            let _ = writeln!(text, "::notice file={}::{count} more of {}", property(file), code.as_str());
+            let _ = writeln!(text, "::notice file={}::{count} more of {}", property(&file), code.as_str());
         }
         text
     }
@@ -409,9 +421,12 @@ mod tests {
             ("http://user:pass@proxy:3128", "http://***@proxy:3128"),
             ("a http://u:p@x,https://v:q@y/z b", "a http://***@x,https://***@y/z b"),
             ("http://u:p/w@x:1", "http://***@x:1"),
-            ("https://host/path@v1", "https://***@v1"),
+            ("http://u:p,w \"x\"@y", "http://***@y"),
             ("https://host:9345", "https://host:9345"),
             ("postgres://a:b@c@d/e", "postgres://***@d/e"),
+            ("user:pass@host", "***@host"),
+            ("//user:pass@host", "***@host"),
+            ("registry.example/image:1@sha256:0", "registry.example/image:1@sha256:0"),
             ("me@example.com", "me@example.com"),
             ("://", "://"),
         ] {

@@ -105,15 +105,16 @@ const UNREADABLE: u8 = 2;
 /// The root and name of an event, if that is what the arguments are: `[--root DIR] NAME` with a dot in the name, and standard input
 /// that is no terminal.
 pub fn event(arguments: &[OsString]) -> Option<(PathBuf, String)> {
-    let given: Vec<&str> = arguments.iter().skip(1).map(|it| it.to_str()).collect::<Option<_>>()?;
-    let (root, name) = match given.as_slice() {
-        [name] => ("/", *name),
-        ["--root", root, name] => (*root, *name),
-        [root, name] => (root.strip_prefix("--root=")?, *name),
+    let (root, name) = match arguments.get(1..)? {
+        [name] => (PathBuf::from("/"), name),
+        [option, root, name] if option == "--root" => (root.into(), name),
+        [option, name] => (option.to_str()?.strip_prefix("--root=")?.into(), name),
         _ => return None,
     };
+    // A name that is no text is one of the many that do not concern us.
+    let name = name.to_string_lossy();
     let is_event = name.contains('.') && !name.starts_with('-') && !io::stdin().is_terminal();
-    is_event.then(|| (PathBuf::from(root), name.to_owned()))
+    is_event.then(|| (root, name.into_owned()))
 }
 
 /// Runs a verb. The exit status is 0 for done and clean, 1 for findings and refusals, 2 for wrong usage and unreadable input.

@@ -4,7 +4,9 @@
 //! without a word the ones that do not parse (kairos `sdk/collector/collector.go`). So a missing section means something only
 //! if every listed file parses.
 
-use crate::check::{Code, Finding, Findings, Path, Severity, quoted};
+use std::collections::HashMap;
+
+use crate::check::{Code, Finding, Findings, MOST_PRINTED, Path, Severity, quoted};
 use crate::yaml::{self, CLOUD_CONFIG, Document, Duplicate, Kind, Node, OPTIONS, Style};
 
 /// The `name:` by which a document is known to be ours; the Go provider wrote the same.
@@ -236,7 +238,15 @@ pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]
             Some((source.path.as_str(), yaml::read(text, CLOUD_CONFIG).ok()?.root))
         })
         .collect();
+    // Only those that are printed are worth the search.
+    let mut searched: HashMap<Code, usize> = HashMap::new();
     for finding in &mut findings.list {
+        finding.line = None;
+        let count = searched.entry(finding.code).or_default();
+        *count += 1;
+        if *count > MOST_PRINTED {
+            continue;
+        }
         let exact = roots.iter().rev().find_map(|(path, root)| Some((*path, find(root, finding, section)?)));
         let cluster = || roots.iter().rev().find_map(|(path, root)| Some((*path, root.entry("cluster")?.0.line)));
         let found = exact.or_else(cluster);

@@ -317,7 +317,7 @@ impl Judge<'_> {
         let env = self.env();
         let mut owned = provider_options.owned;
         owned.extend(options.owned);
-        let token = self.token(judged, &owned, &[&options.options, &provider_options.options], &env);
+        let token = self.token(role, &owned, &[&options.options, &provider_options.options], &env);
         let endpoint = self.endpoint(judged, &owned);
         let ca_certs = self.ca_certs();
         let images = self.images();
@@ -610,7 +610,7 @@ impl Judge<'_> {
 
     fn token(
         &mut self,
-        role: Role,
+        role: Option<Role>,
         owned: &[Owned],
         options: &[&DropIn],
         env: &BTreeMap<String, String>,
@@ -635,10 +635,10 @@ impl Judge<'_> {
                 if in_file || env.get("RKE2_TOKEN_FILE").is_some_and(|it| !it.is_empty()) || wrong_type {
                     return None;
                 }
-                if role.joins() {
+                if let Some(role) = role.filter(|role| role.joins()) {
                     let rest = format!("found none, a {} needs the token of its cluster, write it", role.as_str());
                     self.push(Severity::Refused, Code::TokenMissing, &path, self.line_of("cluster_token"), &rest);
-                } else {
+                } else if role.is_some() {
                     let rest = "found none, RKE2 makes one, which other nodes need to join";
                     self.push(Severity::Note, Code::TokenGenerated, &path, self.line_of("cluster_token"), rest);
                 }
@@ -651,7 +651,7 @@ impl Judge<'_> {
             self.push(Severity::Warning, Code::OptionTemplate, &path, line, rest);
             self.inner(inner);
         }
-        if let Some((severity, code, rest)) = judge_token(&text, role) {
+        if let Some((severity, code, rest)) = judge_token(&text, role.unwrap_or(Role::Init)) {
             self.push(severity, code, &path, line, rest);
             self.inner(inner);
         }
@@ -880,8 +880,8 @@ fn is_replaced(option: &str) -> bool {
     options::find(option).is_some_and(|spec| spec.class == options::Class::Replace)
 }
 
-/// `^[A-Za-z_][A-Za-z0-9_]*$`
-fn is_variable(name: &str) -> bool {
+/// Whether a text can be the name of an environment variable: `^[A-Za-z_][A-Za-z0-9_]*$`.
+pub fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }

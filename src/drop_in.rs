@@ -129,12 +129,8 @@ impl Reader<'_> {
         };
         let known = options::find(name);
         let spec = known.filter(|spec| spec.class != Class::Dropped);
-        let option = Current {
-            name: known.map_or(name, |spec| spec.name),
-            spec,
-            secret: known.is_some_and(|spec| spec.secret),
-            path,
-        };
+        let option =
+            Current { name: known.map_or(name, |spec| spec.name), spec, secret: options::is_secret(name), path };
         match (known, spec) {
             (_, Some(spec)) if spec.name.starts_with("cluster-reset") => return self.reset(&option, key.line, value),
             (_, Some(_)) => {}
@@ -200,10 +196,18 @@ impl Reader<'_> {
                 self.refuse(Code::OptionList, &option.path, line, &rest, Instead::Kept);
                 self.findings.lenient.then(|| items.last().map(|item| Value::Text(printed(item))))?
             }
-            (Kind::List(items), _) => Some(Value::List(self.items(option, items))),
+            (Kind::List(items), _) => {
+                let list = self.items(option, items);
+                // Only a list that was written empty discards what earlier drop-ins gave.
+                (items.is_empty() || !list.is_empty()).then_some(Value::List(list))
+            }
             (Kind::Scalar(scalar), Some(true)) => {
-                let text = self.text(option, &option.path, line, scalar);
-                Some(Value::List(split(option, text)))
+                let list = split(option, self.text(option, &option.path, line, scalar));
+                if list.is_empty() {
+                    let rest = "found no item between its commas, it is left out";
+                    self.push(Severity::Note, Code::OptionEmpty, &option.path, line, rest);
+                }
+                (!list.is_empty()).then_some(Value::List(list))
             }
             (Kind::Scalar(scalar), _) => {
                 if append {

@@ -57,7 +57,8 @@ pub fn shut(context: &Context) -> Result<(bool, Vec<String>), Error> {
     Ok((written | removed, failed))
 }
 
-fn write_drop_ins(context: &Context) -> Result<bool, Error> {
+/// Writes the drop-ins of both units. Gives whether systemd has something to reload.
+pub fn write_drop_ins(context: &Context) -> Result<bool, Error> {
     let (host, mut changed) = (context.host, false);
     let text = drop_in_text(context.program);
     for unit in UNITS {

@@ -180,6 +180,18 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     }
 }
 
+/// Whether the value of an option is a secret: by the table, and for a name that is not in it, if it looks like one of a secret.
+pub fn is_secret(name: &str) -> bool {
+    find(name).map_or_else(
+        || {
+            let name = name.to_ascii_lowercase();
+            ["token", "secret", "passw", "credential", "private", "extra-env"].iter().any(|word| name.contains(word))
+                || nearest(&name).and_then(find).is_some_and(|spec| spec.secret)
+        },
+        |spec| spec.secret,
+    )
+}
+
 /// The option that `name` is likely a typo of, by the rule of [`nearest_of`]. It may be a dropped one: whoever writes
 /// `flannel_backend` means it, and is better told that it has no effect.
 pub fn nearest(name: &str) -> Option<&'static str> {

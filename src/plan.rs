@@ -1,7 +1,7 @@
 //! What this node will be: the content of the files that boot stages lay out. No YAML, no shell.
 
 use crate::check::mask_userinfo;
-use crate::cluster::{Certificate, Cluster, mask_user};
+use crate::cluster::{Certificate, Cluster, is_variable, mask_user};
 use crate::drop_in::{DropIn, Value};
 use crate::options;
 
@@ -68,11 +68,11 @@ impl Plan {
 }
 
 fn mask(name: &str, value: &mut Value) {
-    let secret = options::find(name).is_some_and(|spec| spec.secret);
+    let secret = options::is_secret(name);
     let hide = |text: &str| match text.split_once('=') {
         _ if !secret => mask_userinfo(text),
         // Of NAME=value only the value is secret.
-        Some((variable, _)) if name.ends_with("-extra-env") => format!("{variable}={MASK}"),
+        Some((variable, _)) if name.ends_with("-extra-env") && is_variable(variable) => format!("{variable}={MASK}"),
         _ => MASK.to_owned(),
     };
     match value {

@@ -36,6 +36,10 @@ pub fn is_writable(target: &impl AsFd, wait: Duration) -> bool {
 
 /// Writes one line to stderr; if nobody can read it, nothing happens.
 pub fn to_stderr(line: &str) {
+    // A pipe that nobody empties must not keep us.
+    if !is_writable(&io::stderr(), Duration::from_millis(100)) {
+        return;
+    }
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

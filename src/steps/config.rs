@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::Context;
 use crate::boot;
-use crate::check::{Code, Finding, Findings, Path, Severity};
+use crate::check::{Code, Findings, Path, Severity};
 use crate::cloud_config::Place;
 use crate::config::{self, OWNER, Source, USER};
 use crate::drop_in::{self, DropIn, Read, Value};
@@ -26,7 +26,7 @@ pub const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
 /// Installs what was staged. Gives what was done and what was found on the way.
 ///
 /// Whatever fails, the gate is shut, config.yaml is the old one, and the sentence says why. Nothing is written that has the bytes already.
-pub fn run(context: &Context, staged: &Staged) -> Result<(String, Vec<Finding>), Vec<String>> {
+pub fn run(context: &Context, staged: &Staged) -> Result<(String, Findings), Vec<String>> {
     let host = context.host;
     let result = prepare(host, staged).and_then(|prepared| {
         let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
@@ -44,7 +44,7 @@ struct Prepared {
     user: String,
     provider: String,
     config: String,
-    findings: Vec<Finding>,
+    findings: Findings,
 }
 
 fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
@@ -74,12 +74,7 @@ fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
         return Err(refused);
     }
     config::verify(&config, staged.role).map_err(one)?;
-    Ok(Prepared {
-        user: user_text,
-        provider: provider_text,
-        config: drop_in::to_json(&config),
-        findings: findings.list,
-    })
+    Ok(Prepared { user: user_text, provider: provider_text, config: drop_in::to_json(&config), findings })
 }
 
 fn source(name: &str, read: Read) -> Source {

@@ -1,0 +1,680 @@
+//! The command line as a person or a pipeline meets it: exit statuses, which stream says what, and what it looks like.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+#![allow(clippy::format_collect, clippy::format_push_string, reason = "short generators of input")]
+#![allow(clippy::print_stderr, reason = "tells what was left out")]
+
+mod support;
+
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-provider-rke2");
+const SECRET: &str = "hUsh7hush-Zx9qpLw2";
+
+const CLEAN: &str = "\
+#cloud-config
+cluster:
+  role: init
+  cluster_token: hUsh7hush-Zx9qpLw2
+  control_plane_host: 10.10.0.5
+  config: |
+    node-name: server-1
+  env:
+    PASSWORD: hUsh7hush-Zx9qpLw2
+";
+/// A note only: RKE2 makes a token.
+const NOTED: &str = "#cloud-config\ncluster:\n  role: init\n";
+const WARNED: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: hUsh7hush-Zx9qpLw2\n  colour: red\n";
+/// RKE2 will not start with such a token, but says so itself.
+const ERROR: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: K10hUsh7hush-Zx9qpLw2\n";
+const REFUSED: &str = "#cloud-config\ncluster:\n  role: master\n  cluster_token: hUsh7hush-Zx9qpLw2\n";
+const UNREADABLE: &str = "#cloud-config\ncluster:\n  role: init\n  role: init\n  cluster_token: hUsh7hush-Zx9qpLw2\n";
+const SYNTAX: &str = "#cloud-config\ncluster:\n  role: [init\n";
+const NO_SECTION: &str = "#cloud-config\nhostname: a\n";
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.signal(), None, "{command:?}");
+    let ran = Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+    ran
+}
+
+/// A directory with files of cloud-configs, and in `node` an empty node.
+struct Place(TempDir);
+
+impl Place {
+    fn new(files: &[(&str, &[u8])]) -> Place {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("node")).unwrap();
+        for (name, content) in files {
+            fs::write(place.path().join(name), content).unwrap();
+        }
+        Place(place)
+    }
+
+    fn all() -> Place {
+        Place::new(&[
+            ("clean", CLEAN.as_bytes()),
+            ("noted", NOTED.as_bytes()),
+            ("warned", WARNED.as_bytes()),
+            ("error", ERROR.as_bytes()),
+            ("refused", REFUSED.as_bytes()),
+            ("unreadable", UNREADABLE.as_bytes()),
+            ("syntax", SYNTAX.as_bytes()),
+            ("no-section", NO_SECTION.as_bytes()),
+            ("null", b"#cloud-config\ncluster:\n"),
+            ("empty", b""),
+            ("comments", b"#cloud-config\n# cluster: {}\n"),
+            ("not-utf-8", b"#cloud-config\nhostname: caf\xe9\n"),
+        ])
+    }
+
+    fn node(&self) -> std::path::PathBuf {
+        self.0.path().join("node")
+    }
+
+    /// The program on the node, in the directory of the files.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--root").arg(self.node()).args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command.env_remove("NO_COLOR");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        ran(&mut self.command(arguments))
+    }
+
+    fn run_with(&self, arguments: &[&str], stdin: &[u8]) -> Ran {
+        ran(self.command(arguments).stdin(support::stdin(stdin)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(untouched(&self.node()), "", "render and check change nothing on the node");
+        }
+    }
+}
+
+/// What is on the node that no test has put there.
+fn untouched(node: &Path) -> String {
+    support::tree(node).lines().filter(|line| !line.contains("/var")).collect::<Vec<_>>().join("\n")
+}
+
+// --- exit status and streams --------------------------------------------------------------------------------------
+
+#[test]
+fn check_ends_with_the_status_of_the_worst_file() {
+    let place = Place::all();
+    for (files, code, strict) in [
+        (&["clean"][..], 0, 0),
+        (&["noted"], 0, 0),
+        (&["warned"], 0, 1),
+        (&["error"], 1, 1),
+        (&["refused"], 1, 1),
+        (&["unreadable"], 2, 2),
+        (&["syntax"], 2, 2),
+        (&["no-section"], 0, 0),
+        (&["null"], 0, 0),
+        (&["empty"], 0, 0),
+        (&["comments"], 0, 0),
+        (&["not-utf-8"], 2, 2),
+        (&["missing"], 2, 2),
+        (&["node"], 2, 2),
+        (&["clean", "warned"], 0, 1),
+        (&["warned", "clean"], 0, 1),
+        (&["refused", "clean"], 1, 1),
+        (&["clean", "error", "warned"], 1, 1),
+        (&["missing", "refused", "clean"], 2, 2),
+        (&["refused", "missing"], 2, 2),
+        (&["unreadable", "refused"], 2, 2),
+        (&["clean", "clean"], 0, 0),
+    ] {
+        for format in ["text", "json", "github"] {
+            let arguments = [&["check", "--format", format][..], files].concat();
+            let ran = place.run(&arguments);
+            assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
+            let strict_ran = place.run(&[&["check", "--strict", "--format", format][..], files].concat());
+            assert_eq!(strict_ran.code, Some(strict), "{arguments:?} --strict: {strict_ran:?}");
+            assert_eq!(strict_ran.stdout, ran.stdout, "{arguments:?}: --strict changes the status only");
+        }
+    }
+}
+
+#[test]
+fn check_prints_findings_to_stdout_and_troubles_to_stderr() {
+    let place = Place::all();
+    let line = |ran: &Ran| {
+        assert_eq!((ran.stdout.lines().count(), &*ran.stderr), (1, ""), "{ran:?}");
+        ran.stdout.clone()
+    };
+    for file in ["clean", "no-section", "null", "empty", "comments"] {
+        assert_eq!(place.run(&["check", file]), Ran { code: Some(0), stdout: String::new(), stderr: String::new() });
+    }
+    let found = line(&place.run(&["check", "noted"]));
+    assert!(found.starts_with("noted:2: note: cluster.cluster_token: "), "{found}");
+    assert!(found.ends_with(" [token-generated]\n"), "{found}");
+    let found = line(&place.run(&["check", "warned"]));
+    assert!(found.starts_with("warned:5: warning: cluster.colour: "), "{found}");
+    assert!(found.ends_with(" [unknown-key]\n"), "{found}");
+    let found = line(&place.run(&["check", "error"]));
+    assert!(found.starts_with("error:4: error: cluster.cluster_token: "), "{found}");
+    let found = line(&place.run(&["check", "refused"]));
+    assert!(found.starts_with("refused:3: refused: cluster.role: "), "{found}");
+    assert!(["init", "controlplane", "worker", "master"].iter().all(|word| found.contains(word)), "{found}");
+    let found = line(&place.run(&["check", "unreadable"]));
+    assert!(found.starts_with("unreadable:4: refused: "), "{found}");
+    assert!(found.contains("\"role\"") && found.ends_with(" [cloud-config-unreadable]\n"), "{found}");
+    line(&place.run(&["check", "syntax"]));
+
+    for (file, reason) in
+        [("missing", "no such file or directory"), ("node", "directory"), ("not-utf-8", "is not UTF-8 from byte 27 on")]
+    {
+        for verb in ["check", "render"] {
+            let ran = place.run(&[verb, file]);
+            assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{verb} {file}");
+            assert_eq!(ran.stderr.lines().count(), 1, "{verb}: {ran:?}");
+            assert!(ran.stderr.contains(file) && ran.stderr.contains(reason), "{verb}: {ran:?}");
+        }
+    }
+    // One that cannot be read does not hide the others.
+    let ran = place.run(&["check", "refused", "missing", "warned"]);
+    assert_eq!(
+        ran.stdout.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
+        ["refused", "warned"]
+    );
+    assert!(ran.stderr.contains("missing"), "{ran:?}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let place = Place::all();
+    for arguments in [&["check"][..], &["check", "-"]] {
+        let ran = place.run_with(arguments, REFUSED.as_bytes());
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.stdout.starts_with("-:3: refused: cluster.role: "), "{ran:?}");
+    }
+    let ran = place.run_with(&["check", "warned", "-", "clean"], REFUSED.as_bytes());
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.stdout.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(), ["warned", "-"]);
+    let of_file = place.run(&["render", "clean"]);
+    assert_eq!(of_file.code, Some(0));
+    for arguments in [&["render"][..], &["render", "-"]] {
+        assert_eq!(place.run_with(arguments, CLEAN.as_bytes()), of_file);
+        assert_eq!(place.run_with(arguments, b"").code, Some(0));
+        let ran = place.run_with(arguments, b"cluster: \xff\n");
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert!(ran.stderr.contains("byte 9"), "{ran:?}");
+    }
+    for verb in ["check", "render"] {
+        let large = format!("{CLEAN}#{}", "x".repeat(17 << 20));
+        let ran = place.run_with(&[verb], large.as_bytes());
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert!(ran.stderr.contains("standard input") && ran.stderr.contains("16 MiB"), "{ran:?}");
+        fs::write(place.0.path().join("large"), large).unwrap();
+        let ran = place.run(&[verb, "large"]);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert!(ran.stderr.contains("large"), "{ran:?}");
+    }
+    // What a shell makes of <(...).
+    assert!(Command::new("mkfifo").arg(place.0.path().join("fifo")).status().unwrap().success());
+    let fifo = place.0.path().join("fifo");
+    let writer = std::thread::spawn(move || fs::write(fifo, REFUSED));
+    assert_eq!(place.run(&["check", "fifo"]).code, Some(1));
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn render_prints_the_whole_document_or_nothing() {
+    let place = Place::all();
+    for (file, code) in [
+        ("no-section", 0),
+        ("null", 0),
+        ("empty", 0),
+        ("comments", 0),
+        ("refused", 1),
+        ("unreadable", 2),
+        ("syntax", 2),
+    ] {
+        for arguments in [&["render", file][..], &["render", "--show-secrets", file]] {
+            let ran = place.run(arguments);
+            assert_eq!((ran.code, &*ran.stdout), (Some(code), ""), "{file}: {ran:?}");
+            assert_eq!(ran.stderr.is_empty(), code == 0, "{file}: {ran:?}");
+        }
+    }
+    for file in ["clean", "noted", "warned", "error"] {
+        let ran = place.run(&["render", file]);
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{file}");
+        assert!(ran.stdout.starts_with("#cloud-config\nname: RKE2 Kairos Cluster Provider\n"), "{file}: {ran:?}");
+        assert!(ran.stdout.ends_with('\n'), "{file}");
+        assert_eq!(place.run(&["render", file]), ran, "{file}: the same input, the same bytes");
+    }
+    // The same words on each of the ways to a person.
+    let sentence = place.run(&["check", "refused"]).stdout;
+    let sentence = sentence.strip_prefix("refused:3: refused: ").unwrap().strip_suffix(" [role-unknown]\n").unwrap();
+    assert!(place.run(&["render", "refused"]).stderr.contains(sentence));
+    let node = tempfile::tempdir().unwrap();
+    assert_eq!(support::boot(node.path(), REFUSED).error, sentence);
+    let duplicate = place.run(&["render", "unreadable"]).stderr;
+    assert!(duplicate.contains("\"role\"") && duplicate.contains("lines 3 and 4"), "{duplicate}");
+}
+
+#[test]
+fn render_shows_what_boot_writes_and_masks_what_is_secret() {
+    let place = Place::all();
+    let shown = place.run(&["render", "--show-secrets", "clean"]).stdout;
+    let node = tempfile::tempdir().unwrap();
+    let event = support::event("agent.boot", CLEAN);
+    let output = Command::new(PROGRAM)
+        .arg("--root")
+        .arg(node.path())
+        .arg("agent.boot")
+        .stdin(support::stdin(&event))
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(shown, fs::read_to_string(node.path().join("usr/local/cloud-config/cluster.kairos.yaml")).unwrap());
+    assert_eq!(shown.matches(SECRET).count(), 2, "the token and the variable: {shown}");
+
+    let masked = place.run(&["render", "clean"]).stdout;
+    assert!(!masked.contains(SECRET), "{masked}");
+    assert!(masked.contains("***") && !shown.contains("***"));
+    assert_eq!(masked.lines().count(), shown.lines().count());
+    for (masked, shown) in masked.lines().zip(shown.lines()) {
+        assert!(masked == shown || masked.contains("***") || shown.contains("# plan "), "{masked:?} for {shown:?}");
+    }
+    // Nothing in it depends on a secret: not a length, not a hash (the plan id).
+    let other = CLEAN.replace(SECRET, "another-and-a-longer-one");
+    assert_eq!(place.run_with(&["render"], other.as_bytes()).stdout, masked);
+}
+
+#[test]
+fn neither_verb_tells_a_secret() {
+    let place = Place::new(&[]);
+    for section in [
+        "  role: init\n  cluster_token: [SECRET]\n",
+        "  role: init\n  cluster_token: {SECRET: SECRET}\n",
+        "  role: init\n  cluster_token: K10SECRET\n",
+        "  role: init\n  cluster_token: \"SECRET\n",
+        "  role: init\n  cluster_token: SECRET: SECRET\n",
+        "  role: init\n  cluster_token: SECRET\n  cluster_token: SECRET\n",
+        "  role: init\n  cluster_tokn: SECRET\n",
+        "  role: init\n  env: {A: \"SECRET\\nSECRET\", B: SECRET, HTTP_PROXY: \"http://u:SECRET@h\"}\n",
+        "  role: init\n  env: A=SECRET\n",
+        "  role: init\n  env: {A: SECRET, HTTP_PROXY: \"http://u:SECRET@h\"}\n",
+        "  role: init
+  config: |
+    token: SECRET
+    agent-token: SECRET
+    t: SECRET
+    server: https://u:SECRET@h:9345
+",
+        "  role: init\n  config: |\n    token: \"SECRET\n",
+        "  role: init\n  config: |\n    agent-token: {a: SECRET}\n    vpn-auth: [SECRET, SECRET]\n",
+        "  role: init\n  config: |\n    agent-token: [SECRET]\n    etcd-s3-secret-key: [SECRET]\n",
+        "  role: init
+  config: |
+    etcd-s3-access-key: SECRET
+    etcd-s3-secret-key: SECRET
+    etcd-s3-session-token: SECRET
+",
+        "  role: init
+  config: |
+    datastore-endpoint: postgres://u:SECRET@db/rke2
+    vpn-auth: name=t,joinKey=SECRET
+",
+        "  role: init
+  config: |
+    etcd-extra-env: A=SECRET
+    kube-apiserver-extra-env: [A=SECRET, B=SECRET=SECRET]
+",
+        "  role: init\n  config: |\n    agent-token: '{{ .Values.a }}SECRET'\n    token: \"{{ bad SECRET }}\"\n",
+        "  role: init
+  config: |
+    private-registry: https://u:SECRET@h/r.yaml
+    node-name: http://u:SECRET@h
+",
+        "  role: init\n  config: |\n    kubelet-arg: [\"endpoint=https://u:SECRET@h\"]\n",
+        "  role: init\n  providerConfig: {agent-token: SECRET, etcd-s3-secret-key: SECRET}\n",
+        "  role: init\n  providerConfig: {agent-token: [SECRET]}\n",
+        "  role: worker\n  cluster_token: x\n  control_plane_host: https://u:SECRET@h\n",
+        "  role: worker\n  cluster_token: x\n  control_plane_host: u:SECRET@h\n",
+        "  role: init\n  ca_certs: [\"-----BEGIN PRIVATE KEY-----\\nSECRET\\n-----END PRIVATE KEY-----\\n\"]\n",
+    ] {
+        let text = format!("#cloud-config\ncluster:\n{section}").replace("SECRET", SECRET);
+        for arguments in [&["render"][..], &["check"], &["check", "--format", "json"], &["check", "--format", "github"]]
+        {
+            let ran = place.run_with(arguments, text.as_bytes());
+            assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET), "{arguments:?} {section:?}: {ran:?}");
+        }
+    }
+}
+
+// --- formats ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn json_is_one_array_whatever_was_found() {
+    let place = Place::all();
+    let array = |arguments: &[&str]| -> Vec<Value> {
+        let ran = place.run(arguments);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
+    };
+    for files in [&["clean"][..], &["empty"], &["missing"], &["clean", "not-utf-8"]] {
+        assert_eq!(array(&[&["check", "--format", "json"], files].concat()), [Value::Null; 0], "{files:?}");
+    }
+    let found = array(&["check", "--format=json", "refused", "missing", "warned", "unreadable", "noted"]);
+    let field = |key: &str| found.iter().map(|it| it[key].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(field("file"), ["refused", "warned", "unreadable", "noted"]);
+    assert_eq!(field("severity"), ["refused", "warning", "refused", "note"]);
+    assert_eq!(field("code"), ["role-unknown", "unknown-key", "cloud-config-unreadable", "token-generated"]);
+    assert_eq!(field("path"), ["cluster.role", "cluster.colour", "", "cluster.cluster_token"]);
+    assert_eq!(found.iter().map(|it| it["line"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 5, 4, 2]);
+    assert!(field("help").iter().all(|help| !help.is_empty()));
+    for (found, file) in found.iter().zip(["refused", "warned", "unreadable", "noted"]) {
+        let text = place.run(&["check", file]).stdout;
+        assert!(text.contains(found["message"].as_str().unwrap()), "{text}: the same sentence");
+    }
+}
+
+#[test]
+fn github_gets_a_workflow_command_for_each_finding() {
+    let place = Place::all();
+    let ran = place.run(&["check", "--format", "github", "refused", "warned", "noted", "error", "clean"]);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{ran:?}");
+    for (line, start) in lines.iter().zip([
+        "::error file=refused,line=3,title=role-unknown::cluster.role: ",
+        "::warning file=warned,line=5,title=unknown-key::cluster.colour: ",
+        "::notice file=noted,line=2,title=token-generated::cluster.cluster_token: ",
+        "::error file=error,line=4,title=token-malformed::cluster.cluster_token: ",
+    ]) {
+        assert!(line.starts_with(start), "{line}");
+    }
+    // A name or a key cannot end the command or begin another.
+    let hostile = "a,line=9::x%0A\n::error ::b";
+    let config = "#cloud-config\ncluster:\n  role: init\n  cluster_token: hUsh7hush-Zx9qpLw2\n  \"100%\\n::stop\": 1\n";
+    let place = Place::new(&[(hostile, config.as_bytes())]);
+    let ran = place.run(&["check", "--format", "github", hostile]);
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    let properties = ran.stdout.strip_prefix("::warning ").unwrap().split_once("::").unwrap().0;
+    assert_eq!(properties.matches(',').count(), 2, "{properties}");
+    assert!(properties.ends_with(",line=5,title=unknown-key") && !properties.contains("x%0A"), "{properties}");
+    assert!(ran.stdout.contains("100%25"), "{ran:?}");
+}
+
+#[test]
+fn more_than_twenty_of_a_code_are_counted() {
+    let keys = |count: usize| -> String { (0..count).map(|number| format!("  key-{number}: x\n")).collect() };
+    let text = |count| format!("{}{}", CLEAN, keys(count));
+    let place = Place::new(&[("twenty", text(20).as_bytes()), ("many", text(33).as_bytes())]);
+    let twenty = place.run(&["check", "twenty"]);
+    assert_eq!(twenty.stdout.lines().count(), 20, "{twenty:?}");
+    let many = place.run(&["check", "many"]);
+    let lines: Vec<&str> = many.stdout.lines().collect();
+    assert_eq!(lines.len(), 21, "{many:?}");
+    assert!(lines[..20].iter().all(|line| line.ends_with("[unknown-key]")), "{many:?}");
+    assert!(lines[20].contains("13 more") && lines[20].contains("unknown-key"), "{many:?}");
+    // Another code is not counted with them, and a file not with the one before.
+    let other = format!("{REFUSED}{}", keys(33));
+    let ran = place.run_with(&["check", "many", "-"], other.as_bytes());
+    assert_eq!(ran.stdout.lines().count(), 21 + 22, "{ran:?}");
+    assert_eq!(ran.stdout.lines().filter(|line| line.contains("13 more")).count(), 2);
+
+    let array: Vec<Value> = serde_json::from_str(&place.run(&["check", "--format", "json", "many"]).stdout).unwrap();
+    assert_eq!(array.len(), 21);
+    assert_eq!(array[20]["more"], 13);
+    let github = place.run(&["check", "--format", "github", "many"]).stdout;
+    assert_eq!(github.lines().count(), 21);
+    assert!(github.lines().last().unwrap().contains("13 more"), "{github}");
+}
+
+#[test]
+fn render_counts_them_too() {
+    let place = Place::all();
+    let bad: String = (0..30).map(|number| format!("    bad-{number}: x\n")).collect();
+    let refused = place.run_with(&["render"], format!("{NOTED}  env:\n{bad}").as_bytes());
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+    assert_eq!(refused.stderr.lines().count(), 21, "the same limit wherever findings are printed: {refused:?}");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_escaped() {
+    let config = "#cloud-config\ncluster:\n  role: \"\\e[31mred\\u202e\\u0007\\x9b\\r\"\n  \"\\e]0;x\\a\": 1\n";
+    let name = "a\u{1b}[31m\u{202e}b\n";
+    let place = Place::new(&[(name, config.as_bytes())]);
+    let missing = format!("{name}missing");
+    for arguments in [&["check", name][..], &["render", name], &["check", &missing], &["render", &missing]] {
+        assert_plain(&place, arguments);
+    }
+    // A program that reads JSON wants the name as it is; a terminal is safe from it all the same.
+    let ran = place.run(&["check", "--format", "json", name]);
+    assert!(!ran.stdout.chars().any(|c| c != '\n' && c.is_ascii_control()), "{ran:?}");
+    let found: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(found.iter().all(|it| it["file"] == name), "{found:?}");
+}
+
+#[test]
+fn what_a_log_viewer_would_obey_is_escaped_too() {
+    let name = "a\u{1b}[31m\u{202e}b\n";
+    let place = Place::new(&[(name, REFUSED.as_bytes())]);
+    assert_plain(&place, &["check", "--format", "github", name]);
+}
+
+fn assert_plain(place: &Place, arguments: &[&str]) {
+    let ran = place.run(arguments);
+    assert_ne!(ran.code, Some(0));
+    for text in [&ran.stdout, &ran.stderr] {
+        let bad = text.chars().find(|&c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+        assert_eq!(bad, None, "{arguments:?}: {text:?}");
+    }
+}
+
+/// Runs a command on a terminal of its own, by script(1), and gives what the terminal got.
+fn on_a_terminal(place: &Place, set: &str, arguments: &str) -> String {
+    let line = format!("{set} {PROGRAM} --root {} {arguments}; echo status $?", place.node().display());
+    let output = Command::new("script")
+        .args(["-q", "-e", "-c", &line, "/dev/null"])
+        .current_dir(place.0.path())
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    let place = Place::all();
+    for (name, value) in [("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "1"), ("NO_COLOR", ""), ("NO_COLOR", "1")] {
+        for arguments in
+            [&["check", "refused", "warned"][..], &["render", "clean"], &["render", "refused"], &["--help"], &["bogus"]]
+        {
+            let ran = ran(place.command(arguments).env(name, value));
+            assert!(!ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'), "{name}={value}: {ran:?}");
+        }
+    }
+    if Command::new("script").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "script(1) is missing");
+        eprintln!("left out for want of script(1): colour on a terminal");
+        return;
+    }
+    for (set, colored) in
+        [("", true), ("NO_COLOR=", true), ("NO_COLOR=1", false), ("NO_COLOR=0", false), ("TERM=dumb", false)]
+    {
+        let text = on_a_terminal(&place, set, "check refused");
+        assert!(text.contains("cluster.role") && text.contains("status 1"), "{set}: {text:?}");
+        assert_eq!(text.contains("\u{1b}["), colored, "{set}: {text:?}");
+    }
+    for arguments in ["check --format json refused", "check --format github refused", "render clean"] {
+        let text = on_a_terminal(&place, "", arguments);
+        assert!(!text.contains('\u{1b}'), "{arguments}: {text:?}");
+    }
+    // A person who types the name of an event gets help, not a program that waits for input.
+    let text = on_a_terminal(&place, "", "agent.boot");
+    assert!(text.contains("Usage: agent-provider-rke2") && text.contains("status 2"), "{text:?}");
+}
+
+// --- usage --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_so_on_stderr() {
+    let place = Place::all();
+    for arguments in [
+        &[][..],
+        &["bogus"],
+        &["check", "--bogus", "clean"],
+        &["--bogus", "check", "clean"],
+        &["check", "--format", "xml", "clean"],
+        &["check", "--format"],
+        &["render", "clean", "clean"],
+        &["render", "--strict", "clean"],
+        &["check", "--show-secrets", "clean"],
+        &["--root"],
+        &["check", "--root", "/", "clean"],
+        &["apply", "bogus"],
+        &["apply", "config", "service"],
+        &["prestart"],
+        &["prestart", "sshd"],
+        &["status", "--format", "github"],
+        &["agent.boot", "more"],
+        &["--x.y"],
+        &[""],
+    ] {
+        let ran = place.run(arguments);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{arguments:?}: {ran:?}");
+        assert!(!ran.stderr.is_empty(), "{arguments:?}");
+    }
+    assert!(place.run(&["bogus"]).stderr.contains("bogus"));
+    assert!(place.run(&["chekc"]).stderr.contains("check"), "the nearest verb is named");
+}
+
+#[test]
+fn a_root_that_is_no_directory_is_wrong_usage() {
+    let place = Place::all();
+    for root in ["nowhere", "clean", "clean/below", ""] {
+        for verb in ["check", "render"] {
+            let ran = ran(Command::new(PROGRAM).args(["--root", root, verb, "clean"]).current_dir(place.0.path()));
+            assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{root:?}: {ran:?}");
+            assert!(ran.stderr.contains(root) && ran.stderr.contains("root"), "{root:?}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn the_root_tells_whether_the_node_has_state() {
+    let place = Place::all();
+    assert_eq!(place.run(&["check", "refused"]).code, Some(1));
+    fs::create_dir_all(place.node().join("var/lib/rancher/rke2/server/db")).unwrap();
+    // A server that the Go provider brought up: master meant a joining server, which has a token but no host here.
+    let joined = REFUSED.to_owned() + "  control_plane_host: 10.0.0.1\n";
+    let ran = place.run_with(&["check"], joined.as_bytes());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.starts_with("-:3: warning: cluster.role: "), "{ran:?}");
+    let ran = place.run_with(&["render"], joined.as_bytes());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("role: controlplane"), "{ran:?}");
+}
+
+#[test]
+fn the_version_names_the_revision() {
+    for argument in ["--version", "-V"] {
+        let ran = ran(Command::new(PROGRAM).arg(argument).stdin(Stdio::null()));
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+        let rest = ran.stdout.strip_prefix("agent-provider-rke2 ").unwrap().strip_suffix(")\n").unwrap();
+        let (version, revision) = rest.split_once(" (").unwrap();
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+        let numbers: Vec<&str> = version.split('.').collect();
+        assert!(numbers.len() == 3 && numbers.iter().all(|it| it.parse::<u32>().is_ok()), "{version}");
+        let is_hex = revision.len() >= 7 && revision.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        assert!(is_hex || revision == "unknown", "{revision}");
+    }
+}
+
+#[test]
+fn help_goes_to_stdout() {
+    let place = Place::all();
+    for arguments in
+        [&["--help"][..], &["-h"], &["help"], &["render", "--help"], &["check", "--help"], &["help", "check"]]
+    {
+        let ran = place.run(arguments);
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{arguments:?}");
+        assert!(ran.stdout.contains("Usage: agent-provider-rke2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_closed_stream_is_no_error() {
+    let place = Place::all();
+    for (arguments, code) in [
+        (&["check", "clean"][..], 0),
+        (&["check", "warned"], 0),
+        (&["check", "--strict", "warned"], 1),
+        (&["check", "refused"], 1),
+        (&["check", "missing"], 2),
+        (&["check", "--format", "json", "refused"], 1),
+        (&["check", "--format", "github", "refused"], 1),
+        (&["render", "clean"], 0),
+        (&["render", "refused"], 1),
+        (&["render", "missing"], 2),
+        (&["--version"], 0),
+        (&["--help"], 0),
+        (&["bogus"], 2),
+    ] {
+        for redirection in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"] {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), PROGRAM, "--root"])
+                .arg(place.node())
+                .args(arguments)
+                .current_dir(place.0.path());
+            assert_eq!(ran(&mut shell).code, Some(code), "{arguments:?} {redirection}");
+        }
+        // A reader that has gone: `check … | head -0`.
+        for stderr_too in [false, true] {
+            let (reader, writer) = io::pipe().unwrap();
+            drop(reader);
+            let mut command = place.command(arguments);
+            if stderr_too {
+                command.stderr(writer.try_clone().unwrap());
+            } else {
+                command.stderr(Stdio::null());
+            }
+            let status = command.stdout(writer).status().unwrap();
+            assert_eq!((status.code(), status.signal()), (Some(code), None), "{arguments:?}");
+        }
+    }
+    // Without stdin there is an empty file.
+    for verb in ["check", "render"] {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "exec \"$0\" \"$@\" <&-", PROGRAM, "--root"]).arg(place.node()).arg(verb);
+        assert_eq!(ran(&mut shell), Ran { code: Some(0), stdout: String::new(), stderr: String::new() }, "{verb}");
+    }
+}
