@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Context;
-use crate::boot::{self, is_idle};
+use crate::boot;
 use crate::check::Findings;
 use crate::cloud_config;
 use crate::cluster::DOCUMENT_PATH;
@@ -11,6 +11,7 @@ use crate::document;
 use crate::gate;
 use crate::host::Host;
 use crate::log::{Level, Log};
+use crate::node;
 use crate::staged::Staged;
 use crate::status;
 use crate::steps::{config, service, swap};
@@ -45,7 +46,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Takes one step, or all of them from the document on. Gives the sentences of what was done and of what failed.
 pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) {
     let host = context.host;
-    if is_idle(host) {
+    if node::is_idle(host) {
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };

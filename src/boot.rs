@@ -6,16 +6,14 @@ use std::time::Duration;
 use crate::Context;
 use crate::check::{Findings, Severity, limit, quoted};
 use crate::cloud_config::{self, CloudConfig, Section, Source};
-use crate::cluster::{self, Cluster, DOCUMENT_PATH, State};
+use crate::cluster::{self, Cluster, DOCUMENT_PATH};
 use crate::document::document;
 use crate::gate;
 use crate::host::{Error, Host};
 use crate::log::{Level, Log};
+use crate::node;
 use crate::plan::plan;
 use crate::status::{self, Outcome};
-
-/// The modes of a Kairos boot in which a node is not to become part of a cluster (kairos `sdk/state`, `/run/cos`).
-const IDLE_MODES: [&str; 4] = ["recovery_mode", "live_mode", "autoreset_mode", "uki_install_mode"];
 
 /// How much of a source is read.
 const SOURCE_LIMIT: u64 = 16 << 20;
@@ -32,30 +30,13 @@ pub struct Answer {
     pub log: String,
 }
 
-/// Whether this boot is in one of the modes in which nothing is done and nothing removed.
-pub fn is_idle(host: &Host) -> bool {
-    IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}")))
-}
-
-/// What RKE2 has left on this node.
-pub fn state(host: &Host, data_dir: &str) -> State {
-    let exists = |path: &str| host.exists(&format!("{data_dir}/{path}"));
-    State { server: exists("server/db") || exists("server/tls"), agent: exists("agent/client-kubelet.crt") }
-}
-
-/// Whether RKE2 has left anything on this node.
-pub fn has_state(host: &Host, data_dir: &str) -> bool {
-    let state = state(host, data_dir);
-    state.server || state.agent
-}
-
 /// Plans the node from the text of a cloud-config, or from the sentence why there is none.
 ///
-/// Nothing is done in the modes of [`IDLE_MODES`]. Whatever fails on the way, RKE2 does not start with a configuration that is not
+/// Nothing is done in the modes of [`node::is_idle`]. Whatever fails on the way, RKE2 does not start with a configuration that is not
 /// the one asked for.
 pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
     let host = context.host;
-    if is_idle(host) {
+    if node::is_idle(host) {
         return Answer::default();
     }
     let boot = Boot { context, host, log: Log::new(host, context.version), gate_changed: Cell::new(false) };
@@ -108,7 +89,7 @@ impl Boot<'_> {
 
     fn present(&self, section: &Section, sources: &[Source]) -> Answer {
         let mut findings = Findings::default();
-        let state = state(self.host, &cluster::data_dir(section));
+        let state = node::state(self.host, &cluster::data_dir(section));
         let cluster = cluster::understand(section, state, &mut findings);
         cloud_config::place(&mut findings, section, sources);
         let Some(cluster) = cluster else {

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::apply::{self, Step};
-use crate::boot;
 use crate::check::{Code, Findings, Severity};
 use crate::cloud_config::{self, Section};
 use crate::cluster::{self, Cluster};
@@ -16,6 +15,7 @@ use crate::document::document;
 use crate::emit::escape;
 use crate::gate;
 use crate::host::{self, Host};
+use crate::node;
 use crate::plan::plan;
 use crate::prestart;
 use crate::status;
@@ -172,7 +172,7 @@ impl Judged {
         let text = text(file)?;
         let (section, mut findings) = cloud_config::of_file(&text);
         let cluster = section.as_ref().and_then(|section| {
-            let state = boot::state(host, &cluster::data_dir(section));
+            let state = node::state(host, &cluster::data_dir(section));
             cluster::understand(section, state, &mut findings)
         });
         findings.sort();

@@ -7,6 +7,12 @@ use crate::cluster::Role;
 use crate::drop_in::{DropIn, Read, Value, last_of_equal};
 use crate::options::{self, Class};
 
+/// Where drop-ins are, as the Go provider has them; RKE2 itself does not read them.
+pub const DROP_INS: &str = "/etc/rancher/rke2/config.d";
+
+/// The file that RKE2 reads.
+pub const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
+
 /// The drop-in that holds `token` and `server`: whatever sorts later, they come from here.
 pub const OWNER: &str = "99_userdata.yaml";
 

@@ -33,6 +33,7 @@ pub mod options;
 pub mod yaml;
 
 pub mod gate;
+pub mod node;
 pub mod rke2;
 pub mod status;
 

@@ -3,11 +3,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::boot;
+use crate::config::CONFIG;
 use crate::gate::RUN;
 use crate::host::{Error, Host};
+use crate::node;
 use crate::staged::Staged;
-use crate::steps::config::CONFIG;
 use crate::systemd::Systemd;
 
 /// How long the user's boot stages are waited for: they may write files that RKE2 reads.
@@ -73,7 +73,7 @@ fn record(host: &Host, unit: &str) -> Result<(), Error> {
         }
     }
     let first = format!("{directory}/{FIRST}");
-    let fresh = Staged::read(host).is_ok_and(|staged| !boot::has_state(host, &staged.data_dir));
+    let fresh = Staged::read(host).is_ok_and(|staged| !node::has_state(host, &staged.data_dir));
     if fresh {
         host.install(&first, b"", 0o600, false)?;
     }

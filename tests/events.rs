@@ -8,10 +8,10 @@ mod support;
 use std::fmt::Write as _;
 use std::fs;
 
-use provider_rke2::boot;
 use provider_rke2::cloud_config;
 use provider_rke2::cluster;
 use provider_rke2::host::Host;
+use provider_rke2::node;
 
 #[test]
 fn every_case_leaves_what_is_written_beside_it() {
@@ -24,7 +24,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         let host = Host::new(node.path()).unwrap();
         let (section, mut findings) = cloud_config::of_file(&text);
         if let Some(section) = &section {
-            let state = boot::state(&host, &cluster::data_dir(section));
+            let state = node::state(&host, &cluster::data_dir(section));
             cluster::understand(section, state, &mut findings);
         }
         findings.sort();

@@ -5,23 +5,17 @@ use std::cell::OnceCell;
 use serde_json::Value as Json;
 
 use crate::Context;
-use crate::boot;
 use crate::check::{Code, Findings, Path, Severity};
 use crate::cloud_config::Place;
-use crate::config::{self, OWNER, Source, USER};
+use crate::config::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::drop_in::{self, DropIn, Read, Value};
 use crate::gate;
 use crate::host::{Error, Host};
+use crate::node;
 use crate::options;
 use crate::staged::Staged;
 use crate::template::{self, Evaluated};
 use crate::yaml::{self, Kind, OPTIONS};
-
-/// Where drop-ins are, as the Go provider has them; RKE2 itself does not read them.
-pub const DROP_INS: &str = "/etc/rancher/rke2/config.d";
-
-/// The file that RKE2 reads.
-pub const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
 
 /// Installs what was staged. Gives what was done and what was found on the way.
 ///
@@ -49,7 +43,7 @@ struct Prepared {
 
 fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
     let one = |sentence: String| vec![sentence];
-    let mut findings = Findings { lenient: boot::has_state(host, &staged.data_dir), ..Findings::default() };
+    let mut findings = Findings { lenient: node::has_state(host, &staged.data_dir), ..Findings::default() };
     let values = Values { host, staged, json: OnceCell::new() };
     let mut own = |name: &str| -> Result<Read, String> {
         let text = staged.file(host, &format!("config.d/{name}"))?;

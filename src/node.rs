@@ -1,0 +1,24 @@
+//! What the node already is: the mode of its boot, and the state that RKE2 has left on it.
+
+use crate::cluster::State;
+use crate::host::Host;
+
+/// The modes of a Kairos boot in which a node is not to become part of a cluster (kairos `sdk/state`, `/run/cos`).
+const IDLE_MODES: [&str; 4] = ["recovery_mode", "live_mode", "autoreset_mode", "uki_install_mode"];
+
+/// Whether this boot is in one of the modes in which nothing is done and nothing removed.
+pub fn is_idle(host: &Host) -> bool {
+    IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}")))
+}
+
+/// What RKE2 has left on this node.
+pub fn state(host: &Host, data_dir: &str) -> State {
+    let exists = |path: &str| host.exists(&format!("{data_dir}/{path}"));
+    State { server: exists("server/db") || exists("server/tls"), agent: exists("agent/client-kubelet.crt") }
+}
+
+/// Whether RKE2 has left anything on this node.
+pub fn has_state(host: &Host, data_dir: &str) -> bool {
+    let state = state(host, data_dir);
+    state.server || state.agent
+}
