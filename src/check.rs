@@ -363,7 +363,7 @@ impl Findings {
         text
     }
 
-    /// A JSON object each, for [`json_array`].
+    /// A JSON object each.
     pub fn to_json(&self, file: &str) -> Vec<serde_json::Value> {
         let (shown, more) = self.shown();
         let found = shown.iter().map(|it| {
