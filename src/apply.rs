@@ -51,20 +51,21 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
     let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-    let _lock = match lock {
+    let ready = lock.map_err(|error| error.to_string()).and_then(|lock| {
+        if step.is_none() {
+            stage(host)?;
+        }
+        Ok(lock)
+    });
+    let _lock = match ready {
         Ok(lock) => lock,
-        Err(error) => {
-            apply.log.line(Level::Error, "apply", &error.to_string());
-            return (Vec::new(), vec![error.to_string()]);
+        Err(sentence) => {
+            let failed = apply.not_configured(vec![sentence]);
+            apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
+            return (Vec::new(), failed);
         }
     };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    if step.is_none()
-        && let Err(sentence) = stage(host)
-    {
-        failed.push(sentence);
-        return (done, failed);
-    }
     for step in step.map_or(Step::ALL.to_vec(), |step| vec![step]) {
         match apply.step(step) {
             Ok(sentences) => {
@@ -113,50 +114,77 @@ impl Apply<'_> {
 
     /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
     fn config(&self, result: Result<(String, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
-        let sentences = match &result {
-            Ok((_, findings)) => {
+        match result {
+            Ok((done, findings)) => {
                 for (severity, sentence) in findings.sentences(|_| true) {
                     self.log.line(boot::level(severity), "config", &sentence);
                 }
-                Vec::new()
+                self.report(&[]);
+                Ok(vec![done])
             }
-            Err(sentences) => {
-                let _ = gate::close(self.host);
-                sentences.clone()
-            }
-        };
-        if let Err(error) = status::configured(
-            self.host,
-            self.context.version,
-            Staged::read(self.host).ok().map(|it| it.role),
-            &sentences,
-        ) {
+            Err(sentences) => Err(self.not_configured(sentences)),
+        }
+    }
+
+    /// Shuts the gate, and tells why. Gives all that failed.
+    fn not_configured(&self, mut sentences: Vec<String>) -> Vec<String> {
+        if let Err(error) = gate::close(self.host) {
+            sentences.push(format!("{error}, so RKE2 may start with another configuration than the one asked for"));
+        }
+        self.report(&sentences);
+        sentences
+    }
+
+    fn report(&self, sentences: &[String]) {
+        let role = Staged::read(self.host).ok().map(|staged| staged.role);
+        if let Err(error) = status::configured(self.host, self.context.version, role, sentences) {
             self.log.line(Level::Warning, "config", &error.to_string());
         }
-        result.map(|(done, _)| vec![done])
     }
 }
 
-/// Lays out the staged files of the document, as yip does, for hosts without it.
+/// Where a document of ours may be: the default path, then wherever Kairos looks for boot stages.
+fn document(host: &Host) -> Result<String, String> {
+    let below = |directory: &str| -> Vec<String> {
+        let names = host.list(directory).unwrap_or_default();
+        names
+            .into_iter()
+            .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+            .map(|name| format!("{directory}/{name}"))
+            .collect()
+    };
+    let elsewhere = ["/oem", "/usr/local/cloud-config"].into_iter().flat_map(below);
+    let paths = std::iter::once(DOCUMENT_PATH.to_owned()).chain(elsewhere);
+    let mut texts =
+        paths.filter_map(|path| host.read(&path, LIMIT).ok()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    texts.find(|text| cloud_config::is_ours(text)).ok_or_else(|| {
+        format!("{DOCUMENT_PATH}: there is no document of this program, there or elsewhere, run agent.boot first")
+    })
+}
+
+/// How much of a document is read.
+const LIMIT: u64 = 16 << 20;
+
+/// Lays out the staged files of the document, as yip does, for hosts without it. What yip has laid out of the same plan stays.
 fn stage(host: &Host) -> Result<(), String> {
-    if Staged::read(host).is_ok() {
-        return Ok(());
-    }
-    let bytes = host.read(DOCUMENT_PATH, 16 << 20).map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&bytes);
-    if !cloud_config::is_ours(&text) {
-        return Err(format!("{DOCUMENT_PATH}: is not a document of this program, run agent.boot first"));
-    }
-    let values = values(host);
-    for (path, content) in
-        document::staged_files(&text, &values).map_err(|error| format!("{DOCUMENT_PATH}: {error}"))?
-    {
-        let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
-        host.make_dir(parent, 0o700).map_err(|error| error.to_string())?;
-        host.install(&path, content.as_bytes(), 0o600, false).map_err(|error| error.to_string())?;
+    let told = |error: crate::host::Error| error.to_string();
+    let text = document(host)?;
+    for (path, content) in document::staged_files(&text, &values(host))? {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("/", &path));
+        let id = content.lines().last().unwrap_or_default();
+        // yip's own values say more than ours.
+        let is_kept = name == VALUES
+            && host.read(&path, LIMIT).is_ok_and(|bytes| bytes.ends_with(format!("\n{id}\n").as_bytes()));
+        if !is_kept {
+            host.make_dir(parent, 0o700).map_err(told)?;
+            host.install(&path, content.as_bytes(), 0o600, false).map_err(told)?;
+        }
     }
     Ok(())
 }
+
+/// The staged file that holds yip's values.
+const VALUES: &str = "values.json";
 
 /// The values of yip that its own templates most often name (yip `pkg/utils/common.go`), as far as a file tells them.
 fn values(host: &Host) -> String {

@@ -13,6 +13,7 @@ use crate::host::{Error, Host};
 use crate::log::{Level, Log};
 use crate::node;
 use crate::plan::plan;
+use crate::staged;
 use crate::status::{self, Outcome};
 
 /// How much of a source is read.
@@ -191,6 +192,8 @@ impl Boot<'_> {
         let clean = || -> Result<bool, Error> {
             let retired = self.retire(sources, None)?;
             gate::set_refused(self.host, &[])?;
+            // What is staged must not be installed by hand either.
+            self.host.remove(staged::PLAN_PATH)?;
             if gate::remove(self.host)? {
                 self.reload();
             }
@@ -249,15 +252,18 @@ impl Boot<'_> {
         text.is_ok_and(|bytes| !bytes.is_empty() && !cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
     }
 
+    /// Whether a document is ours. One that the system does not let us read may be, and yip may still run it.
     fn is_ours(&self, path: &str) -> bool {
-        let text = self.host.read(path, SOURCE_LIMIT);
-        text.is_ok_and(|bytes| cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
+        match self.host.read(path, SOURCE_LIMIT) {
+            Ok(bytes) => cloud_config::is_ours(&String::from_utf8_lossy(&bytes)),
+            Err(error) => matches!(error, Error::Os { .. }) && !error.is_absent(),
+        }
     }
 
     /// Renames documents of ours, so that yip passes them over: all but the one in force.
     fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
         let mut retired = false;
-        let kept = |path: &str| keep.is_some_and(|keep| self.host.is_same_file(path, keep));
+        let kept = |path: &str| keep.is_some_and(|keep| path == keep || self.host.is_same_file(path, keep));
         for path in self.documents(sources, None).filter(|path| !kept(path)) {
             self.host.rename(path, &format!("{path}.retired"))?;
             self.log.line(Level::Info, "plan", &format!("retired {path}, now {path}.retired"));

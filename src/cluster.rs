@@ -403,7 +403,8 @@ impl Judge<'_> {
                 "init" => return Some(Role::Init),
                 "controlplane" => return Some(Role::ControlPlane),
                 "worker" => return Some(Role::Worker),
-                other => (Code::RoleUnknown, line, format!("found {}", quoted(other))),
+                other if is_word(other) => (Code::RoleUnknown, line, format!("found {}", quoted(other))),
+                _ => (Code::RoleUnknown, line, "found another text".to_owned()),
             },
         };
         let meant = match found.to_ascii_lowercase().trim_start_matches("found ").trim_matches(['"', ' ']) {
@@ -445,12 +446,9 @@ impl Judge<'_> {
             }
             Options::Read(place, document) => {
                 let (place, root) = (*place, &document.root);
-                if let Some((name, line)) = &document.anchor_twice {
-                    let rest = format!(
-                        "defines the anchor {} twice, which YAML readers take differently, rename one",
-                        quoted(name)
-                    );
-                    self.findings.refuse(Code::OptionsAnchorTwice, &path, place.outer(*line), &rest, Instead::Kept);
+                if let Some((_, line)) = &document.anchor_twice {
+                    let rest = "defines an anchor twice, which YAML readers take differently, rename one";
+                    self.findings.refuse(Code::OptionsAnchorTwice, &path, place.outer(*line), rest, Instead::Kept);
                     self.inner(place.inner(*line));
                 }
                 if let Some(line) = document.second {
@@ -884,6 +882,11 @@ fn is_replaced(option: &str) -> bool {
 pub fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a text reads like a role that somebody meant. Anything else may be a token that slipped into the line, and is not quoted.
+fn is_word(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
 }
 
 /// Whether a path begins at the root and stays below where it leads, on one line.

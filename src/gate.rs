@@ -113,9 +113,9 @@ fn ready(unit: &str) -> String {
     format!("{RUN}/ready-{unit}")
 }
 
-/// Whether the configuration of a unit is installed.
+/// Whether the configuration of a unit is installed, and no plan was refused.
 pub fn is_open(host: &Host, unit: &str) -> bool {
-    host.exists(&ready(unit)) && !host.exists(REFUSED)
+    host.exists(&ready(unit)) && refused(host).is_none()
 }
 
 /// Lets a unit start, and only that one; the drop-ins are written where they are missing.
@@ -129,16 +129,20 @@ pub fn open(context: &Context, unit: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets no unit start.
+/// Lets no unit start. Every unit is tried; the first failure is given.
 pub fn close(host: &Host) -> Result<(), Error> {
-    for unit in UNITS {
-        host.remove(&ready(unit))?;
-    }
-    Ok(())
+    let closed = UNITS.map(|unit| host.remove(&ready(unit)));
+    closed.into_iter().try_for_each(|removed| removed.map(drop))
 }
 
-/// The sentences of a plan that was refused, if it was.
+/// The sentences of a plan that was refused, if it was. Anything but the certainty that there is no such file means that it was.
 pub fn refused(host: &Host) -> Option<String> {
-    let bytes = host.exists(REFUSED).then(|| host.read(REFUSED, 1 << 20));
-    bytes.map(|bytes| String::from_utf8_lossy(&bytes.unwrap_or_default()).trim().to_owned())
+    match host.read(REFUSED, 1 << 20) {
+        Err(error) if error.is_absent() => None,
+        Err(error) => Some(format!("{error}, so the plan counts as refused, run agent.boot again")),
+        Ok(bytes) => Some(match String::from_utf8_lossy(&bytes).trim() {
+            "" => format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again"),
+            sentence => sentence.to_owned(),
+        }),
+    }
 }

@@ -58,11 +58,13 @@ impl Plan {
         for value in self.cluster.env.values_mut() {
             MASK.clone_into(value);
         }
-        for certificate in &mut self.cluster.ca_certs {
-            if let Certificate::Path(path) = certificate {
-                *path = mask_userinfo(path);
-            }
-        }
+        let certificates = self.cluster.ca_certs.iter_mut().filter_map(|it| match it {
+            Certificate::Path(path) => Some(path),
+            Certificate::Pem(_) => None,
+        });
+        // A URL that was taken for a path has lost one of its slashes.
+        let paths = certificates.chain(&mut self.cluster.images).chain([&mut self.cluster.root_path]);
+        paths.for_each(|path| *path = mask_user(path));
         self
     }
 }

@@ -44,9 +44,7 @@ pub fn run(host: &Host, unit: &str) -> Vec<String> {
     {
         failed.push(error.to_string());
     }
-    if let Err(error) = record(host, unit) {
-        failed.push(error.to_string());
-    }
+    failed.extend(record(host, unit).into_iter().map(|error| error.to_string()));
     failed
 }
 
@@ -59,25 +57,29 @@ fn wait_for_boot_stages(host: &Host) -> Result<(), Error> {
     Ok(())
 }
 
-fn record(host: &Host, unit: &str) -> Result<(), Error> {
+/// Keeps what can be kept; gives what failed.
+fn record(host: &Host, unit: &str) -> Vec<Error> {
     let directory = started(unit);
-    host.make_dir(RUN, 0o700)?;
-    host.make_dir(&format!("{RUN}/started"), 0o700)?;
-    host.make_dir(&directory, 0o700)?;
-    for (path, name) in inputs(unit) {
+    let made = [RUN, &format!("{RUN}/started"), &directory].into_iter().try_for_each(|path| host.make_dir(path, 0o700));
+    if let Err(error) = made {
+        return vec![error];
+    }
+    let keep = |(path, name): (String, &str)| {
         let copy = format!("{directory}/{name}");
         match host.read(&path, LIMIT) {
-            Ok(bytes) => drop(host.install(&copy, &bytes, 0o600, false)?),
-            Err(error) if error.is_absent() => drop(host.remove(&copy)?),
-            Err(error) => return Err(error),
+            Ok(bytes) => host.install(&copy, &bytes, 0o600, false),
+            Err(error) => {
+                // No copy is better than one of an earlier start.
+                host.remove(&copy)?;
+                if error.is_absent() { Ok(false) } else { Err(error) }
+            }
         }
+    };
+    let mut failed: Vec<Error> = inputs(unit).into_iter().filter_map(|input| keep(input).err()).collect();
+    if Staged::read(host).is_ok_and(|staged| !node::has_state(host, &staged.data_dir)) {
+        failed.extend(host.install(&format!("{directory}/{FIRST}"), b"", 0o600, false).err());
     }
-    let first = format!("{directory}/{FIRST}");
-    let fresh = Staged::read(host).is_ok_and(|staged| !node::has_state(host, &staged.data_dir));
-    if fresh {
-        host.install(&first, b"", 0o600, false)?;
-    }
-    Ok(())
+    failed
 }
 
 /// Whether what RKE2 reads has changed since its last start in this boot; nothing if it is not known what it started with.
@@ -93,4 +95,9 @@ pub fn changed(host: &Host, unit: &str) -> Option<bool> {
 /// Whether the unit started on a node without state and has not been seen ready since: nothing may interrupt it.
 pub fn is_bootstrapping(host: &Host, unit: &str) -> bool {
     host.exists(&format!("{}/{FIRST}", started(unit)))
+}
+
+/// Says that the unit has been ready: its first bootstrap is over.
+pub fn bootstrapped(host: &Host, unit: &str) -> Result<(), Error> {
+    host.remove(&format!("{}/{FIRST}", started(unit))).map(drop)
 }

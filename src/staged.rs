@@ -25,6 +25,9 @@ const LIMIT: u64 = 16 << 20;
 
 const PLAN: &str = "plan.yaml";
 
+/// Without this file nothing is staged.
+pub const PLAN_PATH: &str = "/run/provider-rke2/plan.yaml";
+
 impl Staged {
     /// Reads the plan. Fails with a sentence that names the file if it is not there, or not whole.
     pub fn read(host: &Host) -> Result<Staged, String> {

@@ -19,18 +19,12 @@ use crate::yaml::{self, Kind, OPTIONS};
 
 /// Installs what was staged. Gives what was done and what was found on the way.
 ///
-/// Whatever fails, the gate is shut, config.yaml is the old one, and the sentence says why. Nothing is written that has the bytes already.
+/// Whatever fails, config.yaml is the old or the new one, and the sentence says why; the caller shuts the gate. Nothing is written that has the bytes already.
 pub fn run(context: &Context, staged: &Staged) -> Result<(String, Findings), Vec<String>> {
     let host = context.host;
-    let result = prepare(host, staged).and_then(|prepared| {
-        let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
-        Ok((done, prepared.findings))
-    });
-    if result.is_err() {
-        // Nothing better can be done if this fails: without its directory there is no gate to open either.
-        let _ = gate::close(host);
-    }
-    result
+    let prepared = prepare(host, staged)?;
+    let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
+    Ok((done, prepared.findings))
 }
 
 /// What is going to be installed.

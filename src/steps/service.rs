@@ -76,6 +76,9 @@ fn set_in_motion(host: &Host, systemd: &mut Systemd, unit: &str) -> Result<(), S
         "not-found" => return Err(format!("{unit}.service: is not on this host, install RKE2 into the image")),
         other => return Err(format!("{unit}.service: cannot be loaded ({other}), see systemctl status {unit}")),
     }
+    if state.active == "active" {
+        prestart::bootstrapped(host, unit).map_err(told)?;
+    }
     let name = format!("{unit}.service");
     match decide(&state, prestart::changed(host, unit), prestart::is_bootstrapping(host, unit)) {
         Action::Start => systemd.order(&["start", "--no-block", &name]).map_err(told)?,

@@ -1,0 +1,678 @@
+//! No secret leaves the files that are meant for it: every verb runs over configurations full of them, good and bad.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+#[path = "support/run.rs"]
+mod run;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use run::{CONFIG, DOCUMENT, Node, REFUSED, Ran, event, inner_room, inside};
+
+/// What every secret here has in it: letters and digits, so that no escaping changes it. In a text of a test it is
+/// written `$`.
+const CORE: &str = "hUsh7Zx9qpLw2Kd5";
+
+/// So much of it is not to be seen either.
+const PART: usize = 8;
+
+/// Files that may hold secrets, by their beginning, and must be nobody else's.
+const MEANT_FOR_IT: &[&str] = &[
+    "usr/local/cloud-config/cluster.kairos.yaml",
+    "run/provider-rke2/plan.yaml",
+    "run/provider-rke2/config.d/",
+    "run/provider-rke2/started/",
+    "etc/rancher/rke2/config.d/",
+    "etc/rancher/rke2/config.yaml",
+    "etc/default/rke2-",
+    // Those that the test itself lays out.
+    "oem/",
+];
+
+/// Where none may be, whoever may read them.
+const TOLD: &[&str] = &[
+    "var/log/provider-rke2.log",
+    "run/provider-rke2/status.yaml",
+    "run/provider-rke2/refused",
+    "etc/issue.d/50-provider-rke2.issue",
+];
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = bytes.chunks_exact(3).map(|it| u32::from_be_bytes([0, it[0], it[1], it[2]]));
+    let digits = groups.flat_map(|group| [18, 12, 6, 0].map(|shift| DIGITS[(group >> shift) as usize & 63]));
+    digits.map(char::from).collect()
+}
+
+fn hexadecimal_digit(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap()
+}
+
+/// The part of the secret that a text holds: as it is, in another case, in hexadecimal, in base64 wherever it begins.
+fn secret_in(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    let core = CORE.to_lowercase();
+    let parts = (0..=CORE.len() - PART).map(|at| core[at..at + PART].to_owned());
+    let hexadecimal = CORE.bytes().flat_map(|byte| [byte >> 4, byte & 15].map(hexadecimal_digit)).collect::<String>();
+    let encoded = (0..3).map(|at| base64(&CORE.as_bytes()[at..at + 12]));
+    let mut hidden = encoded.map(|it| (text, it)).chain([(lower.as_str(), hexadecimal[..2 * PART].to_owned())]);
+    let plain = parts.map(|it| (lower.as_str(), it)).find(|(text, it)| text.contains(it.as_str()));
+    plain.or_else(|| hidden.find(|(text, it)| text.contains(it.as_str()))).map(|(_, it)| it)
+}
+
+#[test]
+fn a_secret_is_found_however_it_is_written() {
+    for text in [
+        format!("found \"{CORE}\""),
+        CORE.to_uppercase(),
+        CORE[..12].to_owned(),
+        CORE[5..].to_owned(),
+        base64(CORE.as_bytes()),
+        base64(format!("x{CORE}yz").as_bytes()),
+        base64(format!("xy{CORE}z12").as_bytes()),
+        "68557368375a783971704c77324b6435".to_owned(),
+    ] {
+        assert!(secret_in(&text).is_some(), "{text}");
+    }
+    assert_eq!(secret_in("cluster.cluster_token: found a number"), None);
+}
+
+/// What a cloud-config holds and what becomes of it.
+struct Case {
+    name: String,
+    text: String,
+}
+
+/// Secrets as people make them: the core, and what is hard to quote around it.
+const SHAPES: &[(&str, &str)] = &[
+    ("plain", "'$'"),
+    ("quotes", r#"'a"$"''b'"#),
+    ("line break", r#""a\n$\nb""#),
+    ("tab", r#""a\t$""#),
+    ("backslash", r"'a\$\n'"),
+    ("unicode", "'é$ü\u{1f511}'"),
+    ("percent", "'%s%20$%n'"),
+    ("template", "'{{ .Values.$ }}{{$}}'"),
+    ("shell", "'$(`$`)${$};&|'"),
+    ("url", "'https://u:$@h/$?$#$'"),
+    ("colon", "'a: $: b # $'"),
+    ("control", r#""a\u0007$\u0085""#),
+    ("bidi", r#""a\u202e$""#),
+    ("K10", "K10$::server:$"),
+    ("many", "'$$$$$$$$$$$$$$$$$$$$$$'"),
+    ("after 70", "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx$'"),
+];
+
+/// Whole configurations; `@` is the place of a secret of any shape.
+const PLACES: &[(&str, &str)] = &[
+    ("token", "  role: init\n  cluster_token: @\n"),
+    ("token of a joiner", "  role: worker\n  cluster_token: @\n  control_plane_host: 10.0.0.1\n"),
+    ("token of a joiner without a host", "  role: worker\n  cluster_token: @\n"),
+    ("token and a wrong role", "  role: master\n  cluster_token: @\n"),
+    ("token in a list", "  role: init\n  cluster_token: [@]\n"),
+    ("token in a mapping", "  role: init\n  cluster_token: {value: @}\n"),
+    ("token among options", "  role: init\n  config: |\n    token: @\n    agent-token: @\n"),
+    ("token among options, aliased", "  role: worker\n  control_plane_host: a\n  config:\n    t: @\n    token+: @\n"),
+    (
+        "secret options",
+        concat!(
+            "  role: init\n  config:\n    agent-token: @\n    etcd-s3-access-key: @\n",
+            "    etcd-s3-secret-key: @\n    etcd-s3-session-token: @\n    datastore-endpoint: @\n",
+            "    vpn-auth: @\n",
+        ),
+    ),
+    (
+        "secret options in providerConfig",
+        concat!(
+            "  role: init\n  providerConfig:\n    token: @\n    agent-token: @\n",
+            "    etcd-s3-secret-key: @\n    vpn-auth: @\n    datastore-endpoint: @\n",
+        ),
+    ),
+    (
+        "secret options of servers, on an agent",
+        concat!(
+            "  role: worker\n  cluster_token: @\n  control_plane_host: a\n  config:\n",
+            "    agent-token: @\n    etcd-s3-secret-key: @\n",
+        ),
+    ),
+    (
+        "extra env",
+        concat!(
+            "  role: init\n  config:\n    kube-apiserver-extra-env: [@, 'A=$']\n",
+            "    etcd-extra-env: @\n    kube-proxy-extra-env:\n    - @\n",
+        ),
+    ),
+    ("extra env in a mapping", "  role: init\n  config:\n    kube-apiserver-extra-env: {PASSWORD: @}\n"),
+    ("extra env in lists", "  role: init\n  config:\n    etcd-extra-env: [[@], {a: @}]\n"),
+    ("secret options in lists", "  role: init\n  config:\n    agent-token: [@, @]\n    datastore-endpoint: {a: @}\n"),
+    (
+        "secret options twice",
+        "  role: init\n  config: |\n    agent-token: @\n    agent-token: @\n    etcd-s3-secret-key+: @\n",
+    ),
+    (
+        "env",
+        concat!(
+            "  role: init\n  env:\n    PASSWORD: @\n    1BAD: @\n    RKE2_TOKEN: @\n",
+            "    RKE2_URL: @\n    LIST: [@]\n    HTTP_PROXY: @\n",
+        ),
+    ),
+    ("env as text", "  role: init\n  env: @\n"),
+    ("env as a list", "  role: init\n  env: [@]\n"),
+    (
+        "env in RKE2's way",
+        concat!(
+            "  role: init\n  env:\n    RKE2_AGENT_TOKEN: @\n    AWS_SECRET_ACCESS_KEY: @\n",
+            "    RKE2_DATASTORE_ENDPOINT: @\n",
+        ),
+    ),
+    ("broken around it", "  role: init\n  cluster_token: @\n  config: [\n"),
+    ("broken before it", "  role: [init\n  cluster_token: @\n"),
+    ("broken options around it", "  role: init\n  config: |\n    agent-token: @\n     x: [@\n"),
+    ("twice", "  role: init\n  cluster_token: @\n  cluster_token: @\n"),
+    ("too little indented", "  role: init\ncluster_token: @\n  env: {A: @}\n"),
+    ("no space after the colon", "  role: init\n  cluster_token:@\n"),
+    ("no colon", "  role: init\n  config: |\n    token @\n"),
+    ("options as text", "  role: init\n  config: @\n"),
+    ("options as a list", "  role: init\n  config: [@]\n"),
+    ("second document", "  role: init\n---\ncluster_token: @\n"),
+    (
+        "misspelt options",
+        concat!(
+            "  role: init\n  config:\n    agent_token: @\n    agenttoken: @\n    Token: @\n",
+            "    etcd-s3-secretkey: @\n    datastore_endpoint: @\n",
+            "    kube-apiserver-extra-envs: [@]\n",
+        ),
+    ),
+    ("misspelt keys", "  role: init\n  cluster_tokn: @\n  token: @\n  providerConfig: {agent_token: @, tokne: @}\n"),
+    ("own path", "  role: init\n  cluster_token: @\n  cluster_config_path: relative\n"),
+];
+
+/// Where the shape matters: the whole text of the cluster section.
+const WRITTEN: &[(&str, &str)] = &[
+    ("alias", "  role: init\n  cluster_token: *$\n"),
+    ("alias among options", "  role: init\n  config: |\n    agent-token: *$\n"),
+    ("anchor", "  role: init\n  cluster_token: &$\n"),
+    ("anchor twice", "  role: init\n  config: |\n    agent-token: &$ a\n    token: &$ a\n"),
+    ("tag", "  role: init\n  cluster_token: !$ a\n"),
+    ("tag handle", "  role: init\n  cluster_token: !$!a b\n"),
+    ("percent", "  role: init\n  cluster_token: %$\n"),
+    ("at sign", "  role: init\n  cluster_token: @$\n"),
+    ("back quote", "  role: init\n  cluster_token: `$`\n"),
+    ("bar", "  role: init\n  cluster_token: |$\n"),
+    ("open quote", "  role: init\n  cluster_token: \"$\n"),
+    ("quote inside", "  role: init\n  cluster_token: \"a\"$\"\n"),
+    ("escape", "  role: init\n  cluster_token: \"\\q$\"\n"),
+    ("mapping", "  role: init\n  cluster_token: a: $\n"),
+    ("braces", "  role: init\n  cluster_token: {$\n"),
+    ("template", "  role: init\n  cluster_token: {{ $ }}\n"),
+    ("question mark", "  role: init\n  cluster_token: ? $\n"),
+    ("directive", "  role: init\n%$ 1\n"),
+    ("block", "  role: init\n  cluster_token: |\n    a\n    $\n"),
+    ("tab", "  role: init\n  cluster_token:\t$\n\tenv: $\n"),
+    ("comment", "  role: init # $\n  cluster_token: 12345 # $\n  # $\n"),
+    ("role K10", "  role: K10$::server:$\n"),
+    ("role with a token beside it", "  role: init cluster_token $\n"),
+    ("userinfo in the host", "  role: worker\n  cluster_token: a\n  control_plane_host: https://u:$@h:9345\n"),
+    ("userinfo without a scheme", "  role: worker\n  cluster_token: a\n  control_plane_host: u:$@h\n"),
+    ("userinfo in server", "  role: worker\n  cluster_token: a\n  config: |\n    server: https://u:$@h/p\n"),
+    (
+        "userinfo in options",
+        concat!(
+            "  role: init\n  config:\n    system-default-registry: https://u:$@h\n",
+            "    profile: http://u:$@h\n",
+            "    kube-apiserver-arg: ['oidc-issuer-url=https://u:$@h']\n",
+            "    etcd-s3-proxy: http://u:$@h\n    etcd-s3-timeout: http://u:$@h\n",
+            "    debug: http://u:$@h\n    etcd-s3-retention: http://u:$@h\n",
+            "    write-kubeconfig-mode: http://u:$@h\n    tls-san: [http://u:$@h, u:$@h]\n",
+            "    x-unknown: https://u:$@h\n",
+        ),
+    ),
+    (
+        "userinfo in paths",
+        concat!(
+            "  role: init\n  cluster_config_path: http://u:$@h\n",
+            "  local_images_path: http://u:$@h\n  import_local_images: http://u:$@h\n",
+            "  ca_certs: ['https://u:$@h/ca.pem']\n  providerConfig:\n",
+            "    cluster_root_path: http://u:$@h\n    swap: http://u:$@h\n",
+        ),
+    ),
+    (
+        "userinfo in env",
+        "  role: init\n  env:\n    HTTPS_PROXY: http://u:$@proxy:3128\n    http_proxy: http://u:$@proxy:3128\n",
+    ),
+    (
+        "private key",
+        concat!(
+            "  role: init\n  ca_certs:\n  - |\n    -----BEGIN PRIVATE KEY-----\n    $\n",
+            "    -----END PRIVATE KEY-----\n  - $\n",
+        ),
+    ),
+    ("datastore", "  role: init\n  config:\n    datastore-endpoint: postgres://u:$@h:5432/k?sslpassword=$\n"),
+    (
+        "numbers",
+        "  role: init\n  cluster_token: 1234567890\n  config:\n    agent-token: 0x1f\n    etcd-s3-secret-key: $\n",
+    ),
+];
+
+fn cases() -> Vec<Case> {
+    let whole = |section: &str| format!("#cloud-config\ncluster:\n{section}").replace('$', CORE);
+    let mut cases = Vec::new();
+    for (at, (place, section)) in PLACES.iter().enumerate() {
+        // Every place with the plain one, and each with its share of the others.
+        let others = SHAPES.iter().skip(1).enumerate().filter(|(number, _)| (number + at) % 4 == 0).map(|(_, it)| it);
+        for (shape, secret) in SHAPES.iter().take(1).chain(others) {
+            cases.push(Case { name: format!("{place}, {shape}"), text: whole(&section.replace('@', secret)) });
+        }
+    }
+    cases.extend(WRITTEN.iter().map(|(name, section)| Case { name: (*name).into(), text: whole(section) }));
+    cases
+}
+
+/// Nothing of the secret in what a run has said.
+fn silent(ran: &Ran, case: &str) {
+    for (stream, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+        let found = secret_in(text);
+        assert!(found.is_none(), "{case}: {found:?} in {stream}:\n{text}");
+    }
+}
+
+/// Nothing of the secret in a file that is not meant for it, or that others may read.
+fn kept(node: &Node, case: &str) {
+    for (path, (mode, bytes)) in node.files("") {
+        let text = String::from_utf8_lossy(&bytes);
+        let Some(found) = secret_in(&text) else { continue };
+        let meant = MEANT_FOR_IT.iter().any(|it| path.starts_with(it)) && !TOLD.contains(&path.as_str());
+        assert!(meant, "{case}: {found:?} in {path}:\n{text}");
+        assert_eq!(mode & 0o177, 0, "{case}: {path} has mode {mode:o}");
+    }
+    for directory in
+        ["run/provider-rke2", "run/provider-rke2/config.d", "run/provider-rke2/started", "etc/rancher/rke2/config.d"]
+    {
+        if node.exists(directory) {
+            assert_eq!(node.mode(directory), 0o700, "{case}: {directory}");
+        }
+    }
+    for directory in ["etc/rancher", "etc/rancher/rke2"] {
+        if node.exists(directory) {
+            assert_eq!(node.mode(directory), 0o755, "{case}: {directory}");
+        }
+    }
+}
+
+/// Every verb, as a boot and a person run them.
+fn every_verb(node: &Node, text: &str, case: &str) {
+    let file = node.path("oem/90_custom.yaml");
+    node.write("oem/90_custom.yaml", text, 0o600);
+    let name = file.to_str().unwrap();
+    let say = |arguments: &[&str], stdin: &[u8]| {
+        let ran = run::run(&mut node.program(arguments), stdin);
+        silent(&ran, &format!("{case}: {arguments:?}"));
+        ran
+    };
+    say(&["render", name], b"");
+    for format in ["text", "json", "github"] {
+        say(&["check", "--strict", "--format", format, name], b"");
+    }
+    say(&["check"], text.as_bytes());
+    say(&["cluster.reset"], &event("cluster.reset", text));
+    say(&["init.provider.info"], &event("init.provider.info", text));
+    say(&["init.provider.install"], text.as_bytes());
+    say(&["agent.install"], &event("agent.install", text));
+    say(&["agent.boot"], text.as_bytes());
+    let collected = text.replacen("#cloud-config\n", "#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\n", 1);
+    let boot = |config: &str| run::answer(&say(&["agent.boot"], &event("agent.boot", config)));
+    boot(&collected);
+    let again = |node: &Node| {
+        for arguments in [
+            &["apply", "swap"][..],
+            &["apply", "config"],
+            &["prestart", "rke2-server"],
+            &["prestart", "rke2-agent"],
+            &["apply", "service"],
+            &["status"],
+            &["status", "--format", "json"],
+        ] {
+            say(arguments, b"");
+        }
+        kept(node, case);
+    };
+    if node.exists(DOCUMENT) {
+        node.stage();
+    }
+    // The hash of a secret is none, but it tells one from another.
+    if let Some(plan) = node.read("run/provider-rke2/plan.yaml") {
+        let id = plan.trim_end().rsplit(' ').next().unwrap().to_owned();
+        for path in TOLD {
+            assert!(!node.read(path).unwrap_or_default().contains(&id), "{case}: the plan id in {path}");
+        }
+    }
+    again(node);
+    // Without the section, and with only the source, which may be broken.
+    boot("#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\nhostname: a\n");
+    kept(node, case);
+    boot("#cloud-config\nhostname: a\n");
+    kept(node, case);
+}
+
+fn in_parallel(cases: &[Case], work: impl Fn(&Case) + Sync) {
+    thread::scope(|scope| {
+        for worker in 0..2 {
+            let work = &work;
+            scope.spawn(move || cases.iter().skip(worker).step_by(2).for_each(work));
+        }
+    });
+}
+
+#[test]
+fn no_verb_tells_a_secret() {
+    in_parallel(&cases(), |case| {
+        let node = Node::new();
+        every_verb(&node, &case.text, &case.name);
+    });
+}
+
+/// On a node that already is a server, what would be refused elsewhere gets as far as config.yaml.
+#[test]
+fn no_verb_tells_a_secret_on_a_node_with_state() {
+    in_parallel(&cases(), |case| {
+        let node = Node::new();
+        node.write("var/lib/rancher/rke2/server/db/state.db", "", 0o600);
+        every_verb(&node, &case.text, &format!("{}, on a server", case.name));
+    });
+}
+
+/// Without secrets in the files that are meant for them, this file would prove nothing.
+#[test]
+fn secrets_reach_the_files_that_are_meant_for_them() {
+    const ALL: &str = "#cloud-config
+cluster:
+  role: controlplane
+  cluster_token: '1$'
+  control_plane_host: 10.0.0.1
+  env: {PASSWORD: '2$'}
+  config:
+    agent-token: '3$'
+    etcd-s3-secret-key: '4$'
+    kube-apiserver-extra-env: ['A=5$']
+";
+    let text = ALL.replace('$', CORE);
+    let node = Node::new();
+    node.write("cloud-config.yaml", &text, 0o600);
+    let file = node.path("cloud-config.yaml");
+    let shown = node.run(&["render", "--show-secrets", file.to_str().unwrap()]);
+    assert_eq!(node.boot(&text)["error"], "");
+    node.stage();
+    assert_eq!(node.run(&["apply", "config"]).code, Some(0));
+    assert_eq!(node.run(&["prestart", "rke2-server"]).code, Some(0));
+    let config = node.read(CONFIG).unwrap();
+    assert_eq!(node.read("run/provider-rke2/started/rke2-server/config.yaml").as_ref(), Some(&config));
+    for number in 1..=5 {
+        let secret = format!("{number}{CORE}");
+        assert!(shown.stdout.contains(&secret) && node.read(DOCUMENT).unwrap().contains(&secret), "{secret}");
+        // The environment has a file of its own.
+        assert_eq!(config.contains(&secret), number != 2, "{secret}");
+    }
+    for (path, mode) in [
+        (CONFIG, 0o600),
+        (DOCUMENT, 0o600),
+        ("etc/rancher/rke2/config.d/90_userdata.yaml", 0o400),
+        ("etc/rancher/rke2/config.d/99_userdata.yaml", 0o400),
+        ("run/provider-rke2/started/rke2-server/config.yaml", 0o600),
+        ("var/log/provider-rke2.log", 0o600),
+    ] {
+        assert_eq!(node.mode(path), mode, "{path}");
+    }
+}
+
+/// Modes that a former program, or a person, has left are put right before anything new is in the file.
+#[test]
+fn a_file_that_others_could_read_becomes_private() {
+    const TOKEN: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n";
+    let text = TOKEN.replace('$', CORE);
+    for (directory, mode) in [(0o500, 0o644), (0o777, 0o666)] {
+        let node = Node::new();
+        for path in [
+            DOCUMENT,
+            CONFIG,
+            "etc/rancher/rke2/config.d/90_userdata.yaml",
+            "etc/rancher/rke2/config.d/99_userdata.yaml",
+        ] {
+            node.write(path, if path == DOCUMENT { "name: RKE2 Kairos Cluster Provider\n" } else { "{}\n" }, mode);
+        }
+        for path in [
+            "run/provider-rke2/config.d",
+            "run/provider-rke2",
+            "etc/rancher/rke2/config.d",
+            "etc/rancher/rke2",
+            "etc/rancher",
+        ] {
+            fs::create_dir_all(node.path(path)).unwrap();
+            fs::set_permissions(node.path(path), fs::Permissions::from_mode(directory)).unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(node.boot(&text)["error"], "");
+            node.stage();
+            assert_eq!(node.run(&["apply", "config"]).code, Some(0));
+            kept(&node, "modes of others");
+            assert!(node.read(CONFIG).unwrap().contains(CORE));
+            // The same bytes, but readable by all.
+            for path in [DOCUMENT, CONFIG, "etc/rancher/rke2/config.d/99_userdata.yaml"] {
+                fs::set_permissions(node.path(path), fs::Permissions::from_mode(0o644)).unwrap();
+            }
+        }
+    }
+}
+
+/// Drop-ins of other authors hold secrets too, and mistakes.
+#[test]
+fn no_secret_of_another_drop_in_is_told() {
+    const OURS: &str =
+        "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n  config:\n    x-list: [a]\n    x-text: '$'\n";
+    for (name, text) in [
+        ("token", "token: '$'\nserver: https://u:$@h\n"),
+        ("options", "agent-token: '$'\ndatastore-endpoint: '$'\netcd-extra-env: ['A=$']\n"),
+        ("lists", "agent-token: ['$']\n"),
+        ("mappings", "datastore-endpoint: {a: '$'}\n"),
+        ("clash", "x-list: '$'\nx-text: ['$']\n"),
+        ("list", "- '$'\n"),
+        ("text", "$\n"),
+        ("text with a blank", "token $\n"),
+        ("broken", "token: '$\n"),
+        ("broken alias", "token: *$\n"),
+        ("anchor twice", "token: &$ a\nagent-token: &$ a\n"),
+        ("tab", "token:\t'$'\n\tagent-token: '$'\n"),
+        ("twice", "agent-token: '$'\nagent-token: 'a$'\n"),
+        ("typed", "debug: http://u:$@h\netcd-s3-timeout: http://u:$@h\ntls-san: http://u:$@h\n"),
+        ("template", "agent-token: '{{ .Values.$ }}'\nnode-name: '{{ .Values.node.hostname | $ }}'\n"),
+        ("misspelt", "agent_token: ['$']\nagenttoken: {a: '$'}\n"),
+    ] {
+        for state in [false, true] {
+            let node = Node::new();
+            if state {
+                node.write("var/lib/rancher/rke2/server/db/state.db", "", 0o600);
+            }
+            node.boot(&OURS.replace('$', CORE));
+            node.stage();
+            node.write("etc/rancher/rke2/config.d/95_other.yaml", "", 0o600);
+            fs::set_permissions(node.path("etc/rancher/rke2/config.d"), fs::Permissions::from_mode(0o700)).unwrap();
+            node.write("etc/rancher/rke2/config.d/95_other.yaml", text.replace('$', CORE), 0o600);
+            for arguments in [&["apply", "config"][..], &["apply"], &["status"], &["status", "--format", "json"]] {
+                silent(&node.run(arguments), &format!("{name}: {arguments:?}"));
+            }
+            kept(&node, name);
+        }
+    }
+}
+
+/// Events that are no JSON, or not that of the agent.
+#[test]
+fn no_secret_of_a_garbled_event_is_told() {
+    let node = Node::new();
+    let data = |data: &str| serde_json::json!({"name": "agent.boot", "data": data, "file": ""}).to_string();
+    let good = serde_json::json!({"config": "cluster:\n  role: init\n  cluster_token: '$'\n"}).to_string();
+    for input in [
+        "$".to_owned(),
+        "{\"$\": ".into(),
+        "{\"data\": \"$".into(),
+        "{\"data\": [\"$\"]}".into(),
+        "{\"data\": {\"config\": \"$\"}}".into(),
+        "{\"file\": [\"$\"]}".into(),
+        "cluster: {cluster_token: $}\n".into(),
+        data("$"),
+        data("{\"config\": [\"$\"]}"),
+        data("{\"config\": \"$"),
+        data("{\"config\": \"\\u0000$\"}"),
+        data("{\"config\": \"[$\"}"),
+        data(&good).replace("\\n", "\\u0007"),
+        data(&good)[..60].to_owned(),
+        data(&format!("{good}$")),
+    ] {
+        let input = input.replace('$', CORE);
+        for name in ["agent.boot", "init.provider.install", "cluster.reset", "agent.install", "init.provider.info"] {
+            let ran = run::run(&mut node.program(&[name]), input.as_bytes());
+            run::answer(&ran);
+            silent(&ran, &format!("{name} {input}"));
+            kept(&node, &input);
+        }
+    }
+    assert!(node.exists("var/log/provider-rke2.log") && !node.exists(REFUSED));
+}
+
+/// On the machine itself children are started: systemctl and swapoff, in place of which a script writes down what it
+/// gets.
+#[test]
+fn no_child_is_given_a_secret() {
+    // The room is a root of its own, with the system's programs and libraries in it.
+    const MOUNTS: &str = "
+        mount -t tmpfs none \"$1\"
+        for directory in bin lib lib32 lib64 libx32 usr/bin usr/lib usr/lib32 usr/lib64 usr/libx32; do
+            if [ -L /$directory ]; then
+                cp -P /$directory \"$1/$directory\"
+            elif [ -d /$directory ]; then
+                mkdir -p \"$1/$directory\"
+                mount --rbind /$directory \"$1/$directory\"
+            fi
+        done
+        mkdir -p \"$1/usr/sbin\" \"$1/proc\" \"$1/dev\" \"$1/tmp\" \"$1/run/systemd/system\" \"$1/system\"
+        touch \"$1/dev/null\"
+        mount --bind /dev/null \"$1/dev/null\"
+        printf 'Filename Type\\n/swap file\\n' > \"$1/swaps\"
+        mkdir \"$1/proc/self\"
+        cp \"$1/swaps\" \"$1/proc/swaps\"";
+    const CHILD: &str = "#!/bin/sh
+{ echo \"$0 $*\"; /usr/bin/env; /usr/bin/cat; } >> /tmp/children
+case $* in
+*show*agent*) printf 'LoadState=loaded\\nActiveState=inactive\\n';;
+*show*) printf 'LoadState=loaded\\nActiveState=active\\nSubState=running\\n';;
+esac
+echo 'a child says something' >&2
+";
+    const ALL: &str = "#cloud-config
+cluster:
+  role: init
+  cluster_token: '$'
+  env: {PASSWORD: '$'}
+  config: {agent-token: '$', etcd-extra-env: ['A=$']}
+";
+    let Some(room) = inner_room() else {
+        let room = tempfile::tempdir().unwrap();
+        return inside("no_child_is_given_a_secret", MOUNTS, room.path());
+    };
+    for name in ["systemctl", "swapoff"] {
+        let path = room.join("usr/sbin").join(name);
+        fs::write(&path, CHILD).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::copy(run::PROGRAM, room.join("system/agent-provider-rke2")).unwrap();
+    let text = ALL.replace('$', CORE);
+    fs::write(room.join("tmp/cloud-config.yaml"), &text).unwrap();
+    let program = |arguments: &[&str], stdin: &[u8]| {
+        let mut command = Command::new("/usr/sbin/chroot");
+        command.arg(&room).arg("/system/agent-provider-rke2").args(arguments);
+        // A token in the environment of the program is none of its children's.
+        let ran = run::run(command.env("RKE2_TOKEN", CORE), stdin);
+        silent(&ran, &format!("{arguments:?}"));
+        ran
+    };
+    run::answer(&program(&["agent.boot"], &event("agent.boot", &text)));
+    let mut ran = Vec::new();
+    for arguments in [
+        &["apply"][..],
+        &["prestart", "rke2-server"],
+        &["apply", "service"],
+        &["status"],
+        &["render", "/tmp/cloud-config.yaml"],
+    ] {
+        ran.push(program(arguments, b""));
+    }
+    let children = fs::read_to_string(room.join("tmp/children")).unwrap_or_default();
+    assert!(children.contains("/systemctl show") && children.contains("/swapoff -a"), "{children}\n{ran:?}");
+    assert!(children.contains("enable --runtime"), "{children}\n{ran:?}");
+    assert_eq!(secret_in(&children), None, "{children}");
+    assert!(!children.contains("RKE2_TOKEN"), "{children}");
+}
+
+/// With another root nothing is started at all.
+#[test]
+fn below_another_root_nothing_is_started() {
+    const ALL: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n";
+    if !run::can_trace() {
+        return;
+    }
+    let (node, log) = (Node::new(), tempfile::NamedTempFile::new().unwrap());
+    let options = ["-etrace=execve,execveat".to_owned()];
+    let event = event("agent.boot", &ALL.replace('$', CORE));
+    for arguments in [&["agent.boot"][..], &["apply"], &["apply", "service"], &["prestart", "rke2-server"], &["status"]]
+    {
+        let ran = run::run(&mut run::traced(&node, log.path(), &options, arguments), &event);
+        let trace = fs::read_to_string(log.path()).unwrap();
+        assert_eq!((ran.code, trace.matches("execve").count()), (Some(0), 1), "{arguments:?} {ran:?}\n{trace}");
+        assert_eq!(secret_in(&trace), None, "{trace}");
+    }
+}
+
+/// A core file would hold everything.
+#[test]
+fn no_core_is_dumped() {
+    for arguments in [&["agent.boot"][..], &["check"], &["render"]] {
+        let node = Node::new();
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -S -c unlimited && exec \"$0\" \"$@\"", run::PROGRAM, "--root"]).arg(node.root());
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let limit = |id: u32| {
+            let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap_or_default();
+            let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
+            line.split_whitespace().nth(4).unwrap_or_default().to_owned()
+        };
+        let is_ours = |id: u32| {
+            fs::read_link(format!("/proc/{id}/exe"))
+                .is_ok_and(|it| it == Path::new(run::PROGRAM).canonicalize().unwrap())
+        };
+        // It waits for stdin now, or is about to.
+        let end = Instant::now() + Duration::from_secs(5);
+        while !(is_ours(child.id()) && limit(child.id()) == "0") && Instant::now() < end {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let found = (is_ours(child.id()), limit(child.id()));
+        let running = child.try_wait().unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!((running, found), (None, (true, "0".to_owned())), "{arguments:?}");
+    }
+    // The limit before must be another one for this to mean anything.
+    let before = Command::new("sh").args(["-c", "ulimit -S -c unlimited && ulimit -S -c"]).output().unwrap();
+    if String::from_utf8_lossy(&before.stdout).trim() != "unlimited" {
+        eprintln!("left out: core files (they are forbidden here anyway)");
+    }
+}
