@@ -140,9 +140,11 @@ pub fn refused(host: &Host) -> Option<String> {
     match host.read(REFUSED, 1 << 20) {
         Err(error) if error.is_absent() => None,
         Err(error) => Some(format!("{error}, so the plan counts as refused, run agent.boot again")),
-        Ok(bytes) => Some(match String::from_utf8_lossy(&bytes).trim() {
-            "" => format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again"),
-            sentence => sentence.to_owned(),
+        Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
+            Err(_) | Ok("") => {
+                format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again")
+            }
+            Ok(sentence) => sentence.to_owned(),
         }),
     }
 }
