@@ -663,10 +663,10 @@ fn read_only(begin: Begin, directory: &str) {
     turn.heal(turn.asked, &case);
     // What is installed already needs no writing.
     remount();
-    let before = turn.node.files("etc/");
+    let before = turn.node.files("etc/rancher/");
     let ran = turn.node.run(&["apply", "config"]);
     assert!(ran.code == Some(0) || directory == "run", "{case}, unchanged: {ran:?}");
-    assert!(before == turn.node.files("etc/"), "{case}, unchanged");
+    assert!(before == turn.node.files("etc/rancher/"), "{case}, unchanged");
     if ran.code == Some(0) {
         assert_eq!(turn.node.open_gates(), [turn.asked.unit], "{case}, unchanged");
     }
@@ -885,7 +885,7 @@ cluster:
             let case = format!("{path}: {name}, {begin:?}");
             assert_eq!(turn.node.boot(turn.before.unwrap().cloud_config)["error"], "");
             turn.apply(turn.before.unwrap());
-            let installed = turn.node.files("etc/");
+            let installed = turn.node.files("etc/rancher/");
             let answer = if begin == Begin::NewBoot { turn.node.boot_anew(asked) } else { turn.node.boot(asked) };
             assert_eq!(answer["error"], "");
             turn.node.stage();
@@ -899,7 +899,7 @@ cluster:
                     if name == "of an earlier plan" && file == 0 { " plan.yaml".into() } else { format!("/{path}") };
                 assert!(arguments[1] == "service" || ran.stderr.contains(&told), "{case}: {arguments:?} {ran:?}");
                 assert_eq!(turn.node.open_gates(), [""; 0], "{case}: {arguments:?}");
-                let mut now = turn.node.files("etc/");
+                let mut now = turn.node.files("etc/rancher/");
                 let issue = now.remove("etc/issue.d/50-provider-rke2.issue");
                 now.remove("etc/issue.d");
                 assert!(now.iter().all(|(path, file)| installed.get(path) == Some(file)), "{case}: {arguments:?}");
