@@ -51,11 +51,10 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
     let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-    let ready = lock.map_err(|error| error.to_string()).and_then(|lock| {
-        if step.is_none() {
-            stage(host)?;
-        }
-        Ok(lock)
+    let ready = lock.map_err(|error| error.to_string()).and_then(|lock| match (step, gate::refused(host)) {
+        (None, Some(sentence)) => Err(sentence),
+        (None, None) => stage(host).map(|()| lock),
+        (Some(_), _) => Ok(lock),
     });
     let _lock = match ready {
         Ok(lock) => lock,
@@ -108,7 +107,10 @@ impl Apply<'_> {
                 };
                 self.config(result)
             }
-            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
+            Step::Service => match gate::refused(host) {
+                Some(sentence) => Err(vec![sentence]),
+                None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
+            },
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::check::{Code, Findings, Path, Severity};
+use crate::check::{Code, Findings, Instead, Path, Severity};
 use crate::cluster::Role;
 use crate::drop_in::{DropIn, Read, Value, last_of_equal};
 use crate::options::{self, Class};
@@ -80,7 +80,8 @@ pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
                         "is a list in one of {} and {path} and a single value in the other, make them alike",
                         earlier.file
                     );
-                    findings.push(Severity::Refused, Code::OptionList, &Path::of(&name), 1, &rest);
+                    findings.refuse(Code::OptionList, &Path::of(&name), 1, &rest, Instead::Kept);
+                    *before = value;
                 }
                 (before, value) => *before = value,
             }

@@ -150,6 +150,10 @@ impl Reader<'_> {
             return self.push(Severity::Note, Code::OptionOfOtherRole, &option.path, key.line, &rest);
         }
         let Some(value) = self.value(&option, append, key.line, value) else { return };
+        if append && matches!(&value, Value::List(items) if items.is_empty()) {
+            // Nothing is added; only a list that is written empty without a `+` discards.
+            return;
+        }
         if spec.is_some_and(|spec| spec.class == Class::Owned) {
             if let (Value::Text(text), Some(spec)) = (value, spec) {
                 let (line, inner) = (self.place.outer(key.line), self.place.inner(key.line));

@@ -253,8 +253,14 @@ impl Host {
     /// Fails for anything else there (without waiting for it: a FIFO), and if it has more than `limit` bytes.
     pub fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
         normal("read", path)?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = self.open(path, flags).map_err(|errno| Error::os("read", path, errno))?;
+        let refused = |errno: Errno| Error::os("read", path, errno);
+        // Looked at before it is opened: opening a FIFO wakes who waits to write to it, opening a device may do anything.
+        let found = self.open(path, OFlags::PATH).and_then(fstat).map_err(refused)?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if kind != FileType::RegularFile {
+            return Err(Error::Kind { doing: "read", path: path.to_owned(), what: kind_name(kind) });
+        }
+        let fd = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(refused)?;
         read_regular(&fd.into(), path, limit)
     }
 

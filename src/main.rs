@@ -8,6 +8,9 @@ use provider_rke2::host::{self, Host};
 use provider_rke2::stdio;
 use provider_rke2::{Context, VERSION, bus, cli};
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     host::forbid_core_dumps();
     // A panic's message may quote what it was working on; only its place is told.

@@ -165,6 +165,9 @@ fn lines() -> impl Iterator<Item = &'static str> {
 static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| lines().filter_map(Spec::parse).collect());
 static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|spec| spec.name).collect());
 
+static SECRETS: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| all().iter().filter(|spec| spec.secret).map(|spec| spec.name).collect());
+
 /// All options, sorted by name: RKE2's own, and those of K3s that RKE2 drops.
 pub fn all() -> &'static [Spec] {
     &SPECS
@@ -186,7 +189,7 @@ pub fn is_secret(name: &str) -> bool {
         || {
             let name = name.to_ascii_lowercase();
             ["token", "secret", "passw", "credential", "private", "extra-env"].iter().any(|word| name.contains(word))
-                || nearest(&name).and_then(find).is_some_and(|spec| spec.secret)
+                || nearest_of(&name, &SECRETS).is_some()
         },
         |spec| spec.secret,
     )

@@ -7,7 +7,7 @@
 //! It is static and small because the kernel carries the peak memory of a parent over fork and exec into the child
 //! (`setmax_mm_hiwater_rss` in fs/exec.c): what is launched from a big process seems big. Both programs of a pair
 //! have this one parent, so that starting a process costs them the same.
-//! Compiled by `benches/agent_boot.rs`, no part of the package.
+//! Compiled by `benches/support/mod.rs`, no part of the package.
 use std::{
     env,
     ffi::c_long,

@@ -83,6 +83,10 @@ fn read_text(text: &str, path: &str, staged: &Staged, findings: &mut Findings) -
     if let Some((_, line)) = document.anchor_twice {
         return Err(format!("{path}: defines an anchor twice (line {line}), rename one"));
     }
+    if let Some(line) = document.second {
+        let rest = format!("{path}: goes on with a second document (line {line}), which has no effect, remove it");
+        findings.push(Severity::Warning, Code::SecondDocument, &Path::default(), line, &rest);
+    }
     if document.root.is_null() {
         return Ok(None);
     }
@@ -98,7 +102,8 @@ fn read_text(text: &str, path: &str, staged: &Staged, findings: &mut Findings) -
     Ok(Some(read))
 }
 
-/// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`.
+/// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`. One that cannot be read is refused; on a node
+/// with state it is left out with a warning.
 fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
@@ -108,8 +113,8 @@ fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<S
             continue;
         }
         let path = format!("{DROP_INS}/{name}");
-        let bytes = match host.read(&path, OPTIONS.bytes as u64) {
-            Ok(bytes) => bytes,
+        let read = match host.read(&path, OPTIONS.bytes as u64) {
+            // What is no file is never opened, and never in the way.
             Err(error @ Error::Kind { .. }) => {
                 findings.push(
                     Severity::Warning,
@@ -120,14 +125,23 @@ fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<S
                 );
                 continue;
             }
-            Err(error) => return Err(format!("{error}, mend or remove the file")),
+            Err(error) => Err(format!("{error}, mend or remove the file")),
+            Ok(bytes) => String::from_utf8(bytes)
+                .map_err(|error| {
+                    let at = error.utf8_error().valid_up_to();
+                    format!("{path}: is not UTF-8 from byte {at} on, mend or remove the file")
+                })
+                .and_then(|text| read_text(&text, &path, staged, findings)),
         };
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            format!("{path}: is not UTF-8 from byte {at} on, mend or remove the file")
-        })?;
-        if let Some(read) = read_text(&text, &path, staged, findings)? {
-            sources.push(Source { name, path, read });
+        match read {
+            Ok(None) => {}
+            Ok(Some(read)) => sources.push(Source { name, path, read }),
+            Err(sentence) if findings.lenient => {
+                let rest =
+                    format!("{sentence} (left out on this node, for it has state of RKE2; a fresh node is refused)");
+                findings.push(Severity::Warning, Code::SourceUnreadable, &Path::default(), 1, &rest);
+            }
+            Err(sentence) => return Err(sentence),
         }
     }
     Ok(sources)

@@ -48,10 +48,7 @@ pub fn decide(unit: &Unit, changed: Option<bool>, bootstrapping: bool) -> Action
 pub fn run(host: &Host, role: Role) -> Result<Vec<String>, String> {
     let unit = role.unit();
     if !gate::is_open(host, unit) {
-        return Err(match gate::refused(host) {
-            Some(sentence) => sentence,
-            None => format!("{unit}: its configuration is not installed, run apply config first"),
-        });
+        return Err(format!("{unit}: its configuration is not installed, run apply config first"));
     }
     let mut systemd = Systemd::of(host);
     set_in_motion(host, &mut systemd, unit).map(|()| systemd.said)

@@ -1,0 +1,56 @@
+//! The node lab boots real nodes and needs root, so it is a command of its own, `tests/lab/run`. What can be seen without booting
+//! anything is checked here.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab");
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_lab_is_left_out_here() {
+    assert!(Path::new(LAB).join("run").is_file());
+    // Past the test harness, which shows only what failing tests print.
+    let line = "the node lab is left out: it boots nodes and needs root, run tests/lab/run (tests/lab/README.md)\n";
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+#[test]
+fn every_scenario_is_complete_and_in_the_table() {
+    let readme = fs::read_to_string(Path::new(LAB).join("README.md")).unwrap();
+    let rows = readme.split("| scenario |").nth(1).unwrap().lines().skip(2);
+    let cells = rows.filter_map(|row| row.strip_prefix("| ")?.split('|').next());
+    let table: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned).collect();
+    let scenarios = names(&Path::new(LAB).join("scenarios"));
+    assert_eq!(table, scenarios);
+    for name in &scenarios {
+        let files = names(&Path::new(LAB).join("scenarios").join(name));
+        assert!(files.contains("cloud-config.yaml") && files.contains("boot1.sh"), "{name}: {files:?}");
+        let boots = files.iter().filter(|file| file.starts_with("boot") && file.ends_with(".sh")).count();
+        assert!((1..=boots).all(|boot| files.contains(&format!("boot{boot}.sh"))), "{name}: {files:?}");
+    }
+}
+
+#[test]
+fn every_token_of_a_scenario_is_marked() {
+    let mut tokens = 0;
+    for name in names(&Path::new(LAB).join("scenarios")) {
+        let directory = Path::new(LAB).join("scenarios").join(&name);
+        for file in names(&directory).iter().filter(|file| file.ends_with(".yaml")) {
+            let text = fs::read_to_string(directory.join(file)).unwrap();
+            for line in text.lines().filter(|line| line.contains("cluster_token:") && !line.contains("\"\"")) {
+                tokens += 1;
+                assert!(line.contains("SECRET-"), "{name}/{file}: {line}");
+            }
+        }
+    }
+    assert!(tokens > 30, "{tokens}");
+}

@@ -1,0 +1,99 @@
+# What assertions are made of. A failing one is printed with its line and what was found instead, and the script goes on.
+#
+#   must COMMAND…               succeeds
+#   must_not COMMAND…           does not
+#   equal TEXT COMMAND…         prints exactly that
+#   within SECONDS COMMAND…     succeeds before the time is up
+#
+# Some commands for them: has, mode, starts, last, flag, state, entered, unchanged.
+
+failures=${failures:-/run/lab/failures}
+provider=/system/providers/agent-provider-rke2
+
+_failed() {
+    printf '%s:%s: %s\n' "${0##*/}" "${BASH_LINENO[1]}" "$*" | tee -a "$failures"
+}
+
+must() {
+    local said
+    said=$("$@" 2>&1) || _failed "failed: $*${said:+ ($said)}"
+}
+
+must_not() {
+    local said
+    ! said=$("$@" 2>&1) || _failed "should fail: $*${said:+ ($said)}"
+}
+
+equal() {
+    local expected=$1 found
+    shift
+    found=$("$@" 2>&1) || true
+    [ "$found" = "$expected" ] || _failed "$*: expected '$expected', found '$found'"
+}
+
+within() {
+    local bound=$1 tries=$(($1 * 20)) said=
+    shift
+    until said=$("$@" 2>&1); do
+        if [ $((tries -= 1)) -lt 0 ]; then
+            _failed "not within $bound s: $*${said:+ ($said)}"
+            return 0
+        fi
+        sleep 0.05
+    done
+}
+
+# has TEXT FILE…: some line of the files holds the text.
+has() {
+    local text=$1
+    shift
+    grep -qF -- "$text" "$@" || {
+        tail -n 5 "$@"
+        return 1
+    }
+}
+
+# mode PATH: like `0600 0:0`.
+mode() { stat -c '%04a %u:%g' "$1" | sed 's/^0*\([0-7]\{4\}\)/\1/'; }
+
+# starts UNIT: how often the stand-in was started in this boot.
+starts() { find /run/lab/starts -maxdepth 1 -name "*-$1*" | wc -l; }
+
+# last UNIT: the record of its last start; files argv, env, flags, files, config.yaml, when, ready, sigterm.
+last() { find /run/lab/starts -maxdepth 1 -name "*-$1*" | sort | tail -n 1; }
+
+# flag UNIT NAME: a flag as RKE2 reads it, in JSON.
+flag() {
+    local record
+    record=$(last "$1")
+    [ -n "$record" ] && sed -n "s/^$2 //p" "$record/flags"
+}
+
+# state UNIT: ActiveState.
+state() { systemctl show -p ActiveState --value "$1"; }
+
+is_active() { [ "$(state "$1")" = active ]; }
+
+has_started() { [ "$(starts "$1")" -ge "${2-1}" ]; }
+
+# entered UNIT: milliseconds from systemd's start to its being active; `never` if it is not.
+entered() {
+    local at from
+    at=$(systemctl show -p ActiveEnterTimestampMonotonic --value "$1")
+    from=$(systemctl show -p UserspaceTimestampMonotonic --value)
+    [ "$at" != 0 ] && echo $(((at - from) / 1000)) || echo never
+}
+
+is_reached() { [ "$(entered "$1")" != never ]; }
+
+# remember PATH…: for unchanged in this or a later boot.
+remember() {
+    mkdir -p /var/lib/lab
+    local path
+    for path in "$@"; do _facts "$path" >"/var/lib/lab/${path//\//_}"; done
+}
+
+_facts() { stat -c '%n %a %u %g %i %s %y' "$1" && sha256sum <"$1"; }
+
+# unchanged PATH: not even written anew since remember.
+unchanged() { diff "/var/lib/lab/${1//\//_}" <(_facts "$1"); }

@@ -1,0 +1,3 @@
+within 5 is_active rke2-server
+remember /usr/local/cloud-config/cluster.kairos.yaml
+remember /etc/rancher/rke2/config.yaml

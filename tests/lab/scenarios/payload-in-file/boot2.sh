@@ -1,0 +1,2 @@
+within 5 is_active rke2-server
+equal 1 starts rke2-server

@@ -1,0 +1,2 @@
+within 5 is_active rke2-server
+equal '["cilium"]' flag rke2-server cni

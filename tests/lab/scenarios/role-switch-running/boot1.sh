@@ -1,0 +1,12 @@
+within 5 is_active rke2-agent
+install -m 0600 /lab/scenario/join.yaml /oem/90_custom.yaml
+must kairos-agent notify agent.boot
+must kairos-agent run-stage boot
+within 5 is_active rke2-server
+equal 1 starts rke2-server
+equal 1 starts rke2-agent
+equal inactive state rke2-agent
+# The agent was stopped first, or RKE2's own condition would have held the server back.
+must test -e "$(last rke2-agent)/sigterm"
+equal '"https://k8s.example.com:9345"' flag rke2-server server
+must_not test -e /run/provider-rke2/ready-rke2-agent

@@ -1,0 +1,422 @@
+//! `testdata/merge/<case>/`: a cloud-config, the node as it was (`root/`; modes that git cannot hold in `modes`, a line
+//! each: octal mode, path), and beside them the whole of what `agent.boot` and `apply` leave of RKE2's configuration.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs::{self, File, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum as _;
+use provider_rke2::Context;
+use provider_rke2::apply::{self, Step};
+use provider_rke2::host::Host;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use serde_yaml::Value;
+use tempfile::TempDir;
+
+const DROP_INS: &str = "etc/rancher/rke2/config.d";
+const CONFIG: &str = "etc/rancher/rke2/config.yaml";
+const DOCUMENT: &str = "usr/local/cloud-config/cluster.kairos.yaml";
+const READY: &str = "run/provider-rke2/ready-rke2-server";
+
+/// A server that joins, with one option of the user.
+const JOINER: &str = "#cloud-config\ncluster:\n  role: controlplane\n  cluster_token: a-token-that-is-long-enough\n  \
+                      control_plane_host: 10.10.0.5\n  config: |\n    node-name: edge-1\n";
+
+/// What `apply` has done, and what failed.
+type Said = (Vec<String>, Vec<String>);
+
+fn apply(root: &Path, step: Option<Step>) -> Said {
+    let host = Host::new(root).unwrap();
+    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, step)
+}
+
+/// The node of a case, with the modes that a checkout does not keep.
+fn node(case: &Path) -> TempDir {
+    let node = support::node(&case.join("root"));
+    for line in fs::read_to_string(case.join("modes")).unwrap_or_default().lines() {
+        let (mode, path) = line.split_once(' ').expect("a line of `modes` is a mode and a path");
+        chmod(&node.path().join(path), u32::from_str_radix(mode, 8).unwrap());
+    }
+    node
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// The cases with their cloud-configs.
+fn cases() -> Vec<(PathBuf, String)> {
+    let text = |case: &Path| fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
+    let cases: Vec<_> = support::cases("merge").into_iter().map(|case| (case.clone(), text(&case))).collect();
+    assert!(cases.len() > 100);
+    cases
+}
+
+#[test]
+fn every_case_leaves_what_is_written_beside_it() {
+    let differ = |(case, config): &(PathBuf, String)| catch_unwind(|| compare(case, config)).is_err();
+    let differing: Vec<_> = cases().into_iter().filter(differ).map(|(case, _)| case).collect();
+    assert!(differing.is_empty(), "these cases leave something else: {differing:#?}");
+}
+
+fn compare(case: &Path, config: &str) {
+    let node = node(case);
+    let root = node.path();
+    let answer = support::boot(root, config);
+    assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
+    let (done, failed) = apply(root, None);
+
+    let mut whole = String::new();
+    let mut say = |title: &str, lines: &str| writeln!(whole, "{title}:\n{}\n", lines.trim_end()).unwrap();
+    say("done", &done.join("\n"));
+    say("failed", &failed.join("\n"));
+    let log = fs::read_to_string(root.join("var/log/provider-rke2.log")).unwrap();
+    let without_time = log.lines().map(|line| line.split_once(' ').unwrap().1);
+    say("log", &without_time.collect::<Vec<_>>().join("\n"));
+    let run = fs::read_dir(root.join("run/provider-rke2")).unwrap();
+    let mut ready: Vec<_> = run.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    ready.retain(|name| name.starts_with("ready-"));
+    say("ready", &ready.join("\n"));
+    say("status", &fs::read_to_string(root.join("run/provider-rke2/status.yaml")).unwrap());
+    say("/etc", &support::tree(&root.join("etc")));
+    support::assert_expected(case, &whole);
+}
+
+/// Everything on the node, without the log.
+fn tree(root: &Path) -> String {
+    fs::remove_dir_all(root.join("var/log")).unwrap();
+    support::tree(root)
+}
+
+/// Path, inode and time of change of everything whose rewriting would be seen.
+fn identities(root: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
+    fn walk(directory: &Path, found: &mut Vec<(PathBuf, u64, i64, i64)>) {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let (path, it) = (entry.path(), entry.metadata().unwrap());
+            if it.is_dir() {
+                walk(&path, found);
+            }
+            found.push((path, it.ino(), it.mtime(), it.mtime_nsec()));
+        }
+    }
+    let mut found = Vec::new();
+    for directory in ["etc", "run", "usr"] {
+        walk(&root.join(directory), &mut found);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    for (case, config) in cases() {
+        let node = node(&case);
+        support::boot(node.path(), &config);
+        let first = apply(node.path(), None);
+        let (before, left) = (identities(node.path()), tree(node.path()));
+
+        let second = apply(node.path(), None);
+        let name = case.display();
+        assert_eq!(second.1, first.1, "{name}: fails in other words");
+        assert_eq!(tree(node.path()), left, "{name}");
+        assert_eq!(identities(node.path()), before, "{name}: is rewritten");
+        if first.1.is_empty() {
+            assert!(second.0.iter().any(|it| it.starts_with("/etc/rancher/rke2/config.yaml unchanged, ")), "{name}");
+        }
+    }
+}
+
+/// Lays out and runs a document stage by stage, as yip does, with a YAML reader that is not ours. Gives what was said.
+fn yip(root: &Path, values: &str) -> Said {
+    let document = fs::read_to_string(root.join(DOCUMENT)).unwrap();
+    let document: Value = serde_yaml::from_str(&document).unwrap();
+    let (mut done, mut failed) = Said::default();
+    let of = |stage: &Value, key: &str| stage.get(key).and_then(Value::as_sequence).cloned().unwrap_or_default();
+    let mode = |entry: &Value| u32::try_from(entry["permissions"].as_u64().unwrap()).unwrap();
+    for stage in document["stages"]["boot.before"].as_sequence().unwrap() {
+        let place = |entry: &Value| root.join(entry["path"].as_str().unwrap().trim_start_matches('/'));
+        for directory in of(stage, "directories") {
+            fs::create_dir_all(place(&directory)).unwrap();
+            chmod(&place(&directory), mode(&directory));
+        }
+        for file in of(stage, "files") {
+            let content = file["content"].as_str().unwrap().replace("{{ .Values | toJson }}", values);
+            let left = content.replace("{{`{{`}}", "");
+            assert!(!left.contains("{{"), "a template that is not known: {content}");
+            fs::write(place(&file), content.replace("{{`{{`}}", "{{")).unwrap();
+            chmod(&place(&file), mode(&file));
+        }
+        for command in of(stage, "commands") {
+            let step = command.as_str().unwrap().strip_prefix(support::PROGRAM).unwrap().strip_prefix(" apply ");
+            let said = apply(root, Some(Step::from_str(step.unwrap(), false).unwrap()));
+            done.extend(said.0);
+            failed.extend(said.1);
+        }
+    }
+    (done, failed)
+}
+
+#[test]
+fn the_steps_one_by_one_do_what_all_of_them_do() {
+    for (case, config) in cases() {
+        let (one, other) = (node(&case), node(&case));
+        for root in [one.path(), other.path()] {
+            support::boot(root, &config);
+        }
+        let line = |file: &str| fs::read_to_string(other.path().join(file)).unwrap_or_default().trim().to_owned();
+        let (hostname, machine) = (line("etc/hostname"), line("etc/machine-id"));
+        let values = serde_json::json!({"node": {"hostname": hostname, "machineid": machine}}).to_string();
+
+        let all = apply(one.path(), None);
+        let steps = yip(other.path(), &values);
+        assert_eq!(all, steps, "{}", case.display());
+        assert_eq!(tree(one.path()), tree(other.path()), "{}", case.display());
+    }
+}
+
+/// A node of [`JOINER`] that has its plan, laid out as yip does but not applied.
+fn staged() -> TempDir {
+    let node = tempfile::tempdir().unwrap();
+    support::boot(node.path(), JOINER);
+    for name in ["plan.yaml", "values.json", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
+        let path = node.path().join("run/provider-rke2").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, staged_file(node.path(), name)).unwrap();
+    }
+    node
+}
+
+/// The content that the document has for a staged file.
+fn staged_file(root: &Path, name: &str) -> String {
+    let document: Value = serde_yaml::from_str(&fs::read_to_string(root.join(DOCUMENT)).unwrap()).unwrap();
+    let stages = document["stages"]["boot.before"].as_sequence().unwrap();
+    let mut files = stages.iter().filter_map(|stage| stage.get("files")?.as_sequence()).flatten();
+    let path = format!("/run/provider-rke2/{name}");
+    let file = files.find(|file| file["path"].as_str() == Some(&path)).unwrap();
+    file["content"].as_str().unwrap().replace("{{ .Values | toJson }}", "{}")
+}
+
+/// A node of [`JOINER`] with a file of another author.
+fn with_file(name: &[u8], content: &[u8]) -> TempDir {
+    let node = staged();
+    let directory = node.path().join(DROP_INS);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(OsStr::from_bytes(name)), content).unwrap();
+    node
+}
+
+/// Says why `apply config` installs nothing on a node; the configuration of before is whole, and RKE2 may not start.
+fn refused(node: &TempDir) -> String {
+    let root = node.path();
+    fs::create_dir_all(root.join(DROP_INS)).unwrap();
+    fs::write(root.join(CONFIG), "the old one").unwrap();
+    fs::write(root.join(READY), "").unwrap();
+    let (done, failed) = apply(root, Some(Step::Config));
+    assert_eq!(done, Vec::<String>::new());
+    assert_eq!(fs::read_to_string(root.join(CONFIG)).unwrap(), "the old one");
+    assert!(!root.join(READY).exists(), "RKE2 may start although {failed:?}");
+    let status = fs::read_to_string(root.join("run/provider-rke2/status.yaml")).unwrap();
+    assert!(status.contains("\nconfig: failed\n"), "{status}");
+    let [sentence] = failed.as_slice() else { panic!("one sentence is expected: {failed:?}") };
+    sentence.clone()
+}
+
+/// What is in config.yaml after an `apply config` that must work.
+fn installed(node: &TempDir) -> Value {
+    let (done, failed) = apply(node.path(), Some(Step::Config));
+    assert_eq!(failed, Vec::<String>::new());
+    assert_eq!(done.len(), 1, "{done:?}");
+    assert!(node.path().join(READY).exists());
+    serde_yaml::from_str(&fs::read_to_string(node.path().join(CONFIG)).unwrap()).unwrap()
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_refused_with_the_byte() {
+    assert_eq!(
+        refused(&with_file(b"zz.yaml", b"node-name: last\nlog: /\xff\n")),
+        "/etc/rancher/rke2/config.d/zz.yaml: is not UTF-8 from byte 22 on, mend or remove the file"
+    );
+}
+
+#[test]
+fn a_second_document_is_ignored_and_reported() {
+    let node = with_file(b"zz.yaml", b"node-name: last\n---\nnode-name: never\n");
+    assert_eq!(installed(&node)["node-name"], "last");
+    let log = fs::read_to_string(node.path().join("var/log/provider-rke2.log")).unwrap();
+    let is_warning =
+        |line: &str| line.contains(" warning config: ") && line.contains("/etc/rancher/rke2/config.d/zz.yaml");
+    assert!(log.lines().any(is_warning), "{log}");
+}
+
+#[test]
+fn a_file_may_have_one_mebibyte() {
+    let mut content = b"node-name: last\n#".to_vec();
+    content.resize(1 << 20, b'x');
+    assert_eq!(installed(&with_file(b"zz.yaml", &content))["node-name"], "last");
+    content.push(b'x');
+    let sentence = refused(&with_file(b"zz.yaml", &content));
+    assert!(sentence.contains("/etc/rancher/rke2/config.d/zz.yaml: it has more than 1048576 bytes"), "{sentence}");
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_refused() {
+    let sentence = refused(&with_file(b"zz-\xff.yaml", b"node-name: last\n"));
+    assert!(sentence.contains("/etc/rancher/rke2/config.d/zz-"), "{sentence}");
+    assert_eq!(installed(&with_file(b"zz-\xff.txt", b"node-name: last\n"))["node-name"], "edge-1");
+}
+
+#[test]
+fn pipes_and_sockets_are_skipped_and_never_opened() {
+    let node = with_file(b"zz.yaml", b"node-name: last\n");
+    let directory = node.path().join(DROP_INS);
+    let pipe = directory.join("50-pipe.yaml");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let _socket = UnixListener::bind(directory.join("60-socket.yml")).unwrap();
+    symlink("50-pipe.yaml", directory.join("70-link.yaml")).unwrap();
+
+    // Who opens a pipe to write waits until somebody opens it to read, however short.
+    let writer = thread::spawn({
+        let pipe = pipe.clone();
+        move || drop(File::options().write(true).open(pipe).unwrap())
+    });
+    thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    let config = installed(&node);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(config["node-name"], "last");
+    assert!(!writer.is_finished(), "the pipe was opened");
+    drop(File::open(pipe).unwrap());
+    writer.join().unwrap();
+
+    let log = fs::read_to_string(node.path().join("var/log/provider-rke2.log")).unwrap();
+    for skipped in [
+        "50-pipe.yaml: it is a named pipe, not a regular file, it is left out",
+        "60-socket.yml: it is a socket, not a regular file, it is left out",
+        "70-link.yaml: it is a named pipe, not a regular file, it is left out",
+    ] {
+        let warning = format!(" 1.2.3 warning config: cannot read /etc/rancher/rke2/config.d/{skipped}");
+        assert!(log.contains(&warning), "{warning} is not in {log}");
+    }
+}
+
+#[test]
+fn staged_files_that_are_not_whole_are_refused() {
+    type Damage = fn(&str, &str) -> Option<String>;
+    // What stands before the last line, and the last line.
+    let damages: [(&str, Damage); 7] = [
+        ("cannot read /run/provider-rke2/", |_, _| None),
+        (": is not whole", |_, _| Some(String::new())),
+        (": is not whole", |body, last| Some(format!("{body}{}", last.trim_end()))),
+        (": is not whole", |body, _| Some(body[..body.len() / 2].to_owned())),
+        (": is not whole", |body, _| Some(body.to_owned())),
+        (": is not whole", |body, last| Some(format!("{body}{}", last.replace("plan ", "plan  ")))),
+        (": is of another plan than plan.yaml", |body, _| Some(format!("{body}# plan 0123456789abcdef\n"))),
+    ];
+    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
+        for (number, (part, damage)) in damages.iter().enumerate() {
+            let node = staged();
+            let path = node.path().join("run/provider-rke2").join(name);
+            let text = fs::read_to_string(&path).unwrap();
+            let (body, last) = text.split_at(text.rfind("# plan ").unwrap());
+            match damage(body, last) {
+                Some(text) => fs::write(&path, text).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            let sentence = refused(&node);
+            assert!(sentence.contains(part) && sentence.contains("/run/provider-rke2/"), "{name} {number}: {sentence}");
+        }
+    }
+}
+
+/// Replaces a text in a staged file; its last line stays.
+fn tamper(node: &TempDir, name: &str, from: &str, to: &str) {
+    let path = node.path().join("run/provider-rke2").join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(&path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn a_configuration_that_would_found_another_cluster_is_refused() {
+    const NO_SERVER: &str = "config.yaml: has no server, which a controlplane needs, write cluster.control_plane_host";
+    const NO_TOKEN: &str = "config.yaml: has no token, which a controlplane needs, write cluster.cluster_token";
+    const SERVER_ON_INIT: &str = "config.yaml: has a server, which role init must not have, remove it";
+    const EMPTY: &str = "90_userdata.yaml: is empty, run agent.boot again";
+    let (user, provider) = ("config.d/90_userdata.yaml", "config.d/99_userdata.yaml");
+    let server = "  \"server\": \"https://10.10.0.5:9345\",\n";
+    let token = "  \"token\": \"a-token-that-is-long-enough\",\n";
+    for (name, from, to, sentence) in [
+        (provider, server, "", NO_SERVER),
+        (provider, server, "  \"server\": \"\",\n", NO_SERVER),
+        (provider, token, "", NO_TOKEN),
+        (provider, token, "  \"token\": null,\n", NO_TOKEN),
+        ("plan.yaml", "role: controlplane", "role: init", SERVER_ON_INIT),
+        (user, "{\n  \"node-name\": \"edge-1\"\n}\n", "null\n", EMPTY),
+        (user, "{\n  \"node-name\": \"edge-1\"\n}\n", "# nothing\n", EMPTY),
+    ] {
+        let node = staged();
+        tamper(&node, name, from, to);
+        assert_eq!(refused(&node), sentence);
+    }
+}
+
+#[test]
+fn what_other_files_say_does_not_make_up_for_a_token_that_is_missing() {
+    let node = with_file(b"zz.yaml", b"token: another-token-that-is-long\nserver: https://192.0.2.1:9345\n");
+    tamper(&node, "config.d/99_userdata.yaml", "  \"server\": \"https://10.10.0.5:9345\",\n", "");
+    assert!(refused(&node).contains("has no server"));
+}
+
+#[test]
+fn modes_are_mended_where_nothing_is_written() {
+    let node = staged();
+    installed(&node);
+    let before = identities(node.path());
+    let paths = [
+        ("etc/rancher", 0o500, 0o755),
+        ("etc/rancher/rke2", 0o777, 0o755),
+        (DROP_INS, 0o755, 0o700),
+        (CONFIG, 0o644, 0o600),
+        ("etc/rancher/rke2/config.d/90_userdata.yaml", 0o644, 0o400),
+        ("etc/rancher/rke2/config.d/99_userdata.yaml", 0o444, 0o400),
+    ];
+    for (path, wrong, _) in paths {
+        chmod(&node.path().join(path), wrong);
+    }
+    installed(&node);
+    for (path, _, right) in paths {
+        let mode = fs::metadata(node.path().join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, right, "{path}: {mode:o}");
+    }
+    assert_eq!(identities(node.path()), before);
+}
+
+#[test]
+fn a_configuration_that_changed_is_written() {
+    let node = staged();
+    assert_eq!(installed(&node)["node-name"], "edge-1");
+    tamper(&node, "config.d/90_userdata.yaml", "edge-1", "edge-2");
+    assert_eq!(installed(&node)["node-name"], "edge-2");
+    let zz = node.path().join(DROP_INS).join("zz.yaml");
+    fs::write(&zz, "node-name: edge-3").unwrap();
+    assert_eq!(installed(&node)["node-name"], "edge-3");
+    fs::remove_file(zz).unwrap();
+    assert_eq!(installed(&node)["node-name"], "edge-2");
+}
