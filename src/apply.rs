@@ -138,7 +138,7 @@ impl Apply<'_> {
     }
 
     fn report(&self, sentences: &[String]) {
-        let role = Staged::read(self.host).ok().map(|staged| staged.role);
+        let role = Staged::read_at_once(self.host).ok().map(|staged| staged.role);
         if let Err(error) = status::configured(self.host, self.context.version, role, sentences) {
             self.log.line(Level::Warning, "config", &error.to_string());
         }

@@ -1,5 +1,8 @@
 //! What yip has laid out for the steps: the plan and the drop-ins, each ending in the line that proves it whole.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use crate::cluster::Role;
 use crate::gate::RUN;
 use crate::host::Host;
@@ -16,9 +19,16 @@ pub struct Staged {
     pub keep_swap: bool,
     /// Options of the user whose items add to what earlier drop-ins gave.
     pub append: Vec<String>,
-    /// The id that ends every file of this plan.
-    id: String,
+    /// The user's options.
+    pub user: String,
+    /// The provider's options.
+    pub provider: String,
+    /// yip's values, JSON, or why there are none; only a template asks for them.
+    pub values: Result<String, String>,
 }
+
+/// How long a file that is not whole is looked at again: another run of the boot stages may be writing it, in place, under no lock of ours.
+const WRITING: Duration = Duration::from_millis(200);
 
 /// How much of a staged file is read.
 const LIMIT: u64 = 16 << 20;
@@ -29,9 +39,29 @@ const PLAN: &str = "plan.yaml";
 pub const PLAN_PATH: &str = "/run/provider-rke2/plan.yaml";
 
 impl Staged {
-    /// Reads the plan. Fails with a sentence that names the file if it is not there, or not whole.
+    /// Reads what was staged, once it is whole and of one plan. Fails with a sentence that names the file if it does not become so.
     pub fn read(host: &Host) -> Result<Staged, String> {
+        let end = Instant::now() + WRITING;
+        loop {
+            let staged = Staged::read_at_once(host);
+            let is_whole = match &staged {
+                Ok(staged) => staged.values.is_ok() || !(staged.user.contains("{{") || staged.provider.contains("{{")),
+                Err(_) => !host.exists(PLAN_PATH),
+            };
+            if is_whole || Instant::now() >= end {
+                return staged;
+            }
+            sleep(Duration::from_millis(25));
+        }
+    }
+
+    /// The same for what is there at this moment.
+    pub fn read_at_once(host: &Host) -> Result<Staged, String> {
         let (text, id) = whole(host, PLAN)?;
+        let file = |name: &str| match whole(host, name)? {
+            (text, its) if its == id => Ok(text),
+            _ => Err(format!("{RUN}/{name}: is of another plan than {PLAN}, reboot, or run the boot stages again")),
+        };
         let incomplete = |what: &str| format!("{RUN}/{PLAN}: {what}, run agent.boot again");
         let document = yaml::read(&text, OPTIONS).map_err(|error| incomplete(&error.problem))?;
         let get = |key: &str| document.root.get(key).and_then(Node::scalar).map(|it| it.text.clone());
@@ -47,18 +77,10 @@ impl Staged {
             data_dir: get("data_dir").ok_or_else(|| incomplete("names no data directory"))?,
             keep_swap: get("swap").as_deref() == Some("keep"),
             append: append.iter().filter_map(|it| Some(it.scalar()?.text.clone())).collect(),
-            id,
+            user: file("config.d/90_userdata.yaml")?,
+            provider: file("config.d/99_userdata.yaml")?,
+            values: file("values.json"),
         })
-    }
-
-    /// Gives the content of a file that was staged with this plan, without its last line.
-    /// Fails if it is not there, not whole, or of another plan.
-    pub fn file(&self, host: &Host, name: &str) -> Result<String, String> {
-        let (text, id) = whole(host, name)?;
-        if id != self.id {
-            return Err(format!("{RUN}/{name}: is of another plan than {PLAN}, reboot, or run the boot stages again"));
-        }
-        Ok(text)
     }
 }
 

@@ -885,7 +885,7 @@ cluster:
             let case = format!("{path}: {name}, {begin:?}");
             assert_eq!(turn.node.boot(turn.before.unwrap().cloud_config)["error"], "");
             turn.apply(turn.before.unwrap());
-            let installed = turn.node.files("etc/rancher/");
+            let installed = turn.node.files("etc/");
             let answer = if begin == Begin::NewBoot { turn.node.boot_anew(asked) } else { turn.node.boot(asked) };
             assert_eq!(answer["error"], "");
             turn.node.stage();
@@ -899,7 +899,7 @@ cluster:
                     if name == "of an earlier plan" && file == 0 { " plan.yaml".into() } else { format!("/{path}") };
                 assert!(arguments[1] == "service" || ran.stderr.contains(&told), "{case}: {arguments:?} {ran:?}");
                 assert_eq!(turn.node.open_gates(), [""; 0], "{case}: {arguments:?}");
-                let mut now = turn.node.files("etc/rancher/");
+                let mut now = turn.node.files("etc/");
                 let issue = now.remove("etc/issue.d/50-provider-rke2.issue");
                 now.remove("etc/issue.d");
                 assert!(now.iter().all(|(path, file)| installed.get(path) == Some(file)), "{case}: {arguments:?}");

@@ -38,19 +38,18 @@ struct Prepared {
 fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
     let one = |sentence: String| vec![sentence];
     let mut findings = Findings { lenient: node::has_state(host, &staged.data_dir), ..Findings::default() };
-    let values = Values { host, staged, json: OnceCell::new() };
-    let mut own = |name: &str| -> Result<Read, String> {
-        let text = staged.file(host, &format!("config.d/{name}"))?;
-        let read = read_text(&text, name, staged, &mut findings)?;
+    let values = Values { text: staged.values.as_deref(), json: OnceCell::new() };
+    let mut own = |name: &str, text: &str| -> Result<Read, String> {
+        let read = read_text(text, name, staged, &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
         findings.list.retain(|it| it.severity == Severity::Refused);
         let mut read = read.ok_or_else(|| format!("{name}: is empty, run agent.boot again"))?;
         values.fill(&mut read.options, &mut findings)?;
         Ok(read)
     };
-    let mut user = own(USER).map_err(one)?;
+    let mut user = own(USER, &staged.user).map_err(one)?;
     user.appended.clone_from(&staged.append);
-    let provider = own(OWNER).map_err(one)?;
+    let provider = own(OWNER, &staged.provider).map_err(one)?;
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
 
     let mut sources = vec![source(USER, user), source(OWNER, provider)];
@@ -149,17 +148,15 @@ fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<S
 
 /// yip's values, read when the first template asks for them.
 struct Values<'a> {
-    host: &'a Host,
-    staged: &'a Staged,
+    text: Result<&'a str, &'a String>,
     json: OnceCell<Result<Json, String>>,
 }
 
 impl Values<'_> {
     fn get(&self) -> &Result<Json, String> {
         self.json.get_or_init(|| {
-            let text = self.staged.file(self.host, "values.json")?;
-            serde_json::from_str(&text)
-                .map_err(|_| format!("{}/values.json: is not the JSON that yip gives", gate::RUN))
+            let wrong = |_| format!("{}/values.json: is not the JSON that yip gives", gate::RUN);
+            serde_json::from_str(self.text.map_err(Clone::clone)?).map_err(wrong)
         })
     }
 
