@@ -19,6 +19,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use proptest::collection::{btree_map, btree_set, vec};
@@ -73,7 +74,19 @@ fn node(files: &Files) -> TempDir {
     assert_eq!(answer.error, "", "{config}");
     let failed = apply(node.path()).1;
     assert!(failed.is_empty(), "{failed:?}: {files:#?}");
+    keep(node.path());
     node
+}
+
+/// Keeps what RKE2 would read of a node for its real reader (`tests/lab/reader`), in the directory that the environment names.
+fn keep(root: &Path) {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let Some(directory) = env::var_os("PROVIDER_RKE2_KEEP_NODES") else { return };
+    let kept = Path::new(&directory).join(format!("merge-property-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+    for file in ["run/provider-rke2/plan.yaml", "etc/rancher/rke2/config.yaml"] {
+        fs::create_dir_all(kept.join(file).parent().unwrap()).unwrap();
+        fs::copy(root.join(file), kept.join(file)).unwrap();
+    }
 }
 
 fn apply(root: &Path) -> (Vec<String>, Vec<String>) {
