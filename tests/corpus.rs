@@ -196,19 +196,6 @@ fn judge(case: &Case, file: &Path) -> Verdict {
     Verdict { exit, boot, codes, said }
 }
 
-/// Options whose values are secret, said here once more, apart from the program's own table.
-const SECRET_OPTIONS: [&str; 9] = [
-    "token",
-    "t",
-    "agent-token",
-    "etcd-s3-access-key",
-    "etcd-s3-secret-key",
-    "etcd-s3-session-token",
-    "datastore-endpoint",
-    "vpn-auth",
-    "cluster_token",
-];
-
 /// What is secret and what is not, in the words of another reader.
 #[derive(Default)]
 struct Words {
@@ -225,7 +212,7 @@ impl Words {
         // Also where the text does not parse, or its options do not.
         for line in case.text.lines() {
             if let Some((key, value)) = line.split_once(':')
-                && SECRET_OPTIONS.contains(&key.trim())
+                && support::SECRET_OPTIONS.contains(&key.trim())
             {
                 let value = value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
                 words.secret.insert(value.to_owned());
@@ -243,7 +230,7 @@ impl Words {
             Value::Mapping(entries) => {
                 for (key, value) in entries {
                     let key = text(key);
-                    let is_secret = SECRET_OPTIONS.contains(&key.trim_end_matches('+'));
+                    let is_secret = support::SECRET_OPTIONS.contains(&key.trim_end_matches('+'));
                     if key.ends_with("-extra-env") {
                         self.variables(value);
                     } else if let ("config", Some(options)) = (key.as_str(), value.as_str()) {

@@ -53,63 +53,11 @@ fn nasty_strings() -> Vec<String> {
     strings.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// What YAML, JSON, templates, shells and our own placeholders take for something.
-const ATOMS: [&str; 48] = [
-    "{{",
-    "}}",
-    "{",
-    "}",
-    "`",
-    "{{`",
-    "{{-",
-    "@",
-    "@PLAN@",
-    "@ID@",
-    "# plan 0123456789abcdef\n",
-    "\n",
-    "\n\n",
-    "\r",
-    "\t",
-    " ",
-    "  ",
-    "#",
-    " #",
-    ":",
-    ": ",
-    "- ",
-    "? ",
-    "'",
-    "\"",
-    "\\",
-    "\\u0000",
-    "|",
-    ">",
-    "%",
-    "!",
-    "&a",
-    "*a",
-    "<<",
-    "---\n",
-    "...\n",
-    "\0",
-    "\u{1b}",
-    "\u{7f}",
-    "\u{85}",
-    "\u{9f}",
-    "\u{a0}",
-    "\u{2028}",
-    "\u{feff}",
-    "\u{ffff}",
-    "é",
-    "😀",
-    "yes",
-];
-
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        3 => vec(select(&ATOMS[..]), 0..8).prop_map(|atoms| atoms.concat()),
+        3 => vec(select(&support::ATOMS[..]), 0..8).prop_map(|atoms| atoms.concat()),
         1 => any::<String>(),
-        1 => vec(prop_oneof![select(&ATOMS[..]).prop_map(str::to_owned), "[ -~]{0,9}"], 0..6)
+        1 => vec(prop_oneof![select(&support::ATOMS[..]).prop_map(str::to_owned), "[ -~]{0,9}"], 0..6)
             .prop_map(|it| it.concat()),
     ]
 }
@@ -750,17 +698,7 @@ fn secret_places() -> Vec<String> {
     ]
     .map(|it| format!("  role: init\n{it}\n"))
     .into();
-    let options = [
-        "token",
-        "t",
-        "agent-token",
-        "etcd-s3-access-key",
-        "etcd-s3-secret-key",
-        "etcd-s3-session-token",
-        "datastore-endpoint",
-        "vpn-auth",
-    ];
-    for name in options {
+    for name in support::SECRET_OPTIONS {
         for value in ["SECRET", "[SECRET]", "[a, SECRET]", "{a: SECRET}", "[[SECRET]]", "x\n    NAME: SECRET"] {
             places.push(format!("  role: init\n  config:\n    {}: {}\n", name, value.replace("NAME", name)));
         }

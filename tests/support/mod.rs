@@ -17,6 +17,73 @@ use tempfile::TempDir;
 /// The program as boot stages on a node call it.
 pub const PROGRAM: &str = "/system/providers/agent-provider-rke2";
 
+/// What YAML, JSON, templates, shells and our own placeholders take for something.
+pub const ATOMS: [&str; 50] = [
+    "{{",
+    "}}",
+    "{",
+    "}",
+    "`",
+    "{{`",
+    "{{-",
+    "@",
+    "@PLAN@",
+    "@ID@",
+    "# plan 0123456789abcdef\n",
+    "\n",
+    "\n\n",
+    "\r",
+    "\t",
+    " ",
+    "  ",
+    "#",
+    " #",
+    ":",
+    ": ",
+    "- ",
+    "? ",
+    "'",
+    "\"",
+    "\\",
+    "\\u0000",
+    "|",
+    ">",
+    "%",
+    "!",
+    "&a",
+    "*a",
+    "<<",
+    "---\n",
+    "...\n",
+    "\0",
+    "\u{1b}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{9f}",
+    "\u{a0}",
+    "\u{2028}",
+    "\u{feff}",
+    "\u{ffff}",
+    "é",
+    "😀",
+    "yes",
+    "0x1F",
+    "\u{fffe}",
+];
+
+/// Options whose values are secret, said here once more, apart from the program's own table.
+pub const SECRET_OPTIONS: [&str; 9] = [
+    "token",
+    "t",
+    "agent-token",
+    "etcd-s3-access-key",
+    "etcd-s3-secret-key",
+    "etcd-s3-session-token",
+    "datastore-endpoint",
+    "vpn-auth",
+    "cluster_token",
+];
+
 /// A file as stdin.
 pub fn stdin(bytes: &[u8]) -> fs::File {
     let mut file = tempfile::tempfile().unwrap();
