@@ -293,6 +293,13 @@ impl Findings {
         !self.lenient
     }
 
+    /// Says at what line of a text of its own the last finding stands.
+    pub fn mark_inner(&mut self, line: Option<usize>) {
+        if let Some(finding) = self.list.last_mut() {
+            finding.inner = line;
+        }
+    }
+
     /// The heaviest severity.
     pub fn worst(&self) -> Option<Severity> {
         self.list.iter().map(|finding| finding.severity).max()

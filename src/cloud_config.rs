@@ -232,10 +232,10 @@ pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]
     findings.sort();
     let roots: Vec<(&str, Node)> = sources_read
         .iter()
-        .filter(|source| broken(source).is_none())
         .filter_map(|source| {
-            let text = source.text.as_ref().ok()?;
-            Some((source.path.as_str(), yaml::read(text, CLOUD_CONFIG).ok()?.root))
+            let (document, found) = parse(source.text.as_ref().ok()?);
+            let document = document.filter(|_| found.list.is_empty())?;
+            Some((source.path.as_str(), document.root))
         })
         .collect();
     // Only those that are printed are worth the search.

@@ -441,7 +441,7 @@ impl Judge<'_> {
                     None => format!("{problem}, correct it"),
                 };
                 self.push(Severity::Refused, Code::OptionsInvalidYaml, &path, place.outer(line), &rest);
-                self.inner(place.inner(line));
+                self.findings.mark_inner(place.inner(line));
                 drop_in::Read::default()
             }
             Options::Read(place, document) => {
@@ -449,12 +449,12 @@ impl Judge<'_> {
                 if let Some((_, line)) = &document.anchor_twice {
                     let rest = "defines an anchor twice, which YAML readers take differently, rename one";
                     self.findings.refuse(Code::OptionsAnchorTwice, &path, place.outer(*line), rest, Instead::Kept);
-                    self.inner(place.inner(*line));
+                    self.findings.mark_inner(place.inner(*line));
                 }
                 if let Some(line) = document.second {
                     let rest = "goes on with a second document, which has no effect, remove it";
                     self.push(Severity::Warning, Code::SecondDocument, &path, place.outer(line), rest);
-                    self.inner(place.inner(line));
+                    self.findings.mark_inner(place.inner(line));
                 }
                 if !matches!(root.kind, Kind::Map(_)) {
                     if !root.is_null() {
@@ -463,18 +463,12 @@ impl Judge<'_> {
                             root.described()
                         );
                         self.push(Severity::Refused, Code::OptionsNotMapping, &path, place.outer(root.line), &rest);
-                        self.inner(place.inner(root.line));
+                        self.findings.mark_inner(place.inner(root.line));
                     }
                     return drop_in::Read::default();
                 }
                 drop_in::read(root.entries(), &path, place, role.is_server(), self.findings)
             }
-        }
-    }
-
-    fn inner(&mut self, line: Option<usize>) {
-        if let Some(finding) = self.findings.list.last_mut() {
-            finding.inner = line;
         }
     }
 
@@ -647,11 +641,11 @@ impl Judge<'_> {
             let rest =
                 "holds a template, which is not evaluated in a secret, it is kept as text, write the token itself";
             self.push(Severity::Warning, Code::OptionTemplate, &path, line, rest);
-            self.inner(inner);
+            self.findings.mark_inner(inner);
         }
         if let Some((severity, code, rest)) = judge_token(&text, role.unwrap_or(Role::Init)) {
             self.push(severity, code, &path, line, rest);
-            self.inner(inner);
+            self.findings.mark_inner(inner);
         }
         Some(Token(text))
     }
@@ -664,7 +658,7 @@ impl Judge<'_> {
                 false => format!("is ignored, for cluster.{key} counts, remove it"),
             };
             self.push(Severity::Warning, Code::TokenEmbedded, &it.path, it.line, &rest);
-            self.inner(it.inner);
+            self.findings.mark_inner(it.inner);
         }
         owned.iter().find(|it| it.name == name)
     }
@@ -702,7 +696,7 @@ impl Judge<'_> {
                 if let Some(port) = port.filter(|port| *port != 9345) {
                     let rest = format!("found the port {port}, nodes register at 9345, which is used, remove the port");
                     self.push(Severity::Warning, Code::HostPort, &path, line, &rest);
-                    self.inner(inner);
+                    self.findings.mark_inner(inner);
                 }
                 endpoint
             }
@@ -712,7 +706,7 @@ impl Judge<'_> {
                     quoted(&mask_user(&text))
                 );
                 let refused = self.findings.refuse(Code::HostInvalid, &path, line, &rest, Instead::Kept);
-                self.inner(inner);
+                self.findings.mark_inner(inner);
                 if refused {
                     return None;
                 }
@@ -725,7 +719,7 @@ impl Judge<'_> {
                 quoted(&endpoint.host())
             );
             self.push(Severity::Warning, Code::HostLocal, &path, line, &rest);
-            self.inner(inner);
+            self.findings.mark_inner(inner);
         }
         Some(endpoint)
     }
@@ -734,7 +728,7 @@ impl Judge<'_> {
         for it in owned.iter().filter(|it| it.name == "server") {
             let rest = "is left out, for role init founds the cluster, remove it, or write role controlplane if this node joins";
             self.push(Severity::Warning, Code::ServerOnInit, &it.path, it.line, rest);
-            self.inner(it.inner);
+            self.findings.mark_inner(it.inner);
         }
     }
 

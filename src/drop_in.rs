@@ -108,9 +108,7 @@ impl Reader<'_> {
     }
 
     fn mark_inner(&mut self, line: usize) {
-        if let Some(finding) = self.findings.list.last_mut() {
-            finding.inner = self.place.inner(line);
-        }
+        self.findings.mark_inner(self.place.inner(line));
     }
 
     fn option(&mut self, key: &Key, value: &Node) {

@@ -9,10 +9,7 @@ use serde_json::Value;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Evaluated {
     /// It holds no template, or one that is not evaluated, and stays as it is.
-    Kept {
-        /// Whether there is `{{` in it.
-        braces: bool,
-    },
+    Kept,
     /// The text with every template evaluated.
     Text(String),
     /// The path of a value that the node does not have.
@@ -21,9 +18,9 @@ pub enum Evaluated {
 
 /// Evaluates the templates of `text` over yip's values, which `values` gives when they are first needed.
 pub fn evaluate(text: &str, values: impl FnOnce() -> Value) -> Evaluated {
-    let Some(pieces) = parse(text) else { return Evaluated::Kept { braces: true } };
+    let Some(pieces) = parse(text) else { return Evaluated::Kept };
     if pieces.iter().all(|piece| matches!(piece, Piece::Literal(_))) {
-        return Evaluated::Kept { braces: false };
+        return Evaluated::Kept;
     }
     let values = values();
     let mut evaluated = String::new();
@@ -162,8 +159,9 @@ mod tests {
             ("{{ .Values.node.cpu.cores }}{{ .Values.on }}{{ .Values.empty }}", Some("4true")),
             ("no template }}", None),
         ] {
-            let expected = evaluated.map_or(Evaluated::Kept { braces: false }, |text| Evaluated::Text(text.to_owned()));
+            let expected = evaluated.map_or(Evaluated::Kept, |text| Evaluated::Text(text.to_owned()));
             assert_eq!(evaluate(text, || values.clone()), expected, "{text}");
+            assert!(!is_foreign(text), "{text}");
         }
     }
 
@@ -196,7 +194,7 @@ mod tests {
             "{{ `{{` }}",
             "{{ .Values.a }} and {{ other }}",
         ] {
-            assert_eq!(evaluate(text, || json!({"a": "b"})), Evaluated::Kept { braces: true }, "{text}");
+            assert_eq!(evaluate(text, || json!({"a": "b"})), Evaluated::Kept, "{text}");
             assert!(is_foreign(text), "{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! Whatever stands in the way of the real program, config.yaml is the old or the new one, whole, and the gate is never
 //! open for a configuration that was not asked for.
 //!
-//! `FAULTS_KILLS` sets how many random kills there are (150). Faults of system calls are made by strace.
+//! `FAULTS_KILLS` sets how many random kills there are (300). Faults of system calls are made by strace.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -217,7 +217,7 @@ fn each(count: usize, work: impl Fn(usize) + Sync) {
 #[test]
 fn killed_at_any_time() {
     const WORKERS: u32 = 2;
-    let kills: u32 = env::var("FAULTS_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(150);
+    let kills: u32 = env::var("FAULTS_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(300);
     let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() | 1;
     let worker = |mut random: u32| {
         let mut turn = Turn::new(Begin::SameBoot, 0);

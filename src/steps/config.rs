@@ -180,7 +180,7 @@ impl Values<'_> {
             for text in texts {
                 match template::evaluate(text, || self.get().clone().unwrap_or_default()) {
                     Evaluated::Text(filled) => *text = filled,
-                    Evaluated::Kept { .. } => {}
+                    Evaluated::Kept => {}
                     Evaluated::Missing(path) => {
                         self.get().as_ref().map_err(Clone::clone)?;
                         let rest = format!("holds a template of {path}, which this node does not have, correct it");
