@@ -8,13 +8,14 @@ use crate::check::Findings;
 use crate::cloud_config;
 use crate::cluster::DOCUMENT_PATH;
 use crate::document;
+use crate::environment;
 use crate::gate;
 use crate::host::Host;
 use crate::log::{Level, Log};
 use crate::node;
 use crate::staged::Staged;
 use crate::status;
-use crate::steps::{config, service, swap};
+use crate::steps::{self, config, service, swap};
 
 /// A step of the apply phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,18 +24,31 @@ pub enum Step {
     Swap,
     /// Installs RKE2's configuration and opens the gate
     Config,
+    /// Prepares the host for RKE2's hardening profile
+    Host,
+    /// Trusts the certificates of the cloud-config
+    Trust,
+    /// Writes the environment file of RKE2's service
+    Environment,
+    /// Imports local images
+    Images,
     /// Queues the unit of the role
     Service,
 }
 
 impl Step {
     /// In the order in which they are taken.
-    pub const ALL: [Step; 3] = [Step::Swap, Step::Config, Step::Service];
+    pub const ALL: [Step; 7] =
+        [Step::Swap, Step::Config, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service];
 
     fn name(self) -> &'static str {
         match self {
             Step::Swap => "swap",
             Step::Config => "config",
+            Step::Host => "host",
+            Step::Trust => "trust",
+            Step::Environment => "environment",
+            Step::Images => "images",
             Step::Service => "service",
         }
     }
@@ -107,6 +121,15 @@ impl Apply<'_> {
                 };
                 self.config(result)
             }
+            Step::Host => self.prepared(step, staged().and_then(|staged| steps::host::run(host, &staged))),
+            Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
+            Step::Environment => {
+                let result = staged()
+                    .and_then(|staged| environment::install(host, &staged).map_err(|error| vec![error.to_string()]));
+                // With another environment RKE2 may look for its state elsewhere, so it is not started.
+                result.map_err(|sentences| self.not_configured(sentences))
+            }
+            Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
             Step::Service => match gate::refused(host) {
                 Some(sentence) => Err(vec![sentence]),
                 None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
@@ -114,15 +137,24 @@ impl Apply<'_> {
         }
     }
 
+    /// Tells what became of a step without which RKE2 starts all the same.
+    fn prepared(&self, step: Step, result: Result<Vec<String>, Vec<String>>) -> Result<Vec<String>, Vec<String>> {
+        let failed = result.as_ref().err().map(Vec::as_slice).unwrap_or_default();
+        if let Err(error) = status::step(self.host, self.context.version, step.name(), failed) {
+            self.log.line(Level::Warning, step.name(), &error.to_string());
+        }
+        result
+    }
+
     /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
-    fn config(&self, result: Result<(String, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
+    fn config(&self, result: Result<(Vec<String>, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
         match result {
             Ok((done, findings)) => {
                 for (severity, sentence) in findings.sentences(|_| true) {
                     self.log.line(boot::level(severity), "config", &sentence);
                 }
                 self.report(&[]);
-                Ok(vec![done])
+                Ok(done)
             }
             Err(sentences) => Err(self.not_configured(sentences)),
         }

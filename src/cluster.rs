@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::check::{Code, Findings, Instead, Path, Severity, quoted};
-use crate::cloud_config::{Options, Section};
+use crate::cloud_config::{Options, Place, Section};
 use crate::drop_in::{self, DropIn, Owned};
+use crate::no_proxy;
 use crate::options;
 use crate::yaml::{Core, Key, Kind, Node, Scalar, Yaml11};
 
@@ -226,6 +227,10 @@ pub struct Cluster {
     pub root_path: String,
     /// Whether swap stays as it is.
     pub keep_swap: bool,
+    /// Options of `providerConfig` that are for steps on the node: see [`SETTINGS`], with values in the form given there.
+    pub settings: BTreeMap<&'static str, String>,
+    /// Where pods and Services are, for what must not go through a proxy.
+    pub networks: Networks,
     /// Environment variables of RKE2's service.
     pub env: BTreeMap<String, String>,
     /// Certificates that the node trusts.
@@ -236,6 +241,17 @@ pub struct Cluster {
     pub document_path: String,
     /// Where RKE2 holds its state.
     pub data_dir: String,
+}
+
+/// The networks of the cluster as the cloud-config has them, on an agent too, whose own configuration does not name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks {
+    /// Address ranges of pods; empty if RKE2's default is to be.
+    pub cluster: Vec<String>,
+    /// Address ranges of Services; empty if RKE2's default is to be.
+    pub service: Vec<String>,
+    /// The DNS suffix of the cluster; empty if RKE2's default is to be.
+    pub domain: String,
 }
 
 /// What the node already is.
@@ -262,7 +278,65 @@ const KEYS: [&str; 10] = [
 ];
 
 /// Keys of `providerConfig` that are ours.
-const PROVIDER_KEYS: [&str; 2] = ["cluster_root_path", "swap"];
+fn provider_keys() -> Vec<&'static str> {
+    ["cluster_root_path", "swap"].into_iter().chain(SETTINGS.map(|(name, _)| name)).collect()
+}
+
+/// What the value of a setting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// A duration with its unit (`90s`, `10m`, `1h30m`); kept as whole seconds.
+    Duration,
+    /// `true` or `false` and the other words that RKE2 takes for them; kept as `true` or `false`.
+    Switch,
+    /// Names of kernel modules between blanks or commas; kept with one blank in between.
+    Modules,
+    /// The name of a file in a directory, or an absolute path.
+    File,
+}
+
+/// Options of `providerConfig` that steps on the node read.
+pub const SETTINGS: [(&str, Setting); 7] = [
+    ("images_budget", Setting::Duration),
+    ("images_wait", Setting::Duration),
+    ("images_marker", Setting::File),
+    ("networkmanager_unmanaged", Setting::Switch),
+    ("inotify_limits", Setting::Switch),
+    ("kernel_modules", Setting::Modules),
+    ("reset_timeout", Setting::Duration),
+];
+
+impl Setting {
+    /// The value in the form in which it is kept, or what is accepted.
+    fn read(self, text: &str) -> Result<String, &'static str> {
+        match self {
+            Setting::Duration => match seconds(text) {
+                Some(seconds) => Ok(seconds.to_string()),
+                None => Err("a duration of at most a day, such as 90s or 10m"),
+            },
+            Setting::Switch => match drop_in::boolean(&Yaml11::Text(text.to_owned())) {
+                Some(on) => Ok(on.to_string()),
+                None => Err("true or false"),
+            },
+            Setting::Modules => {
+                let names: Vec<&str> =
+                    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|name| !name.is_empty()).collect();
+                let is_name = |name: &&str| {
+                    !name.starts_with('-')
+                        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                };
+                match names.iter().all(is_name) {
+                    true => Ok(names.join(" ")),
+                    false => Err("names of kernel modules with blanks in between"),
+                }
+            }
+            Setting::File => match is_absolute(text) || (!text.contains('/') && is_absolute(&format!("/{text}"))) {
+                true => Ok(text.to_owned()),
+                false => Err("the name of a file, or an absolute path without `..`"),
+            },
+        }
+    }
+}
 
 /// The data directory that a section asks for, before anything is judged: RKE2's state decides how strictly that is done.
 pub fn data_dir(section: &Section) -> String {
@@ -290,6 +364,14 @@ pub fn understand(section: &Section, state: State, findings: &mut Findings) -> O
     }
 }
 
+/// What `providerConfig` holds.
+struct Ours {
+    keep_swap: bool,
+    root_path: String,
+    settings: BTreeMap<&'static str, String>,
+    options: drop_in::Read,
+}
+
 struct Judge<'a> {
     section: &'a Section,
     state: State,
@@ -313,7 +395,9 @@ impl Judge<'_> {
         let judged = role.unwrap_or(Role::Init);
         let options = self.options(judged);
         let (provider_key, provider) = self.provider_config();
-        let (swap, root_path, provider_options) = self.provider_options(provider_key, provider, judged);
+        let networks = self.networks(&provider);
+        let ours = self.provider_options(provider_key, provider, judged);
+        let Ours { keep_swap, root_path, settings, options: provider_options } = ours;
         let env = self.env();
         let mut owned = provider_options.owned;
         owned.extend(options.owned);
@@ -330,7 +414,9 @@ impl Judge<'_> {
             appended: options.appended.into_iter().filter(|name| is_replaced(name)).collect(),
             provider_options: provider_options.options,
             root_path,
-            keep_swap: swap,
+            keep_swap,
+            settings,
+            networks,
             env,
             ca_certs,
             images,
@@ -511,9 +597,10 @@ impl Judge<'_> {
         kept
     }
 
-    fn provider_options(&mut self, key: &str, entries: Vec<(Key, Node)>, role: Role) -> (bool, String, drop_in::Read) {
+    fn provider_options(&mut self, key: &str, entries: Vec<(Key, Node)>, role: Role) -> Ours {
         let path = self.path.key(key);
         let (mut keep_swap, mut root_path, mut rke2) = (false, String::new(), Vec::new());
+        let mut settings = BTreeMap::new();
         for (name, value) in entries {
             let Some(scalar) = value.scalar().filter(|_| !value.is_null()) else { continue };
             let (path, text) = (path.key(&name.scalar.text), scalar.text.as_str());
@@ -533,6 +620,19 @@ impl Judge<'_> {
                     }
                 }
                 other => {
+                    if let Some((setting, kind)) = SETTINGS.into_iter().find(|(name, _)| *name == other) {
+                        match kind.read(text.trim()) {
+                            Ok(value) => drop(settings.insert(setting, value)),
+                            Err(accepted) => {
+                                let rest = format!(
+                                    "found {}, accepted is {accepted}, it is left out, correct it",
+                                    quoted(text)
+                                );
+                                self.push(Severity::Warning, Code::ProviderOptionInvalid, &path, name.line, &rest);
+                            }
+                        }
+                        continue;
+                    }
                     let option = other.strip_suffix('+').unwrap_or(other);
                     match options::find(option).map(|spec| spec.class) {
                         None => {}
@@ -546,9 +646,9 @@ impl Judge<'_> {
                             continue;
                         }
                     }
-                    let near = options::nearest_of(option, &PROVIDER_KEYS).or_else(|| options::nearest(option));
+                    let near = options::nearest_of(option, &provider_keys()).or_else(|| options::nearest(option));
                     let near = near.map_or_else(
-                        || format!("accepted are {} and RKE2's options", PROVIDER_KEYS.join(", ")),
+                        || format!("accepted are {} and RKE2's options", provider_keys().join(", ")),
                         |near| format!("did you mean {near}?"),
                     );
                     self.push(
@@ -561,8 +661,57 @@ impl Judge<'_> {
                 }
             }
         }
-        let read = drop_in::read(&rke2, &path, crate::cloud_config::Place::Here, role.is_server(), self.findings);
-        (keep_swap, root_path, read)
+        let options = drop_in::read(&rke2, &path, Place::Here, role.is_server(), self.findings);
+        Ours { keep_swap, root_path, settings, options }
+    }
+
+    /// The networks that the options name, whatever the role; `providerConfig` counts last, as its drop-in does. What is no CIDR is told.
+    fn networks(&mut self, provider: &[(Key, Node)]) -> Networks {
+        let config = match &self.section.options {
+            Options::Read(place, document) => Some((*place, document.root.entries())),
+            _ => None,
+        };
+        let provider = (Place::Here, provider);
+        let given = |name: &str| -> Vec<(Place, usize, String)> {
+            let mut given: Vec<(Place, usize, String)> = Vec::new();
+            for (place, entries) in config.iter().copied().chain([provider]) {
+                for (key, node) in entries {
+                    let written = key.scalar.text.as_str();
+                    let texts = texts(node);
+                    match written.strip_suffix('+') {
+                        _ if texts.is_empty() => continue,
+                        None if written == name => given.clear(),
+                        Some(written) if written == name => {}
+                        _ => continue,
+                    }
+                    given.extend(texts.into_iter().map(|text| (place, key.line, text)));
+                }
+            }
+            given
+        };
+        let texts = |given: &[(Place, usize, String)]| given.iter().map(|(_, _, text)| text.clone()).collect();
+        let (cluster, service, domain) = (given("cluster-cidr"), given("service-cidr"), given("cluster-domain"));
+        // RKE2's defaults are of the family of its first node address (k3s `pkg/util/net.go`).
+        let is_v6 = given("node-ip").first().is_some_and(|(_, _, text)| text.parse::<Ipv6Addr>().is_ok());
+        let or_default = |texts: Vec<String>, default: &str| match texts.is_empty() && is_v6 {
+            true => vec![default.to_owned()],
+            false => texts,
+        };
+        let networks = Networks {
+            cluster: or_default(texts(&cluster), no_proxy::CLUSTER_V6),
+            service: or_default(texts(&service), no_proxy::SERVICE_V6),
+            domain: domain.last().map(|(_, _, text)| text.clone()).unwrap_or_default(),
+        };
+        for (name, given) in [("cluster-cidr", &cluster), ("service-cidr", &service)] {
+            for (place, line, text) in given.iter().filter(|(_, _, text)| !no_proxy::is_cidr(text)) {
+                let rest =
+                    format!("found {}, accepted is an address range such as 10.42.0.0/16, write one", quoted(text));
+                let path = self.path.key("config").key(name);
+                self.push(Severity::Error, Code::CidrInvalid, &path, place.outer(*line), &rest);
+                self.findings.mark_inner(place.inner(*line));
+            }
+        }
+        networks
     }
 
     fn env(&mut self) -> BTreeMap<String, String> {
@@ -826,6 +975,33 @@ impl Judge<'_> {
         let refused = self.findings.refuse(Code::PathInvalid, path, line, &rest, Instead::Kept);
         (!refused && !text.chars().any(char::is_control)).then(|| normalized(text))
     }
+}
+
+/// The seconds of a duration such as `1h30m`, at most a day.
+fn seconds(text: &str) -> Option<u64> {
+    let (mut rest, mut seconds) = (text, 0_u64);
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(['h', 'm', 's'])?);
+        let unit = match tail.as_bytes().first() {
+            Some(b'h') => 3600,
+            Some(b'm') => 60,
+            _ => 1,
+        };
+        let number: u64 = number.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)?.parse().ok()?;
+        seconds = number.checked_mul(unit)?.checked_add(seconds)?;
+        rest = tail.get(1..)?;
+    }
+    (!text.is_empty() && seconds <= 86_400).then_some(seconds)
+}
+
+/// The texts of a single value or a flat list, split at commas, without the empty ones.
+fn texts(node: &Node) -> Vec<String> {
+    let scalars: Vec<String> = match &node.kind {
+        Kind::Scalar(scalar) => vec![scalar.yaml11().printed()],
+        _ => node.items().iter().filter_map(Node::scalar).map(|it| it.yaml11().printed()).collect(),
+    };
+    let parts = scalars.iter().flat_map(|text| text.split(',')).map(str::trim);
+    parts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
 /// Whether every certificate of a text, of which there is at least one, has its beginning and its end (RFC 7468).

@@ -10,10 +10,15 @@ use crate::plan::Plan;
 use crate::yaml::{self, Kind, Node, OPTIONS, Yaml11};
 
 /// The boot stages, in the order in which they run: file name and text.
-pub const STAGES: [(&str, &str); 3] = [
+pub const STAGES: [(&str, &str); 8] = [
     ("10-swap.yaml", include_str!("../stages/10-swap.yaml")),
     ("20-config.yaml", include_str!("../stages/20-config.yaml")),
+    ("30-host.yaml", include_str!("../stages/30-host.yaml")),
+    ("40-trust.yaml", include_str!("../stages/40-trust.yaml")),
+    ("50-environment.yaml", include_str!("../stages/50-environment.yaml")),
+    ("60-images.yaml", include_str!("../stages/60-images.yaml")),
     ("70-systemd.yaml", include_str!("../stages/70-systemd.yaml")),
+    ("71-openrc.yaml", include_str!("../stages/71-openrc.yaml")),
 ];
 
 /// The stage that `providerConfig.swap: keep` leaves out.
@@ -81,6 +86,19 @@ fn node(plan: &Plan) -> Item {
     }
     if !plan.append.is_empty() {
         entries.push(("append", Item::List(plan.append.iter().map(|name| Item::text(name)).collect())));
+    }
+    let texts = |texts: &[String]| Item::List(texts.iter().map(|text| Item::text(text)).collect());
+    for (key, given) in [("cluster_cidr", &cluster.networks.cluster), ("service_cidr", &cluster.networks.service)] {
+        if !given.is_empty() {
+            entries.push((key, texts(given)));
+        }
+    }
+    if !cluster.networks.domain.is_empty() {
+        entries.push(("cluster_domain", Item::text(&cluster.networks.domain)));
+    }
+    if !cluster.settings.is_empty() {
+        let settings = cluster.settings.iter().map(|(name, value)| ((*name).to_owned(), Item::text(value)));
+        entries.push(("settings", Item::Map(settings.collect())));
     }
     if !cluster.env.is_empty() {
         entries.push((

@@ -25,7 +25,8 @@ fn drop_in_text(program: &str) -> String {
          [Unit]\n\
          ConditionPathExists={RUN}/ready-%N\n\
          [Service]\n\
-         ExecStartPre=-{} prestart %N\n",
+         ExecStartPre=-{} prestart %N\n\
+         EnvironmentFile=-{RUN}/%N.env\n",
         systemd_quoted(program)
     )
 }

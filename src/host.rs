@@ -34,7 +34,10 @@ use rustix::{
     process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, setrlimit},
 };
 
+use ipnet::IpNet;
+
 use crate::emit::{escape, push_escaped};
+use crate::no_proxy::Interface;
 
 /// Where a program without a path is looked for, and the only variable that a child gets.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -447,6 +450,17 @@ impl Host {
             && self.is_dir("/run/systemd/system")
             && !self.exists("/etc/initrd-release")
             && same(&rustix::fs::stat("/"), &rustix::fs::stat("/proc/1/root"))
+    }
+
+    /// Gives the addresses of this machine's interfaces, whatever the root; none if the system does not tell.
+    pub fn interfaces(&self) -> Vec<Interface> {
+        let address = |it: &if_addrs::IfAddr| match it {
+            if_addrs::IfAddr::V4(it) => IpNet::new(it.ip.into(), it.prefixlen),
+            if_addrs::IfAddr::V6(it) => IpNet::new(it.ip.into(), it.prefixlen),
+        };
+        let all = if_addrs::get_if_addrs().unwrap_or_default();
+        let known = all.into_iter().filter_map(|it| Some((address(&it.addr).ok()?, it.name)));
+        known.map(|(address, name)| Interface { name, address }).collect()
     }
 
     /// Gives the time.

@@ -20,6 +20,9 @@ pub mod plan;
 
 pub mod apply;
 pub mod config;
+pub mod environment;
+pub mod no_proxy;
+pub mod overrides;
 pub mod prestart;
 pub mod staged;
 pub mod steps;

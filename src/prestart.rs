@@ -3,9 +3,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+
 use crate::config::CONFIG;
+use crate::environment;
 use crate::gate::RUN;
 use crate::host::{Error, Host};
+use crate::no_proxy;
 use crate::node;
 use crate::staged::Staged;
 use crate::systemd::Systemd;
@@ -22,6 +26,9 @@ const LIMIT: u64 = 16 << 20;
 /// Marks a start of a node that held no state of RKE2 before.
 const FIRST: &str = "first-start";
 
+/// What the cloud-config asked of the environment, which the unit's own file says only where it is ours.
+const ASKED: &str = "environment";
+
 /// The files that RKE2 reads when it starts (k3s `pkg/configfilearg`; the unit's `EnvironmentFile`), and under what name they are kept.
 fn inputs(unit: &str) -> [(String, &'static str); 4] {
     [
@@ -36,13 +43,28 @@ fn started(unit: &str) -> String {
     format!("{RUN}/started/{unit}")
 }
 
-/// Waits for the boot stages, then keeps copies of what RKE2 is about to read. Gives what did not work out.
+/// How long an address is waited for, where a proxy makes the node's networks matter.
+const ADDRESS: Duration = Duration::from_secs(120);
+
+/// How long nothing may change before the addresses of the first start in a boot count as all: those of the other family come a little later.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Waits for the boot stages and, with a proxy, for the network; then keeps copies of what RKE2 is about to read. Gives what did not work out.
 pub fn run(host: &Host, unit: &str) -> Vec<String> {
     let mut failed = Vec::new();
     if host.systemd_runs_here()
         && let Err(error) = wait_for_boot_stages(host)
     {
         failed.push(error.to_string());
+    }
+    match Staged::read(host) {
+        Ok(staged) if staged.role.unit() == unit => {
+            if let Err(error) = environment(host, &staged) {
+                failed.push(error.to_string());
+            }
+        }
+        // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
+        _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(|error| error.to_string())),
     }
     failed.extend(record(host, unit).into_iter().map(|error| error.to_string()));
     failed
@@ -55,6 +77,37 @@ fn wait_for_boot_stages(host: &Host) -> Result<(), Error> {
         sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// Writes what of the service's environment is known only now: the networks of the node, for what must not go through a proxy.
+fn environment(host: &Host, staged: &Staged) -> Result<(), Error> {
+    let unit = staged.role.unit();
+    let nodes = if environment::has_proxy(&staged.env) { node_networks(host, staged) } else { Vec::new() };
+    let late = environment::late(staged, &nodes, environment::is_ours(host, unit)?);
+    let path = environment::late_path(unit);
+    if late.is_empty() {
+        return host.remove(&path).map(drop);
+    }
+    host.install(&path, environment::text(&late).as_bytes(), 0o600, false).map(drop)
+}
+
+/// The networks of the node, once it has any and, at the first start in a boot, no more come.
+fn node_networks(host: &Host, staged: &Staged) -> Vec<IpNet> {
+    let look = || no_proxy::node_networks(&host.interfaces(), staged.control_plane_host.as_deref());
+    let mut networks = look();
+    if !host.is_real() {
+        return networks;
+    }
+    let is_first = !host.is_dir(&started(staged.role.unit()));
+    let (end, mut since) = (Instant::now() + ADDRESS, Instant::now());
+    while Instant::now() < end && (networks.is_empty() || (is_first && since.elapsed() < SETTLED)) {
+        sleep(Duration::from_millis(200));
+        let now = look();
+        if now != networks {
+            (networks, since) = (now, Instant::now());
+        }
+    }
+    networks
 }
 
 /// Keeps what can be kept; gives what failed.
@@ -76,7 +129,10 @@ fn record(host: &Host, unit: &str) -> Vec<Error> {
         }
     };
     let mut failed: Vec<Error> = inputs(unit).into_iter().filter_map(|input| keep(input).err()).collect();
-    if Staged::read(host).is_ok_and(|staged| !node::has_state(host, &staged.data_dir)) {
+    let Ok(staged) = Staged::read(host) else { return failed };
+    let environment = environment::asked_for(&staged);
+    failed.extend(host.install(&format!("{directory}/{ASKED}"), environment.as_bytes(), 0o600, false).err());
+    if !node::has_state(host, &staged.data_dir) {
         failed.extend(host.install(&format!("{directory}/{FIRST}"), b"", 0o600, false).err());
     }
     failed
@@ -89,7 +145,10 @@ pub fn changed(host: &Host, unit: &str) -> Option<bool> {
         return None;
     }
     let content = |path: &str| host.read(path, LIMIT).ok();
-    Some(inputs(unit).into_iter().any(|(path, name)| content(&path) != content(&format!("{directory}/{name}"))))
+    let copy = |name: &str| content(&format!("{directory}/{name}"));
+    let asked = Staged::read(host).ok().map(|staged| environment::asked_for(&staged).into_bytes());
+    let other = copy(ASKED).is_some_and(|kept| asked.is_some_and(|asked| asked != kept));
+    Some(other || inputs(unit).into_iter().any(|(path, name)| content(&path) != copy(name)))
 }
 
 /// Whether the unit started on a node without state and has not been seen ready since: nothing may interrupt it.

@@ -1,12 +1,13 @@
 //! What yip has laid out for the steps: the plan and the drop-ins, each ending in the line that proves it whole.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Role;
+use crate::cluster::{Certificate, Networks, Role};
 use crate::gate::RUN;
 use crate::host::Host;
-use crate::yaml::{self, Node, OPTIONS};
+use crate::yaml::{self, Key, Node, OPTIONS};
 
 /// The plan, as the steps on the node need it.
 #[derive(Debug)]
@@ -23,6 +24,20 @@ pub struct Staged {
     pub user: String,
     /// The provider's options.
     pub provider: String,
+    /// The control plane host, without brackets.
+    pub control_plane_host: Option<String>,
+    /// The networks of the cluster.
+    pub networks: Networks,
+    /// Environment variables of RKE2's service, as the cloud-config has them.
+    pub env: BTreeMap<String, String>,
+    /// Certificates that the node trusts.
+    pub ca_certs: Vec<Certificate>,
+    /// Prefix of scripts and content, without a `/` at the end; empty is none.
+    pub root_path: String,
+    /// Where local images are imported from, if they are.
+    pub images: Option<String>,
+    /// Options of `providerConfig` for steps ([`crate::cluster::SETTINGS`]).
+    settings: BTreeMap<String, String>,
     /// yip's values, JSON, or why there are none; only a template asks for them.
     pub values: Result<String, String>,
 }
@@ -55,6 +70,21 @@ impl Staged {
         }
     }
 
+    /// A duration of the settings, or what it is by default.
+    pub fn duration(&self, setting: &str, default: Duration) -> Duration {
+        self.setting(setting).and_then(|text| text.parse().ok()).map_or(default, Duration::from_secs)
+    }
+
+    /// Whether a setting is switched on.
+    pub fn is_on(&self, setting: &str) -> bool {
+        self.setting(setting) == Some("true")
+    }
+
+    /// The text of a setting, if it is given.
+    pub fn setting(&self, setting: &str) -> Option<&str> {
+        self.settings.get(setting).map(String::as_str)
+    }
+
     /// The same for what is there at this moment.
     pub fn read_at_once(host: &Host) -> Result<Staged, String> {
         let (text, id) = whole(host, PLAN)?;
@@ -71,12 +101,36 @@ impl Staged {
             Some("worker") => Role::Worker,
             _ => return Err(incomplete("names no role")),
         };
-        let append = document.root.get("append").map(Node::items).unwrap_or_default();
+        let texts = |key: &str| -> Vec<String> {
+            let items = document.root.get(key).map(Node::items).unwrap_or_default();
+            items.iter().filter_map(|it| Some(it.scalar()?.text.clone())).collect()
+        };
+        let map = |key: &str| -> BTreeMap<String, String> {
+            let entries = document.root.get(key).map(Node::entries).unwrap_or_default();
+            let pair = |(key, value): &(Key, Node)| Some((key.scalar.text.clone(), value.scalar()?.text.clone()));
+            entries.iter().filter_map(pair).collect()
+        };
+        let certificate = |it: &Node| {
+            let text = |key: &str| it.get(key).and_then(Node::scalar).map(|it| it.text.clone());
+            text("pem").map(Certificate::Pem).or_else(|| text("path").map(Certificate::Path))
+        };
+        let certificates = document.root.get("ca_certs").map(Node::items).unwrap_or_default();
         Ok(Staged {
             role,
             data_dir: get("data_dir").ok_or_else(|| incomplete("names no data directory"))?,
             keep_swap: get("swap").as_deref() == Some("keep"),
-            append: append.iter().filter_map(|it| Some(it.scalar()?.text.clone())).collect(),
+            append: texts("append"),
+            control_plane_host: get("control_plane_host"),
+            networks: Networks {
+                cluster: texts("cluster_cidr"),
+                service: texts("service_cidr"),
+                domain: get("cluster_domain").unwrap_or_default(),
+            },
+            env: map("env"),
+            ca_certs: certificates.iter().filter_map(certificate).collect(),
+            root_path: get("cluster_root_path").unwrap_or_default(),
+            images: get("local_images_path"),
+            settings: map("settings"),
             user: file("config.d/90_userdata.yaml")?,
             provider: file("config.d/99_userdata.yaml")?,
             values: file("values.json"),

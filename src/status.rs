@@ -1,5 +1,7 @@
 //! What this boot came to, for `status`, for support bundles and for the person at the console.
 
+use std::collections::BTreeMap;
+
 use crate::cluster::Role;
 use crate::emit::{self, Item};
 use crate::gate;
@@ -52,8 +54,10 @@ pub struct Status {
     pub unit: String,
     /// `installed`, `failed`, or empty if the configuration was not installed in this boot.
     pub config: String,
-    /// Why something is not as asked for.
+    /// Why something is not as asked for: the plan, the configuration.
     pub reasons: Vec<String>,
+    /// Why a step that is not the configuration failed, by its name.
+    pub steps: BTreeMap<String, Vec<String>>,
 }
 
 impl Status {
@@ -63,14 +67,16 @@ impl Status {
         let Ok(document) = yaml::read(&text.unwrap_or_default(), OPTIONS) else { return Status::default() };
         let text = |node: &Node| node.scalar().map(|it| it.text.clone()).unwrap_or_default();
         let get = |key: &str| document.root.get(key).map(text).unwrap_or_default();
-        let reasons = document.root.get("reasons").map(Node::items).unwrap_or_default();
+        let texts = |node: &Node| node.items().iter().map(text).collect();
+        let steps = document.root.get("steps").map(Node::entries).unwrap_or_default();
         Status {
             version: get("version"),
             plan: get("plan"),
             role: get("role"),
             unit: get("unit"),
             config: get("config"),
-            reasons: reasons.iter().map(text).collect(),
+            reasons: document.root.get("reasons").map(texts).unwrap_or_default(),
+            steps: steps.iter().map(|(step, reasons)| (step.scalar.text.clone(), texts(reasons))).collect(),
         }
     }
 
@@ -85,20 +91,30 @@ impl Status {
         ];
         let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
         let mut entries: Vec<_> = given.map(|(key, text)| (key.to_owned(), Item::text(text))).collect();
-        entries.push(("reasons".into(), Item::List(self.reasons.iter().map(|it| Item::text(it)).collect())));
+        entries.push(("reasons".into(), list(&self.reasons)));
+        if !self.steps.is_empty() {
+            let steps = self.steps.iter().map(|(step, reasons)| (step.clone(), list(reasons)));
+            entries.push(("steps".into(), Item::Map(steps.collect())));
+        }
         entries
+    }
+
+    /// Everything that is not as asked for.
+    fn all_reasons(&self) -> Vec<String> {
+        self.reasons.iter().chain(self.steps.values().flatten()).cloned().collect()
     }
 
     /// Writes the state and, where a person has to act, the sentences above the login prompt.
     fn write(&self, host: &Host) -> Result<(), Error> {
         // The person at the console is told even if the file for machines cannot be written.
         let written = host.install(STATUS, emit::to_yaml(&Item::Map(self.entries())).as_bytes(), 0o600, false);
-        if self.reasons.is_empty() {
+        let reasons = self.all_reasons();
+        if reasons.is_empty() {
             host.remove(ISSUE)?;
         } else {
             // agetty takes a backslash for the start of an escape sequence.
             let line = |it: &String| format!("provider-rke2: {}\n", it.replace('\\', "\\\\"));
-            let lines: String = self.reasons.iter().map(line).collect();
+            let lines: String = reasons.iter().map(line).collect();
             host.install(ISSUE, lines.as_bytes(), 0o644, false)?;
         }
         written.map(drop)
@@ -118,6 +134,7 @@ pub fn planned(host: &Host, version: &str, outcome: Outcome, reasons: &[String])
         unit: role.map(Role::unit).unwrap_or_default().into(),
         config: String::new(),
         reasons: reasons.to_vec(),
+        steps: BTreeMap::new(),
     };
     status.write(host)
 }
@@ -137,6 +154,24 @@ pub fn configured(host: &Host, version: &str, role: Option<Role>, failures: &[St
     status.write(host)
 }
 
+/// Says what became of a step other than the configuration.
+pub fn step(host: &Host, version: &str, step: &str, failures: &[String]) -> Result<(), Error> {
+    let mut status = Status::read(host);
+    let before = status.steps.remove(step).unwrap_or_default();
+    if before == failures {
+        return Ok(());
+    }
+    if !failures.is_empty() {
+        status.steps.insert(step.into(), failures.to_vec());
+    }
+    status.version = version.into();
+    status.write(host)
+}
+
+fn list(texts: &[String]) -> Item {
+    Item::List(texts.iter().map(|it| Item::text(it)).collect())
+}
+
 /// What a person or a machine is told: the state of this boot, and what is so at this moment.
 #[derive(Debug)]
 pub struct Report {
@@ -151,6 +186,8 @@ impl Report {
     /// Looks at the node.
     pub fn of(host: &Host) -> Report {
         let mut status = Status::read(host);
+        status.reasons = status.all_reasons();
+        status.steps.clear();
         let ready = !status.unit.is_empty() && gate::is_open(host, &status.unit);
         let knows = !status.unit.is_empty() && host.systemd_runs_here();
         let unit = if knows { Systemd::of(host).show(&status.unit) } else { Ok(Unit::default()) };

@@ -9,10 +9,12 @@ use crate::check::{Code, Findings, Path, Severity};
 use crate::cloud_config::Place;
 use crate::config::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::drop_in::{self, DropIn, Read, Value};
+use crate::environment;
 use crate::gate;
 use crate::host::{Error, Host};
 use crate::node;
 use crate::options;
+use crate::overrides;
 use crate::staged::Staged;
 use crate::template::{self, Evaluated};
 use crate::yaml::{self, Kind, OPTIONS};
@@ -20,7 +22,7 @@ use crate::yaml::{self, Kind, OPTIONS};
 /// Installs what was staged. Gives what was done and what was found on the way.
 ///
 /// Whatever fails, config.yaml is the old or the new one, and the sentence says why; the caller shuts the gate. Nothing is written that has the bytes already.
-pub fn run(context: &Context, staged: &Staged) -> Result<(String, Findings), Vec<String>> {
+pub fn run(context: &Context, staged: &Staged) -> Result<(Vec<String>, Findings), Vec<String>> {
     let host = context.host;
     let prepared = prepare(host, staged)?;
     let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
@@ -56,6 +58,7 @@ fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
     sources.extend(others(host, staged, &mut findings).map_err(one)?);
     sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let config = config::merge(sources, &mut findings);
+    overrides::find(host, staged, &config, &mut findings);
     let refused = findings.refused();
     if !refused.is_empty() {
         return Err(refused);
@@ -193,20 +196,23 @@ impl Values<'_> {
     }
 }
 
-fn install(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<String, Error> {
+fn install(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<Vec<String>, Error> {
     let (host, unit) = (context.host, staged.role.unit());
     host.make_dir("/etc/rancher", 0o755)?;
     host.make_dir("/etc/rancher/rke2", 0o755)?;
     host.make_dir(DROP_INS, 0o700)?;
     let changes = !host.holds(CONFIG, prepared.config.as_bytes());
-    if changes {
+    if changes || !environment::is_installed(host, staged) {
         gate::close(host)?;
     }
     for (name, text) in [(USER, &prepared.user), (OWNER, &prepared.provider)] {
         host.install(&format!("{DROP_INS}/{name}"), text.as_bytes(), 0o400, true)?;
     }
     host.install(CONFIG, prepared.config.as_bytes(), 0o600, true)?;
+    // A queued unit starts as soon as the gate opens, so what it reads must be there.
+    let mut done = environment::install(host, staged)?;
     gate::open(context, unit)?;
     let config = if changes { "written" } else { "unchanged" };
-    Ok(format!("{CONFIG} {config}, {unit} may start"))
+    done.push(format!("{CONFIG} {config}, {unit} may start"));
+    Ok(done)
 }

@@ -1,0 +1,147 @@
+//! What must not go through a proxy: a list whose order is fixed, for a changed value restarts static pods.
+//!
+//! RKE2 adds to `NO_PROXY` on servers only (k3s `pkg/server/server.go`), and `CONTAINERD_NO_PROXY` replaces it for containerd and the CNI
+//! plugins that it runs (rancher/rke2#4924); so the whole list is made here, once for both.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::cluster::Networks;
+
+/// RKE2's default ranges (k3s `pkg/cli/server/server.go`), and those of a node whose first address is IPv6.
+const CLUSTER_V4: &str = "10.42.0.0/16";
+const SERVICE_V4: &str = "10.43.0.0/16";
+/// The range of pods on such a node.
+pub const CLUSTER_V6: &str = "fd00:42::/56";
+/// The range of Services on such a node.
+pub const SERVICE_V6: &str = "fd00:43::/112";
+
+/// RKE2's default suffix of names in the cluster.
+const DOMAIN: &str = "cluster.local";
+
+/// Interfaces that the node itself, containers or a CNI made: by a beginning of the name, `lo` whole.
+const INTERNAL: [&str; 17] = [
+    "docker",
+    "br-",
+    "cni",
+    "flannel",
+    "cali",
+    "cilium",
+    "lxc",
+    "veth",
+    "vxlan",
+    "kube-ipvs",
+    "nodelocaldns",
+    "virbr",
+    "tunl",
+    "wireguard",
+    "antrea",
+    "podman",
+    "lo:",
+];
+
+/// An address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The name, as the kernel has it.
+    pub name: String,
+    /// The address with the length of its network.
+    pub address: IpNet,
+}
+
+/// Whether a text is an address range, as RKE2 takes it.
+pub fn is_cidr(text: &str) -> bool {
+    text.parse::<IpNet>().is_ok()
+}
+
+/// The networks of the node: of every global unicast address of an interface that leads out of it, but for the address that equals the
+/// control plane host, which may be one that moves. IPv4 before IPv6, in numeric order, each once.
+pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>) -> Vec<IpNet> {
+    let moving = control_plane_host.and_then(|host| host.parse::<IpAddr>().ok());
+    let outward = interfaces.iter().filter(|it| !is_internal(&it.name));
+    let addresses = outward.map(|it| it.address).filter(|it| is_global(it.addr()) && Some(it.addr()) != moving);
+    // In ipnet's order IPv4 comes before IPv6.
+    let mut networks: Vec<IpNet> = addresses.map(|it| it.trunc()).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    networks
+}
+
+fn is_internal(interface: &str) -> bool {
+    interface == "lo" || INTERNAL.iter().any(|beginning| interface.starts_with(beginning))
+}
+
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            !(it.is_unspecified()
+                || it.is_loopback()
+                || it.is_link_local()
+                || it.is_multicast()
+                || it.is_broadcast()
+                || it.octets().first() == Some(&0))
+        }
+        IpAddr::V6(it) => !(it.is_unspecified() || it.is_loopback() || it.is_unicast_link_local() || it.is_multicast()),
+    }
+}
+
+/// The value of `NO_PROXY`.
+///
+/// In this order, each entry once: the node itself, pods, Services, `nodes`, the control plane host, names of Services, the cluster's
+/// domain, what the `user` wrote. Addresses and ranges are canonical, names in lower case, blanks gone. If all that the user wrote is `*`,
+/// that is the value.
+pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpNet], user: &[&str]) -> String {
+    let user: Vec<&str> = user.iter().flat_map(|text| entries(text)).collect();
+    if !user.is_empty() && user.iter().all(|entry| *entry == "*") {
+        return "*".into();
+    }
+    let only_v6 = !nodes.is_empty() && nodes.iter().all(|it| matches!(it, IpNet::V6(_)));
+    let or_default = |given: &[String], v4: &str, v6: &str| match given.is_empty() {
+        true => vec![if only_v6 { v6 } else { v4 }.to_owned()],
+        false => given.to_vec(),
+    };
+    let domain = match networks.domain.trim_matches('.') {
+        "" => DOMAIN,
+        given => given,
+    };
+    let mut list: Vec<String> = ["127.0.0.0/8", "::1", "localhost"].map(str::to_owned).into();
+    list.extend(or_default(&networks.cluster, CLUSTER_V4, CLUSTER_V6));
+    list.extend(or_default(&networks.service, SERVICE_V4, SERVICE_V6));
+    list.extend(
+        nodes
+            .iter()
+            .map(|it| if it.prefix_len() == it.max_prefix_len() { it.addr().to_string() } else { it.to_string() }),
+    );
+    list.extend(control_plane_host.map(str::to_owned));
+    let mut service = ".svc".to_owned();
+    list.push(service.clone());
+    for label in domain.split('.') {
+        service = format!("{service}.{label}");
+        list.push(service.clone());
+    }
+    list.push(format!(".{domain}"));
+    list.extend(user.into_iter().map(str::to_owned));
+    let mut value: Vec<String> = Vec::new();
+    for entry in list.iter().map(|entry| canonical(entry)).filter(|entry| !entry.is_empty()) {
+        if !value.contains(&entry) {
+            value.push(entry);
+        }
+    }
+    value.join(",")
+}
+
+/// The entries of a list as people write it: with commas, blanks, or both.
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
+}
+
+fn canonical(entry: &str) -> String {
+    if let Ok(network) = entry.parse::<Ipv4Net>() {
+        return network.trunc().to_string();
+    }
+    if let Ok(network) = entry.parse::<Ipv6Net>() {
+        return network.trunc().to_string();
+    }
+    entry.parse::<IpAddr>().map_or_else(|_| entry.to_lowercase(), |address| address.to_string())
+}

@@ -1,0 +1,90 @@
+//! What RKE2 reads after the configuration that is installed here, and what in it would take the place of token, server or data directory.
+//!
+//! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
+
+use crate::check::{Code, Findings, Instead, Path};
+use crate::drop_in::{DropIn, Value};
+use crate::environment;
+use crate::host::Host;
+use crate::staged::Staged;
+use crate::yaml::{self, OPTIONS};
+
+/// RKE2's own drop-ins, read after config.yaml (k3s `pkg/configfilearg/parser.go`).
+const DROP_INS: &str = "/etc/rancher/rke2/config.yaml.d";
+
+/// Options that must come from the cloud-config: name and alias in a file, variable, the key to write in their place.
+const OURS: [(&str, &str, &str, &str); 4] = [
+    ("token", "t", "RKE2_TOKEN", "cluster_token"),
+    ("token-file", "token-file", "RKE2_TOKEN_FILE", "config.token-file"),
+    ("server", "s", "RKE2_URL", "control_plane_host"),
+    ("data-dir", "d", "RKE2_DATA_DIR", "config.data-dir"),
+];
+
+/// Refuses what other files would say in place of `config`; on a node with state it is a warning. A value that says the same is let pass.
+pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findings) {
+    let own = |option: &str| match config.iter().find(|(name, _)| name == option) {
+        Some((_, Value::Text(text))) => Some(text.as_str()),
+        Some(_) => None,
+        None => (option == "data-dir").then_some(staged.data_dir.as_str()),
+    };
+    let mut refuse = |file: &str, line: usize, written: &str, key: &str| {
+        let rest = format!(
+            "stands in {file}, which RKE2 reads after what the cloud-config says, remove it there, write cluster.{key}"
+        );
+        findings.refuse(Code::ConfigOverridden, &Path::of(written), line, &rest, Instead::Kept);
+    };
+    for file in environment_files(host, staged.role.unit()) {
+        let text =
+            host.read(&file, 1 << 20).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        for (line, (name, value)) in assignments(&text) {
+            if name == "RKE2_CONFIG_FILE" {
+                refuse(&file, line, &name, "config");
+            }
+            let ours = OURS.into_iter().find(|(_, _, variable, _)| *variable == name);
+            if let Some((_, _, _, key)) = ours.filter(|(option, ..)| own(option) != Some(&value)) {
+                refuse(&file, line, &name, key);
+            }
+        }
+    }
+    for name in host.list(DROP_INS).unwrap_or_default() {
+        let lower = name.to_ascii_lowercase();
+        if !(lower.ends_with(".yaml") || lower.ends_with(".yml")) {
+            continue;
+        }
+        let file = format!("{DROP_INS}/{name}");
+        let bytes = host.read(&file, OPTIONS.bytes as u64).unwrap_or_default();
+        let Ok(document) = yaml::read(&String::from_utf8_lossy(&bytes), OPTIONS) else { continue };
+        for (key, value) in document.root.entries() {
+            let written = key.scalar.text.trim_end_matches('+');
+            let value = value.scalar().map(|it| it.yaml11().printed());
+            let ours = OURS.into_iter().find(|(option, alias, _, _)| written == *option || written == *alias);
+            if let Some((option, _, _, key_of_ours)) = ours
+                && value.as_deref() != own(option)
+            {
+                refuse(&file, key.line, option, key_of_ours);
+            }
+        }
+    }
+}
+
+/// The files that the unit reads besides ours (rke2 `bundle/lib/systemd/system/rke2-server.service`).
+fn environment_files(host: &Host, unit: &str) -> Vec<String> {
+    let default = (!environment::is_ours(host, unit).unwrap_or(false)).then(|| environment::path(unit));
+    let others = [format!("/etc/sysconfig/{unit}"), format!("/usr/local/lib/systemd/system/{unit}.env")];
+    default.into_iter().chain(others).collect()
+}
+
+/// The variables of an environment file with their lines, quotes taken off (systemd.exec(5), `EnvironmentFile=`).
+fn assignments(text: &str) -> Vec<(usize, (String, String))> {
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let given = lines.filter(|(_, line)| !line.starts_with(['#', ';']));
+    given
+        .filter_map(|(number, line)| {
+            let (name, value) = line.split_once('=')?;
+            let name = name.trim().trim_start_matches("export ").trim();
+            let value = value.trim();
+            let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+            Some((number, (name.to_owned(), quoted.unwrap_or(value).to_owned())))
+        })
+        .collect()
+}
