@@ -110,17 +110,16 @@ impl Apply<'_> {
     fn step(&self, step: Step) -> Result<Vec<String>, Vec<String>> {
         let host = self.host;
         let staged = || Staged::read(host).map_err(|sentence| vec![sentence]);
+        match (step, gate::refused(host)) {
+            (Step::Swap, _) | (_, None) => {}
+            (Step::Config, Some(sentence)) => return self.config(Err(vec![sentence])),
+            (_, Some(sentence)) => return Err(vec![sentence]),
+        }
         match step {
             // Swap is switched off whatever became of the plan, unless there is one that keeps it.
             Step::Swap if Staged::read(host).is_ok_and(|staged| staged.keep_swap) => Ok(vec!["swap is kept".into()]),
             Step::Swap => swap::run(host),
-            Step::Config => {
-                let result = match gate::refused(host) {
-                    Some(sentence) => Err(vec![sentence]),
-                    None => staged().and_then(|staged| config::run(self.context, &staged)),
-                };
-                self.config(result)
-            }
+            Step::Config => self.config(staged().and_then(|staged| config::run(self.context, &staged))),
             Step::Host => self.prepared(step, staged().and_then(|staged| steps::host::run(host, &staged))),
             Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
             Step::Environment => {
@@ -130,10 +129,7 @@ impl Apply<'_> {
                 result.map_err(|sentences| self.not_configured(sentences))
             }
             Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
-            Step::Service => match gate::refused(host) {
-                Some(sentence) => Err(vec![sentence]),
-                None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
-            },
+            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }
 

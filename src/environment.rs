@@ -103,6 +103,8 @@ pub fn is_ours(host: &Host, unit: &str) -> Result<bool, Error> {
     match host.read(&path(unit), 1 << 20) {
         Ok(bytes) => Ok(bytes.starts_with(MARK.as_bytes())),
         Err(error) if error.is_absent() => Ok(true),
+        // No file that we would write.
+        Err(Error::Kind { .. } | Error::Size { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
