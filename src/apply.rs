@@ -41,7 +41,8 @@ impl Step {
     pub const ALL: [Step; 7] =
         [Step::Swap, Step::Config, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service];
 
-    fn name(self) -> &'static str {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
         match self {
             Step::Swap => "swap",
             Step::Config => "config",
