@@ -34,6 +34,7 @@ use provider_rke2::host::Host;
 use provider_rke2::no_proxy::{self, Interface};
 use provider_rke2::prestart;
 use provider_rke2::staged::Staged;
+use rustix::fs::{CWD, Mode, mkfifoat};
 use tempfile::TempDir;
 
 const SERVER: &str = "etc/default/rke2-server";
@@ -50,6 +51,9 @@ const HEAD: &str = "127.0.0.0/8,::1,localhost,10.42.0.0/16,10.43.0.0/16";
 
 /// What always follows the networks of the node and the control plane host.
 const TAIL: &str = ".svc,.svc.cluster,.svc.cluster.local,.cluster.local";
+
+/// Something that is done to a node.
+type Change = fn(&TempDir);
 
 /// What `apply` has done, and what failed.
 type Said = (Vec<String>, Vec<String>);
@@ -297,6 +301,7 @@ fn networks_are_in_numeric_order_each_once() {
     ];
     let expected = "9.255.0.2,10.9.0.0/16,10.9.3.0/24,10.10.0.0/16,192.168.0.0/16,2001:db8:0:9::/64,2001:db8:0:10::/64";
     assert_eq!(between(&interfaces, None), expected);
+    assert_eq!(no_proxy::node_networks(&interfaces, None).len(), 7);
 }
 
 #[test]
@@ -451,6 +456,48 @@ fn links_of_somebody_else_are_never_touched() {
 }
 
 #[test]
+fn what_cannot_be_read_is_of_somebody_else_and_shuts_the_gate() {
+    let large = vec![b'#'; (1 << 20) + 1];
+    for content in [None, Some(large)] {
+        let node = planned(PROXY, &[]);
+        let path = node.path().join(SERVER);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match &content {
+            Some(content) => fs::write(&path, content).unwrap(),
+            None => mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap(),
+        }
+        let before = identity(&node, SERVER);
+        let (_, failed) = apply(node.path(), None);
+        assert!(failed.iter().any(|it| it.contains("/etc/default/rke2-server")), "{failed:?}");
+        assert!(!is_open(&node));
+        assert_eq!(identity(&node, SERVER), before);
+    }
+}
+
+#[test]
+fn the_gate_is_shut_while_the_environment_changes() {
+    const READY: &str = "run/provider-rke2/ready-rke2-server";
+    let node = planned(PROXY, &[]);
+    applied(&node);
+    let opened = identity(&node, READY);
+    applied(&node);
+    assert_eq!(identity(&node, READY), opened, "a quiet run opens it anew");
+    let changes: [(&str, Change); 3] = [
+        ("a variable", |node| plan(node, &format!("{PROXY}    SITE: north\n"))),
+        ("what was left of the other role", |node| {
+            write(node, "etc/default/rke2-agent", "# written by provider-rke2\nOLD=\"x\"\n");
+        }),
+        ("somebody's change to ours", |node| write(node, SERVER, "# written by provider-rke2\nOLD=\"x\"\n")),
+    ];
+    for (what, change) in changes {
+        let opened = identity(&node, READY);
+        change(&node);
+        applied(&node);
+        assert_ne!(identity(&node, READY), opened, "{what}");
+    }
+}
+
+#[test]
 fn an_environment_that_cannot_be_written_shuts_the_gate() {
     for step in [None, Some(Step::Config), Some(Step::Environment)] {
         let node = planned("", &[]);
@@ -561,7 +608,7 @@ fn on_a_node_with_state_what_overrides_is_a_warning() {
 
 // ---- for all texts ----
 
-/// Fewer than proptest's 256, for each starts a shell; a new seed in every run.
+/// A new seed in every run; what fails is not written down.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -660,6 +707,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(cases(400))]
+
     #[test]
     fn the_list_is_clean_a_fixed_point_and_the_same_for_any_order(
         (interfaces, shuffled) in interfaces().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle())),
