@@ -397,6 +397,28 @@ impl Host {
         }
     }
 
+    /// True if there is a program of this name, without a slash, where [`Host::run`] looks for it.
+    pub fn has_program(&self, name: &str) -> bool {
+        SEARCH_PATH.split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
+    }
+
+    /// Gives the time at which the content of what is behind the path was changed, symlinks followed.
+    pub fn modified(&self, path: &str) -> Option<SystemTime> {
+        is_normal(path).then(|| {
+            File::from(self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?).metadata().ok()?.modified().ok()
+        })?
+    }
+
+    /// Makes a time that [`Host::modified`] gave the time of a file, symlinks followed.
+    ///
+    /// Fails if there is none or the system says no.
+    pub fn set_modified(&self, path: &str, time: SystemTime) -> Result<(), Error> {
+        normal("set the time of", path)?;
+        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from).map_err(io::Error::from);
+        let set = file.and_then(|file| file.set_modified(time));
+        set.map_err(|error| Error::os("set the time of", path, error))
+    }
+
     /// Runs a program and gives the first 64 KiB of its stdout, as text.
     ///
     /// A name without a slash is looked up in `/usr/sbin:/usr/bin:/sbin:/bin`, which is also all its environment;
