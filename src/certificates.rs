@@ -227,7 +227,7 @@ mod tests {
             (block("CERTIFICATE", "A==="), Problem::Base64(1)),
             (block("CERTIFICATE", "===="), Problem::Base64(1)),
             (block("CERTIFICATE", &cut), Problem::Structure(1)),
-            (block("CERTIFICATE", &format!("{}AAAA", body(ONE))), Problem::Structure(1)),
+            (block("CERTIFICATE", &format!("{}AAAA", body(ONE))), Problem::Base64(1)),
             (block("CERTIFICATE", &body(request)), Problem::Structure(1)),
             (block("CERTIFICATE", &body(trusted)), Problem::Structure(1)),
             // The beginning of any private key (RFC 5208) is no certificate, whatever is written around it.
@@ -252,6 +252,7 @@ mod tests {
     fn no_bytes_are_taken_for_a_certificate_by_mistake() {
         let der = include_bytes!("../testdata/trust/ca-one.der");
         assert!(is_certificate(der));
+        assert!(!is_certificate(&[&der[..], &[0, 0]].concat()) && !is_certificate(&[&der[..], &der[..]].concat()));
         for end in 0..der.len() {
             assert!(!is_certificate(der.get(..end).unwrap()), "{end}");
         }
