@@ -1178,6 +1178,29 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_given_and_set() {
+        let room = tempfile::tempdir().unwrap();
+        let host = Host::new(room.path()).unwrap();
+        fs::write(room.path().join("file"), "").unwrap();
+        fs::set_permissions(room.path().join("file"), std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        host.set_modified("/file", time).unwrap();
+        assert_eq!((host.modified("/file"), host.modified("/none"), host.modified("file")), (Some(time), None, None));
+        let sentence = host.set_modified("/none", time).unwrap_err().to_string();
+        assert_eq!(sentence, "cannot set the time of /none: no such file or directory");
+    }
+
+    #[test]
+    fn a_program_is_found_where_it_would_be_run() {
+        let room = tempfile::tempdir().unwrap();
+        let host = Host::new(room.path()).unwrap();
+        host.install("/usr/sbin/tool", b"", 0o755, false).unwrap();
+        host.install("/usr/local/bin/other", b"", 0o755, false).unwrap();
+        assert!(host.has_program("tool") && !host.has_program("other") && !host.has_program("../sbin/tool"));
+        assert!(real().has_program("sh") && !real().has_program("no-such-program"));
+    }
+
+    #[test]
     fn a_lock_has_one_holder() {
         use std::os::unix::fs::PermissionsExt as _;
         let room = tempfile::tempdir().unwrap();

@@ -3,6 +3,9 @@
 //! RKE2, its containerd and the kubelet verify whom they talk to with the bundle of the system (Go `crypto/x509`, `root_linux.go`). Each
 //! certificate becomes a file of its own where the distribution expects those of the site, then the distribution's own tool makes the
 //! bundle anew. Where there is no such tool the bundle itself gets them, between two marks.
+//!
+//! Who runs already has read the bundle before: RKE2 is started after this step. To trust a registry alone there is `ca_file` in RKE2's
+//! `registries.yaml`.
 
 use std::time::Duration;
 
@@ -208,7 +211,7 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
         Err(error) => done.push(format!("{error}, but {} is as asked for", store.bundle)),
         Ok(_) if lacking > 0 => {
             return Err(format!(
-                "{}: {lacking} of {} certificates of cluster.ca_certs are not in it although {program} ran, it leaves out what is no certificate of a CA",
+                "{}: lacks {lacking} of {} cluster.ca_certs although {program} ran, which leaves out what is no certificate of a CA",
                 store.bundle,
                 wanted.len()
             ));
@@ -242,8 +245,7 @@ fn without_tool(host: &Host, wanted: &[String]) -> Result<Vec<String>, String> {
         return match wanted {
             [] => Ok(done),
             _ => Err(format!(
-                "cluster.ca_certs: {} certificates are not trusted, for this host has neither a tool that makes a bundle of them nor a bundle, {advice}",
-                wanted.len()
+                "cluster.ca_certs: are not trusted, for this host has neither a tool that makes a bundle of them nor a bundle, {advice}"
             )),
         };
     };
@@ -260,7 +262,8 @@ fn without_tool(host: &Host, wanted: &[String]) -> Result<Vec<String>, String> {
     if let Some(time) = time {
         host.set_modified(path, time).map_err(told)?;
     }
-    done.push(format!("{path}: {} certificates of cluster.ca_certs at its end", wanted.len()));
+    let what = if wanted.is_empty() { "removed from" } else { "written at" };
+    done.push(format!("{path}: cluster.ca_certs {what} its end"));
     Ok(done)
 }
 

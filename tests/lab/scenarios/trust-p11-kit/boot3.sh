@@ -3,6 +3,6 @@ within 5 is_active rke2-server
 must trusted one
 must trusted two
 must trusted three
-must has '1 of 3 certificates of cluster.ca_certs are not in it although trust ran' /run/provider-rke2/status.yaml
+must has 'lacks 1 of 3 cluster.ca_certs although trust ran' /run/provider-rke2/status.yaml
 must_not "$provider" apply trust
 equal 4 grep -c extract /var/lib/update-ca-trust

@@ -8,3 +8,11 @@ must test -s /usr/local/lib/provider-rke2/trust
 remember "$bundle"
 must "$provider" apply trust
 must unchanged "$bundle"
+# What was cut off is done anew.
+equal 3 runs
+echo unfinished >/usr/local/lib/provider-rke2/trust
+mv /usr/sbin/update-ca-certificates.real /usr/sbin/update-ca-certificates
+must "$provider" apply trust
+equal 4 runs
+must "$provider" apply trust
+equal 4 runs
