@@ -3,6 +3,7 @@
 //! A certificate is kept as a text of its own, base64 in lines of 64 characters. Base64 that decodes has one spelling, so two such texts are
 //! equal if and only if the certificates are.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How the text of a certificate begins.
@@ -46,7 +47,7 @@ pub fn read(text: &str) -> Result<Vec<String>, Problem> {
     if text.contains("PRIVATE KEY-----") {
         return Err(Problem::PrivateKey);
     }
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for (index, block) in blocks(text).enumerate() {
         let (label, body) = block.ok_or(Problem::NotPem)?;
         if !is_certificate_label(label) {
@@ -58,7 +59,7 @@ pub fn read(text: &str) -> Result<Vec<String>, Problem> {
             return Err(Problem::Structure(index + 1));
         }
         let pem = pem(&body);
-        if !found.contains(&pem) {
+        if seen.insert(pem.clone()) {
             found.push(pem);
         }
     }
@@ -71,7 +72,7 @@ pub fn read_file(bytes: &[u8]) -> Result<Vec<String>, Problem> {
 }
 
 /// The certificates of a bundle, in the form that [`read`] gives; whatever else is in it is passed over.
-pub fn in_bundle(bytes: &[u8]) -> Vec<String> {
+pub fn in_bundle(bytes: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(bytes);
     let certificates = blocks(&text).flatten().filter(|(label, _)| is_certificate_label(label));
     certificates.map(|(_, body)| pem(&without_blanks(body))).collect()
@@ -269,6 +270,6 @@ mod tests {
         );
         let found = in_bundle(bundle.as_bytes());
         assert_eq!(found.len(), 3);
-        assert!(found.contains(&ONE.to_owned()) && found.contains(&TWO.to_owned()));
+        assert!(found.contains(ONE) && found.contains(TWO));
     }
 }

@@ -7,6 +7,7 @@
 //! Who runs already has read the bundle before: RKE2 is started after this step. To trust a registry alone there is `ca_file` in RKE2's
 //! `registries.yaml`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::certificates;
@@ -114,14 +115,10 @@ pub fn run(host: &Host, staged: &Staged) -> Result<Vec<String>, Vec<String>> {
 
 /// The certificates, each once, in their order, and why some are missing.
 fn wanted(host: &Host, given: &[Certificate]) -> (Vec<String>, Vec<String>) {
-    let (mut wanted, mut failed) = (Vec::new(), Vec::new());
+    let (mut wanted, mut failed, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for certificate in given {
         match read(host, certificate) {
-            Ok(found) => found.into_iter().for_each(|pem| {
-                if !wanted.contains(&pem) {
-                    wanted.push(pem);
-                }
-            }),
+            Ok(found) => wanted.extend(found.into_iter().filter(|pem| seen.insert(pem.clone()))),
             Err(sentence) => failed.push(format!("cluster.ca_certs: {sentence}")),
         }
     }
@@ -299,7 +296,7 @@ fn image(host: &Host) -> Vec<u8> {
 /// How many of the certificates the bundle does not hold; a bundle that cannot be read holds none.
 fn missing(host: &Host, bundle: &str, certificates: &[String]) -> usize {
     let held = host.read(bundle, BUNDLE_LIMIT).map(|bytes| certificates::in_bundle(&bytes)).unwrap_or_default();
-    certificates.iter().filter(|pem| !held.contains(pem)).count()
+    certificates.iter().filter(|pem| !held.contains(*pem)).count()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "given to map_err")]
