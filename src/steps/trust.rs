@@ -93,6 +93,9 @@ const IMAGE: [&str; 2] = ["/etc/os-release", "/etc/kairos-release"];
 /// How long the tool may take; half a second is usual.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// A certificate is no secret.
+const MODE: u32 = 0o644;
+
 /// How much of a file with certificates, and of a bundle, is read.
 const LIMIT: u64 = 1 << 20;
 const BUNDLE_LIMIT: u64 = 16 << 20;
@@ -160,7 +163,8 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
     let ours = ours(host)?;
     let is_stale = |path: &String| !files.iter().any(|(it, _)| it == path);
     let image = image(host);
-    let is_same = !ours.iter().any(is_stale) && files.iter().all(|(path, pem)| host.holds(path, pem.as_bytes()));
+    let is_same = !ours.iter().any(is_stale)
+        && files.iter().all(|(path, pem)| host.holds(path, pem.as_bytes()) && host.mode(path) == Some(MODE));
     let is_made = match wanted {
         [] => !host.exists(RECORD),
         _ => host.holds(RECORD, &image) && missing(host, store.bundle, wanted) == 0,
@@ -184,7 +188,7 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
     };
     let mut done = Vec::new();
     for (path, pem) in &files {
-        if host.install(path, pem.as_bytes(), 0o644, true).map_err(unwritable)? {
+        if host.install(path, pem.as_bytes(), MODE, true).map_err(unwritable)? {
             done.push(format!("{path}: written"));
         }
     }
@@ -198,11 +202,16 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
         done.push(format!("would run {}", tool.join(" ")));
         return Ok(done);
     }
+    // Debian's appends to what a run that was cut off has left.
+    host.remove(&format!("{}.new", store.bundle)).map_err(told)?;
     let ran = host.run(program, arguments, DEADLINE);
     let lacking = missing(host, store.bundle, wanted);
     match ran {
         Err(error) if lacking > 0 || missing(host, store.bundle, &gone) < gone.len() => {
-            return Err(format!("{error}, so {} is not as asked for in cluster.ca_certs", store.bundle));
+            return Err(format!(
+                "{error}, so {} is not what cluster.ca_certs ask for, run it by hand to see why",
+                store.bundle
+            ));
         }
         // The bundle counts: that of Alpine fails on hosts without run-parts, after its work is done.
         Err(error) => done.push(format!("{error}, but {} is as asked for", store.bundle)),
@@ -254,7 +263,7 @@ fn without_tool(host: &Host, wanted: &[String]) -> Result<Vec<String>, String> {
         return Ok(done);
     }
     let time = host.modified(path);
-    let mode = host.mode(path).unwrap_or(0o644);
+    let mode = host.mode(path).unwrap_or(MODE);
     host.install(path, &asked, mode, true).map_err(|error| format!("{error}, {advice}"))?;
     if let Some(time) = time {
         host.set_modified(path, time).map_err(told)?;
