@@ -90,7 +90,7 @@ const UNFINISHED: &[u8] = b"unfinished\n";
 /// What tells one image from another (os-release(5); Kairos has a file of its own).
 const IMAGE: [&str; 2] = ["/etc/os-release", "/etc/kairos-release"];
 
-/// How long the tool may take; half a second is usual.
+/// How long the tool may take; a second or two are usual.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A certificate is no secret.
