@@ -340,7 +340,9 @@ fn the_files_are_for_root_only_and_begin_with_the_line_that_tells_them() {
 
 #[test]
 fn prestart_adds_the_networks_of_this_machine() {
-    let node = planned(PROXY, &[]);
+    // Given, for the defaults are of another family on a machine with IPv6 only.
+    let config = "  config: |\n    cluster-cidr: 10.42.0.0/16\n    service-cidr: 10.43.0.0/16\n";
+    let node = planned(&format!("{PROXY}{config}"), &[]);
     applied(&node);
     prestart(&node, "rke2-server");
     let host = Host::new(node.path()).unwrap();
