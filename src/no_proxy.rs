@@ -123,7 +123,8 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
     list.push(format!(".{domain}"));
     list.extend(user.into_iter().map(str::to_owned));
     let mut value: Vec<String> = Vec::new();
-    for entry in list.iter().map(|entry| canonical(entry)).filter(|entry| !entry.is_empty()) {
+    // A host that a node with state runs with may be anything, a range that is none too.
+    for entry in list.iter().flat_map(|text| entries(text)).map(canonical) {
         if !value.contains(&entry) {
             value.push(entry);
         }

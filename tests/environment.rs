@@ -340,7 +340,9 @@ fn the_files_are_for_root_only_and_begin_with_the_line_that_tells_them() {
 
 #[test]
 fn prestart_adds_the_networks_of_this_machine() {
-    let node = planned(PROXY, &[]);
+    // Given, for the defaults are of another family on a machine with IPv6 only.
+    let config = "  config: |\n    cluster-cidr: 10.42.0.0/16\n    service-cidr: 10.43.0.0/16\n";
+    let node = planned(&format!("{PROXY}{config}"), &[]);
     applied(&node);
     prestart(&node, "rke2-server");
     let host = Host::new(node.path()).unwrap();
@@ -676,8 +678,10 @@ fn list() -> impl Strategy<Value = String> {
 }
 
 fn networks() -> impl Strategy<Value = Networks> {
-    let ranges = || vec(network().prop_map(|it| it.to_string()), 0..3);
-    (ranges(), ranges(), select(vec!["", "cluster.local", "Edge.Example.COM", "local", "a.b.c."]))
+    let range =
+        || prop_oneof![9 => network().prop_map(|it| it.to_string()), 1 => Just("10.0.0.0/8 fd00::/8".to_owned())];
+    let ranges = || vec(range(), 0..3);
+    (ranges(), ranges(), select(vec!["", "cluster.local", "Edge.Example.COM", "local", "a.b.c.", "a b.c"]))
         .prop_map(|(cluster, service, domain)| Networks { cluster, service, domain: domain.into() })
 }
 
@@ -685,7 +689,8 @@ fn control_plane_host() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         Just(None),
         network().prop_map(|it| Some(it.addr().to_string())),
-        select(vec!["k8s.example.com", "10.0.0.1", "2001:db8::1"]).prop_map(|it| Some(it.to_owned())),
+        select(vec!["k8s.example.com", "10.0.0.1", "2001:db8::1", "10.0.0.1, 10.0.0.2", "a\n b,", " "])
+            .prop_map(|it| Some(it.to_owned())),
     ]
 }
 
