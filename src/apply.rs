@@ -132,7 +132,7 @@ impl Apply<'_> {
             Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
             Step::Service => match gate::refused(host) {
                 Some(sentence) => Err(vec![sentence]),
-                None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
+                None => service::run(self.context, staged()?.role).map_err(|sentence| vec![sentence]),
             },
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::host::Host;
-use crate::systemd::Systemd;
+use crate::service::systemd::Systemd;
 
 const FSTAB: &str = "/etc/fstab";
 
