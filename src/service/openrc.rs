@@ -24,9 +24,19 @@ const MARK: &str = "# written by provider-rke2";
 /// How long an order that only sets something in motion may take.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// Starts `rc-service` in a session of its own and does not wait for it: a service that is ordered after the one that runs the boot stages
-/// would wait for us. What it says goes where the service's own output goes.
-const DETACHED: &str = r#"setsid rc-service "$1" "$2" </dev/null >>"/var/log/$1.log" 2>&1 &"#;
+/// Runs `rc-service` in a session of its own, which nobody waits for: the service that runs the boot stages would wait for itself. In the middle
+/// of a start or a stop OpenRC refuses every order, so that is waited for. What it says goes where the service's own output goes.
+const DETACHED: &str = r#"
+(umask 077; : >>"/var/log/$1.log")
+setsid sh -c '
+    left=60
+    while [ "$left" -gt 0 ] && { [ -L "/run/openrc/starting/$1" ] || [ -L "/run/openrc/stopping/$1" ]; }; do
+        sleep 1
+        left=$((left - 1))
+    done
+    exec rc-service "$1" "$2"
+' sh "$1" "$2" </dev/null >>"/var/log/$1.log" 2>&1 &
+"#;
 
 fn path(unit: &str) -> String {
     format!("/etc/init.d/{unit}")
