@@ -1,6 +1,9 @@
 within 5 is_active rke2-server
 equal 1 starts rke2-server
 equal 0 starts rke2-agent
+# It waits for the boot stages, although it was started before them.
+must grep -q ' /etc/rancher/rke2/registries.yaml$' "$(last rke2-server)/files"
+must test /run/user-stage-done -ot "$(last rke2-server)/when"
 equal '"SECRET-token-of-the-cluster"' flag rke2-server token
 equal '0755 0:0' mode /etc/init.d/rke2-server
 equal '0755 0:0' mode /etc/init.d/rke2-agent
