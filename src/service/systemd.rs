@@ -82,7 +82,7 @@ impl Manager for Systemd<'_> {
     }
 
     fn enable(&mut self, unit: &str) -> Result<(), Error> {
-        Systemd::order(self, &["enable", "--runtime", "--no-reload", "--quiet", &self.name(unit)])
+        Systemd::order(self, &["enable", "--runtime", "--no-reload", &self.name(unit)])
     }
 
     fn said(&mut self) -> &mut Vec<String> {
