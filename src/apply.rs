@@ -130,7 +130,7 @@ impl Apply<'_> {
                 result.map_err(|sentences| self.not_configured(sentences))
             }
             Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
-            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
+            Step::Service => service::run(self.context, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }
 

@@ -25,9 +25,9 @@ pub mod environment;
 pub mod no_proxy;
 pub mod overrides;
 pub mod prestart;
+pub mod service;
 pub mod staged;
 pub mod steps;
-pub mod systemd;
 pub mod template;
 
 pub mod check;
