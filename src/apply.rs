@@ -121,7 +121,10 @@ impl Apply<'_> {
                 };
                 self.config(result)
             }
-            Step::Host => self.prepared(step, staged().and_then(|staged| steps::host::run(host, &staged))),
+            Step::Host => {
+                let result = staged().and_then(|staged| steps::host::run(host, &staged));
+                self.prepared(step, result.map(|(done, findings)| self.found(step, done, &findings)))
+            }
             Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
             Step::Environment => {
                 let result = staged()
@@ -146,15 +149,20 @@ impl Apply<'_> {
         result
     }
 
+    /// Tells what was found on the way; gives what was done.
+    fn found(&self, step: Step, done: Vec<String>, findings: &Findings) -> Vec<String> {
+        for (severity, sentence) in findings.sentences(|_| true) {
+            self.log.line(boot::level(severity), step.name(), &sentence);
+        }
+        done
+    }
+
     /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
     fn config(&self, result: Result<(Vec<String>, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
         match result {
             Ok((done, findings)) => {
-                for (severity, sentence) in findings.sentences(|_| true) {
-                    self.log.line(boot::level(severity), "config", &sentence);
-                }
                 self.report(&[]);
-                Ok(done)
+                Ok(self.found(Step::Config, done, &findings))
             }
             Err(sentences) => Err(self.not_configured(sentences)),
         }

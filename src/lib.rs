@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod document;
 pub mod plan;
 
+pub mod accounts;
 pub mod apply;
 pub mod config;
 pub mod environment;
@@ -26,6 +27,7 @@ pub mod overrides;
 pub mod prestart;
 pub mod staged;
 pub mod steps;
+pub mod sysctl;
 pub mod systemd;
 pub mod template;
 
