@@ -12,7 +12,8 @@ pub const SHIPPED: [&str; 3] = [
 ];
 
 /// What many pods that watch files need: each is the least that is set.
-pub const INOTIFY: [(&str, u64); 2] = [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 524_288)];
+pub const INOTIFY: [(&str, u64); 2] =
+    [("fs.inotify.max_user_instances", 8192), ("fs.inotify.max_user_watches", 524_288)];
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,8 @@ impl Setting {
             '/' => '.',
             c => c,
         };
-        let is_path = self.name.find(['.', '/']).is_some_and(|at| self.name.get(at..).is_some_and(|it| it.starts_with('/')));
+        let is_path =
+            self.name.find(['.', '/']).is_some_and(|at| self.name.get(at..).is_some_and(|it| it.starts_with('/')));
         let path = if is_path { self.name.clone() } else { self.name.chars().map(swapped).collect() };
         format!("/proc/sys/{path}")
     }

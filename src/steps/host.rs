@@ -138,7 +138,7 @@ impl Preparation<'_> {
             Err(error) => return Err(told(error)),
         };
         match (found, lines.is_empty()) {
-            (None, true) | (Some(false), true) => Ok(false),
+            (None | Some(false), true) => Ok(false),
             (Some(false), false) => Err(format!("{path}: was not written by this program, rename or remove it")),
             (Some(true), true) => {
                 self.done.push(format!("{path}: removed, what it has set stays until the next boot"));
@@ -291,7 +291,7 @@ impl Preparation<'_> {
 
     /// Kernel modules: loaded at once, and listed for the next who loads all. Gives what failed.
     fn modules(&mut self, names: &str) -> Vec<String> {
-        let lines: String = names.split_whitespace().map(|name| format!("{name}\n")).collect();
+        let lines: String = names.split_whitespace().flat_map(|name| [name, "\n"]).collect();
         let mut failed: Vec<String> = self.file(MODULES, &lines).err().into_iter().collect();
         for name in names.split_whitespace() {
             // Loaded, or built in with parameters; what is built in without, modprobe knows.
