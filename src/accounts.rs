@@ -273,10 +273,8 @@ mod tests {
 
     #[test]
     fn the_ids_follow_what_is_there() {
-        let mut taken = String::new();
-        for id in 100..500 {
-            taken += &format!("u{id}:x:{id}:{id}::/:/bin/false\n");
-        }
+        let lines: Vec<String> = (100..500).map(|id| format!("u{id}:x:{id}:{id}::/:/bin/false\n")).collect();
+        let taken = lines.concat();
         // passwd and group besides root, owner of the data → ids of user and group.
         for (passwd, group, owner, ids) in [
             ("", "", None, (379, 379)),
