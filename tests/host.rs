@@ -466,3 +466,39 @@ fn the_locks_of_others_are_waited_for_and_left_overs_are_removed() {
     assert_eq!(stale.run(&["apply", "host"]).code, Some(0));
     assert_eq!(files(&stale), accounts());
 }
+
+#[test]
+fn check_knows_what_rke2_stops_at() {
+    for (config, expected) in [
+        (format!("{SERVER}  config: |\n    profile: cis\n    protect-kernel-defaults: true\n"), ""),
+        (format!("{SERVER}  config: |\n    profile: etcd\n    protect-kernel-defaults: false\n"), ""),
+        (format!("{SERVER}  config: |\n    protect-kernel-defaults: false\n"), ""),
+        (format!("{SERVER}  env:\n    RKE2_CIS_PROFILE: etcd\n  config: |\n    protect-kernel-defaults: false\n"), ""),
+        (format!("{SERVER}  config: |\n    profile: \"{{{{ .Values.profile }}}}\"\n"), ""),
+        (
+            format!("{SERVER}  config: |\n    profile: cis\n    protect-kernel-defaults: false\n"),
+            "7: error: cluster.config.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+        ),
+        (
+            format!("{AGENT}  config:\n    protect-kernel-defaults: no\n  providerConfig:\n    profile: cis\n"),
+            "7: error: cluster.config.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+        ),
+        (
+            format!(
+                "{AGENT}  env:\n    RKE2_CIS_PROFILE: cis\n  providerConfig:\n    protect-kernel-defaults: \"false\"\n"
+            ),
+            "9: error: cluster.providerConfig.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+        ),
+        (
+            format!("{SERVER}  config: |\n    profile: CIS\n"),
+            "6: error: cluster.config.profile: found \"CIS\", which RKE2 refuses, accepted are cis and etcd, write one [profile-unknown]",
+        ),
+    ] {
+        let node = Node::new();
+        node.write("c", &config, 0o600);
+        let path = node.path("c");
+        let ran = node.run(&["check", path.to_str().unwrap()]);
+        let found = ran.stdout.replace(&format!("{}:", path.display()), "");
+        assert_eq!((found.trim_end(), ran.code), (expected, Some(i32::from(!expected.is_empty()))), "{config}");
+    }
+}

@@ -8,6 +8,8 @@ equal 1 kernel vm/overcommit_memory
 equal 10 kernel kernel/panic
 equal 1 kernel kernel/panic_on_oops
 equal 0 kernel vm/panic_on_oom
+equal 77 kernel net/ipv4/ip_default_ttl
+must has 'net.ipv4.ip_default_ttl: set to 77, was 64' /var/log/provider-rke2.log
 equal 8192 kernel fs/inotify/max_user_instances
 equal 1048576 kernel fs/inotify/max_user_watches
 must test /run/lab/kernel/panic -ot "$(last rke2-server)/argv"
@@ -35,6 +37,11 @@ must accepted
 remember "$sysctl" /etc/passwd /etc/group /etc/shadow /etc/gshadow
 must "$provider" apply host
 for file in "$sysctl" /etc/passwd /etc/group /etc/shadow /etc/gshadow; do must unchanged "$file"; done
+
+# Loaded already, and not.
+must has 'modprobe -- lab-module' /run/lab/modprobe
+must_not has 'modprobe -- printk' /run/lab/modprobe
+equal '0644 0:0' mode /etc/modules-load.d/90-provider-rke2.conf
 
 # NetworkManager is told, once, and only where it runs.
 unmanaged=/etc/NetworkManager/conf.d/90-provider-rke2.conf

@@ -6,11 +6,13 @@ must has 'vm.overcommit_memory: found 0, wanted is 1, it cannot be set' "$log"
 must has 'kernel.panic: found 0, wanted is 10, it cannot be set' "$log"
 must_not has 'vm.panic_on_oom: found' "$log"
 must has 'vm.overcommit_memory: found 0, wanted is 1' /etc/issue.d/50-provider-rke2.issue
+must has 'kernel module lab-module: modprobe failed with exit status 1: no such module' "$log"
 must_not "$provider" status
 # Once the kernel does, all is well.
 for name in vm/overcommit_memory kernel/panic kernel/panic_on_oops fs/inotify/max_user_instances; do
     mount -o remount,bind,rw "/proc/sys/$name"
 done
+printf '#!/bin/sh\n' >/usr/sbin/modprobe
 must "$provider" apply host
 must "$provider" status
 must_not test -e /etc/issue.d/50-provider-rke2.issue
