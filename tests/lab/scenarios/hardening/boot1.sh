@@ -38,9 +38,8 @@ remember "$sysctl" /etc/passwd /etc/group /etc/shadow /etc/gshadow
 must "$provider" apply host
 for file in "$sysctl" /etc/passwd /etc/group /etc/shadow /etc/gshadow; do must unchanged "$file"; done
 
-# Loaded already, and not.
+# By the hand of modprobe.
 must has 'modprobe -- lab-module' /run/lab/modprobe
-must_not has 'modprobe -- printk' /run/lab/modprobe
 equal '0644 0:0' mode /etc/modules-load.d/90-provider-rke2.conf
 
 # NetworkManager is told, once, and only where it runs.
