@@ -122,8 +122,16 @@ impl Apply<'_> {
                 self.config(result)
             }
             Step::Host => {
-                let result = staged().and_then(|staged| steps::host::run(host, &staged));
-                self.prepared(step, result.map(|(done, findings)| self.found(step, done, &findings)))
+                let result = staged().and_then(|staged| {
+                    let outcome = steps::host::run(host, &staged);
+                    let done = self.found(step, outcome.done, &outcome.findings);
+                    if outcome.failed.is_empty() {
+                        return Ok(done);
+                    }
+                    self.say(Level::Info, step, &done);
+                    Err(outcome.failed)
+                });
+                self.prepared(step, result)
             }
             Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
             Step::Environment => {

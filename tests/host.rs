@@ -12,13 +12,14 @@ mod run;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::Path;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use run::{Node, Ran};
-use rustix::fs::{FlockOperation, fcntl_lock};
+use run::{Node, Ran, can_trace, paths, tampered, traced};
+use rustix::fs::{FlockOperation, XattrFlags, fcntl_lock, getxattr, setxattr};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\n";
@@ -334,7 +335,12 @@ fn accounts_that_cannot_be_edited_are_refused() {
         let ran = apply(&node, &config);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         let mut after = facts(&node);
-        // The rest was done.
+        // The rest was done, and is in the log.
+        assert!(
+            node.read("var/log/provider-rke2.log")
+                .unwrap()
+                .contains("info host: /etc/sysctl.d/90-provider-rke2.conf: written")
+        );
         assert_eq!(after.remove(SYSCTL).unwrap().4, format!("{HEADER}{CIS}"));
         assert!(after.remove("etc/.pwd.lock").is_some());
         assert_eq!(after, before);
@@ -500,5 +506,99 @@ fn check_knows_what_rke2_stops_at() {
         let ran = node.run(&["check", path.to_str().unwrap()]);
         let found = ran.stdout.replace(&format!("{}:", path.display()), "");
         assert_eq!((found.trim_end(), ran.code), (expected, Some(i32::from(!expected.is_empty()))), "{config}");
+    }
+}
+
+#[test]
+fn owner_and_label_of_a_file_stay() {
+    const LABEL: &str = "security.selinux";
+    let node = node();
+    let (path, label) = (node.path("etc/shadow"), b"system_u:object_r:shadow_t:s0\0");
+    if setxattr(&path, LABEL, label, XattrFlags::empty()).is_err() || chown(&path, Some(0), Some(42)).is_err() {
+        let _ =
+            std::io::stderr().write_all(b"left out: owners and labels (needs root and a file system with labels)\n");
+        return;
+    }
+    prepared(&node, &format!("{SERVER}  config: |\n    profile: etcd\n"));
+    assert!(node.read("etc/shadow").unwrap().ends_with("etcd:!:::::::\n"));
+    let (mut found, meta) = ([0; 64], fs::metadata(&path).unwrap());
+    let length = getxattr(&path, LABEL, &mut found).unwrap();
+    assert_eq!((&found[..length], meta.uid(), meta.gid(), node.mode("etc/shadow")), (&label[..], 0, 42, 0o640));
+    // A file that has none gets none.
+    assert!(getxattr(node.path("etc/passwd"), LABEL, &mut found).is_err());
+}
+
+/// The files of accounts are each the old or the new one, and those that come later are not new before those that come first.
+fn is_whole(node: &Node, case: &str) {
+    let new = accounts();
+    let mut is_new = true;
+    for (name, old) in [("gshadow", GSHADOW), ("shadow", SHADOW), ("group", GROUP), ("passwd", PASSWD)] {
+        let name = format!("etc/{name}");
+        let found = node.read(&name).unwrap();
+        assert!(found == old || (is_new && found == new[&name]), "{case}: {name}: {found}");
+        is_new = found == new[&name];
+    }
+}
+
+#[test]
+fn whatever_the_system_refuses_the_accounts_stay_whole() {
+    const CALLS: [(&str, &[&str]); 8] = [
+        ("write", &["EIO", "ENOSPC"]),
+        ("fsync", &["EIO", "ENOSPC"]),
+        ("renameat", &["EIO", "EROFS"]),
+        ("linkat", &["EPERM", "EROFS"]),
+        ("openat", &["EIO", "ENOSPC"]),
+        ("fchmod", &["EPERM"]),
+        ("fcntl", &["ENOLCK"]),
+        ("newfstatat", &["EIO"]),
+    ];
+    if !can_trace() {
+        return;
+    }
+    let config = format!("{SERVER}  config: |\n    profile: etcd\n");
+    let node = node();
+    assert_eq!(apply(&node, &config).code, Some(0));
+    let restore = || {
+        for (name, text) in untouched() {
+            fs::write(node.path(&name), text).unwrap();
+        }
+    };
+    let log = tempfile::NamedTempFile::new().unwrap();
+    restore();
+    let all = ["-etrace=%file,%desc,fsync".to_owned()];
+    run::run(&mut traced(&node, log.path(), &all, &["apply", "host"]), b"");
+    let etc: Vec<String> = paths(&node, log.path());
+    // Those of the accounts; the rest is the affair of other tests.
+    let etc: Vec<String> = etc.chunks(2).filter(|it| it[1].contains("/etc")).flatten().cloned().collect();
+    for (call, errors) in CALLS {
+        for when in 1.. {
+            for kill in [false, true] {
+                restore();
+                let what =
+                    if kill { "signal=KILL".to_owned() } else { format!("error={}", errors[when % errors.len()]) };
+                let inject = [format!("-etrace={call}"), format!("-einject={call}:{what}:when={when}")];
+                let options: Vec<String> = etc.iter().cloned().chain(inject).collect();
+                let ran = run::run(&mut traced(&node, log.path(), &options, &["apply", "host"]), b"");
+                let case = format!("{call} {when} {what}: {ran:?}");
+                is_whole(&node, &case);
+                if !kill && ran.code == Some(1) {
+                    assert!(ran.stderr.contains("/etc/"), "{case}");
+                    assert!(
+                        !files(&node).keys().any(|name| name.contains(".provider-rke2")
+                            || (name.ends_with(".lock") && name != "etc/.pwd.lock")),
+                        "{case}"
+                    );
+                }
+                // The next run finishes, whatever was left behind.
+                let next = node.run(&["apply", "host"]);
+                assert_eq!((next.code, files(&node)), (Some(0), accounts()), "{case} {next:?}");
+            }
+            if tampered(&node, log.path()).is_none()
+                && !fs::read_to_string(log.path()).unwrap().contains("killed by SIGKILL")
+            {
+                assert!(when > 1, "no {call} at all");
+                break;
+            }
+        }
     }
 }

@@ -80,10 +80,19 @@ impl Profile {
     }
 }
 
-/// Prepares the node. Gives what was done, and what is worth a warning.
-///
-/// What fails does not keep the rest from being done; all that failed is told.
-pub fn run(host: &Host, staged: &Staged) -> Result<(Vec<String>, Findings), Vec<String>> {
+/// What the step came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was done, also where something else failed.
+    pub done: Vec<String>,
+    /// What is worth a warning.
+    pub findings: Findings,
+    /// What failed.
+    pub failed: Vec<String>,
+}
+
+/// Prepares the node. What fails does not keep the rest from being done.
+pub fn run(host: &Host, staged: &Staged) -> Outcome {
     let profile = profile(host, staged);
     let mut step = Preparation { host, done: Vec::new(), findings: Findings::default() };
     let mut failed = step.kernel(profile == Some(Profile::Cis), staged.is_on("inotify_limits"));
@@ -92,10 +101,7 @@ pub fn run(host: &Host, staged: &Staged) -> Result<(Vec<String>, Findings), Vec<
     }
     failed.extend(step.network_manager(staged.is_on("networkmanager_unmanaged")).err());
     failed.extend(step.modules(staged.setting("kernel_modules").unwrap_or_default()));
-    if !failed.is_empty() {
-        return Err(failed);
-    }
-    if step.done.is_empty() {
+    if step.done.is_empty() && failed.is_empty() {
         let is_asked = ["inotify_limits", "networkmanager_unmanaged", "kernel_modules"];
         step.done.push(match profile {
             Some(profile) => format!("profile {}: the node is prepared", profile.as_str()),
@@ -103,7 +109,7 @@ pub fn run(host: &Host, staged: &Staged) -> Result<(Vec<String>, Findings), Vec<
             None => "nothing is asked of the node".to_owned(),
         });
     }
-    Ok((step.done, step.findings))
+    Outcome { done: step.done, findings: step.findings, failed }
 }
 
 /// The most demanding profile that the cloud-config, the installed configuration or the environment names: RKE2 starts on a node that is
