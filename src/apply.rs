@@ -41,7 +41,8 @@ impl Step {
     pub const ALL: [Step; 7] =
         [Step::Swap, Step::Config, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service];
 
-    fn name(self) -> &'static str {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
         match self {
             Step::Swap => "swap",
             Step::Config => "config",
@@ -110,17 +111,16 @@ impl Apply<'_> {
     fn step(&self, step: Step) -> Result<Vec<String>, Vec<String>> {
         let host = self.host;
         let staged = || Staged::read(host).map_err(|sentence| vec![sentence]);
+        match (step, gate::refused(host)) {
+            (Step::Swap, _) | (_, None) => {}
+            (Step::Config, Some(sentence)) => return self.config(Err(vec![sentence])),
+            (_, Some(sentence)) => return Err(vec![sentence]),
+        }
         match step {
             // Swap is switched off whatever became of the plan, unless there is one that keeps it.
             Step::Swap if Staged::read(host).is_ok_and(|staged| staged.keep_swap) => Ok(vec!["swap is kept".into()]),
             Step::Swap => swap::run(host),
-            Step::Config => {
-                let result = match gate::refused(host) {
-                    Some(sentence) => Err(vec![sentence]),
-                    None => staged().and_then(|staged| config::run(self.context, &staged)),
-                };
-                self.config(result)
-            }
+            Step::Config => self.config(staged().and_then(|staged| config::run(self.context, &staged))),
             Step::Host => {
                 let result = staged().and_then(|staged| {
                     let outcome = steps::host::run(host, &staged);
@@ -141,10 +141,7 @@ impl Apply<'_> {
                 result.map_err(|sentences| self.not_configured(sentences))
             }
             Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
-            Step::Service => match gate::refused(host) {
-                Some(sentence) => Err(vec![sentence]),
-                None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
-            },
+            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }
 

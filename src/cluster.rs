@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::certificates::{self, Problem};
 use crate::check::{Code, Findings, Instead, Path, Severity, quoted};
 use crate::cloud_config::{Options, Place, Section};
 use crate::drop_in::{self, DropIn, Owned};
@@ -202,7 +203,7 @@ fn name(host: &str) -> Result<String, &'static str> {
 /// A trusted certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificate {
-    /// The text, in PEM form.
+    /// One certificate, in the form that [`certificates::read`] gives.
     Pem(String),
     /// The absolute path of a file on the node.
     Path(String),
@@ -395,7 +396,7 @@ impl Judge<'_> {
         let judged = role.unwrap_or(Role::Init);
         let options = self.options(judged);
         let (provider_key, provider) = self.provider_config();
-        let networks = self.networks(&provider);
+        let networks = self.networks(&provider, judged);
         let ours = self.provider_options(provider_key, provider, judged);
         let Ours { keep_swap, root_path, settings, options: provider_options } = ours;
         let env = self.env();
@@ -667,7 +668,7 @@ impl Judge<'_> {
     }
 
     /// The networks that the options name, whatever the role; `providerConfig` counts last, as its drop-in does. What is no CIDR is told.
-    fn networks(&mut self, provider: &[(Key, Node)]) -> Networks {
+    fn networks(&mut self, provider: &[(Key, Node)], role: Role) -> Networks {
         let config = match &self.section.options {
             Options::Read(place, document) => Some((*place, document.root.entries())),
             _ => None,
@@ -703,12 +704,14 @@ impl Judge<'_> {
             service: or_default(texts(&service), no_proxy::SERVICE_V6),
             domain: domain.last().map(|(_, _, text)| text.clone()).unwrap_or_default(),
         };
+        // On an agent only the proxy environment is made of it.
+        let severity = if role.is_server() { Severity::Error } else { Severity::Warning };
         for (name, given) in [("cluster-cidr", &cluster), ("service-cidr", &service)] {
             for (place, line, text) in given.iter().filter(|(_, _, text)| !no_proxy::is_cidr(text)) {
                 let rest =
                     format!("found {}, accepted is an address range such as 10.42.0.0/16, write one", quoted(text));
                 let path = self.path.key("config").key(name);
-                self.push(Severity::Error, Code::CidrInvalid, &path, place.outer(*line), &rest);
+                self.push(severity, Code::CidrInvalid, &path, place.outer(*line), &rest);
                 self.findings.mark_inner(place.inner(*line));
             }
         }
@@ -768,6 +771,9 @@ impl Judge<'_> {
             } else if scalar.text.chars().any(char::is_control) {
                 let rest =
                     "found a control character or line break in its value, accepted is one line of text, remove it";
+                self.findings.refuse(Code::EnvControl, &path, name.line, rest, Instead::LeftOut);
+            } else if scalar.text.chars().any(is_noncharacter) {
+                let rest = "found a code point that stands for no character (U+FFFE and the like), for which systemd drops the whole environment file, accepted is one line of text, remove it";
                 self.findings.refuse(Code::EnvControl, &path, name.line, rest, Instead::LeftOut);
             } else {
                 if scalar.text.contains("{{") {
@@ -922,7 +928,7 @@ impl Judge<'_> {
             self.refuse_type(&path, line, &rest, false);
             return Vec::new();
         };
-        let mut certificates = Vec::new();
+        let mut found = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let path = path.item(index);
             let Some(scalar) = item.scalar().filter(|_| !item.is_null()) else {
@@ -931,20 +937,27 @@ impl Judge<'_> {
                 continue;
             };
             let text = scalar.text.trim();
-            if text.contains("PRIVATE KEY-----") {
-                let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
-                self.findings.refuse(Code::CertificatePrivateKey, &path, item.line, rest, Instead::LeftOut);
-            } else if is_pem(text) {
-                certificates.push(Certificate::Pem(format!("{text}\n")));
-            } else if text.starts_with('/') && !text.contains('\n') {
-                certificates
-                    .extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
-            } else {
-                let rest = "found text that is neither a whole certificate in PEM form nor an absolute path, write one of them";
-                self.findings.refuse(Code::CertificateInvalid, &path, item.line, rest, Instead::LeftOut);
+            let mut refuse = |code, rest: &str| self.findings.refuse(code, &path, item.line, rest, Instead::LeftOut);
+            match certificates::read(text) {
+                Ok(read) => found.extend(read.into_iter().map(Certificate::Pem)),
+                Err(Problem::PrivateKey) => {
+                    let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
+                    refuse(Code::CertificatePrivateKey, rest);
+                }
+                Err(Problem::NotPem) if text.starts_with('/') && !text.contains('\n') => {
+                    found.extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
+                }
+                Err(Problem::NotPem) => {
+                    let rest = "found text that is neither a whole certificate in PEM form nor an absolute path, write one of them";
+                    refuse(Code::CertificateInvalid, rest);
+                }
+                Err(problem) => {
+                    let rest = format!("found {problem}, accepted are whole certificates in PEM form, copy them anew");
+                    refuse(Code::CertificateInvalid, &rest);
+                }
             }
         }
-        certificates
+        found
     }
 
     fn images(&mut self) -> Option<String> {
@@ -1035,13 +1048,6 @@ fn texts(node: &Node) -> Vec<String> {
     parts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether every certificate of a text, of which there is at least one, has its beginning and its end (RFC 7468).
-fn is_pem(text: &str) -> bool {
-    let is_mark = |line: &&str, mark: &str| line.starts_with(mark) && line.trim_end().ends_with("CERTIFICATE-----");
-    let count = |mark: &str| text.lines().filter(|line| is_mark(line, mark)).count();
-    count("-----BEGIN ") > 0 && count("-----BEGIN ") == count("-----END ")
-}
-
 /// What is to be said about a token (k3s `pkg/clientaccess/token.go` and `pkg/util/token.go`).
 fn judge_token(text: &str, role: Role) -> Option<(Severity, Code, &'static str)> {
     const SHORTEST: usize = 16;
@@ -1083,6 +1089,12 @@ fn is_replaced(option: &str) -> bool {
 pub fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a code point is reserved as no character: systemd takes no file that holds one, and logs the line (systemd
+/// `src/basic/utf8.c`, `unichar_is_valid`).
+pub fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Whether a text reads like a role that somebody meant. Anything else may be a token that slipped into the line, and is not quoted.

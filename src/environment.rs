@@ -22,7 +22,7 @@ const HEADER: &str =
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
 
 /// The names under which what needs no proxy may be listed.
-const NO_PROXIES: [&str; 3] = ["NO_PROXY", "CONTAINERD_NO_PROXY", "no_proxy"];
+const NO_PROXIES: [&str; 3] = ["NO_PROXY", "no_proxy", "CONTAINERD_NO_PROXY"];
 
 /// The file that RKE2's unit reads (rke2 `bundle/lib/systemd/system`, `EnvironmentFile`).
 pub fn path(unit: &str) -> String {
@@ -54,9 +54,8 @@ pub fn variables(staged: &Staged, nodes: &[IpNet]) -> Variables {
         let Some(proxy) = given(name).or_else(|| given(&name.to_ascii_lowercase())) else { continue };
         all.insert(name.into(), proxy.clone());
         let twin = format!("CONTAINERD_{name}");
-        if given(&twin).is_none() {
-            all.insert(twin, proxy.clone());
-        }
+        // An empty one is the user's too: no proxy for containerd.
+        all.entry(twin).or_insert_with(|| proxy.clone());
     }
     let user: Vec<&str> = NO_PROXIES.iter().filter_map(|name| given(name)).map(String::as_str).collect();
     let value = no_proxy::value(&staged.networks, staged.control_plane_host.as_deref(), nodes, &user);
@@ -103,6 +102,8 @@ pub fn is_ours(host: &Host, unit: &str) -> Result<bool, Error> {
     match host.read(&path(unit), 1 << 20) {
         Ok(bytes) => Ok(bytes.starts_with(MARK.as_bytes())),
         Err(error) if error.is_absent() => Ok(true),
+        // No file that we would write.
+        Err(Error::Kind { .. } | Error::Size { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -128,7 +129,7 @@ pub fn install(host: &Host, staged: &Staged) -> Result<Vec<String>, Error> {
         match (is_ours(host, unit)?, asked) {
             (true, true) => {
                 if host.install(&path, asked_for(staged).as_bytes(), 0o600, true)? {
-                    done.push(format!("{path}: written, {} variables", variables(staged, &[]).len()));
+                    done.push(format!("{path}: written"));
                 }
             }
             (true, false) => {

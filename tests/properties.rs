@@ -24,6 +24,7 @@ use proptest::collection::{SizeRange, btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use provider_rke2::Context;
+use provider_rke2::apply::Step;
 use provider_rke2::bus;
 use provider_rke2::check::{Code, Findings, Path, Severity};
 use provider_rke2::cloud_config::{self, Place};
@@ -325,9 +326,10 @@ fn staged(document: &str) -> Staged {
     let stages = whole["stages"]["boot.before"].as_array().unwrap();
     let commands: Vec<&Json> =
         stages.iter().flat_map(|it| it["commands"].as_array().into_iter().flatten().chain(it.get("if"))).collect();
-    let steps = ["swap", "config", "service"].map(|step| format!("{} apply {step}", support::PROGRAM));
-    let constant = [&steps[0], &steps[1], &steps[2], "[ -d /run/systemd/system ]"];
-    assert!(commands.len() >= 3 && commands.iter().all(|it| constant.contains(&it.as_str().unwrap())), "{commands:?}");
+    let steps = Step::ALL.map(|step| format!("{} apply {}", support::PROGRAM, step.name()));
+    let conditions = ["[ -d /run/systemd/system ]", "[ -d /run/openrc ] && [ ! -d /run/systemd/system ]"];
+    let constant: Vec<&str> = steps.iter().map(String::as_str).chain(conditions).collect();
+    assert!(commands.len() >= 9 && commands.iter().all(|it| constant.contains(&it.as_str().unwrap())), "{commands:?}");
 
     let ours = yaml::read(document, CLOUD_CONFIG).unwrap();
     assert_eq!(yaml11(&ours.root), whole, "YAML 1.1 reads another document");
@@ -413,12 +415,16 @@ fn normal(path: &str) -> Option<String> {
     (!path.contains(char::is_control) && !parts.contains(&"..")).then(|| format!("/{}", parts.join("/")))
 }
 
+/// Of which the text around it is dropped.
+const CERTIFICATE: &str = include_str!("../testdata/trust/ca-one.pem");
+
 /// Puts one text into every field that takes text, and reads it back from the document.
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
     let (trimmed, q) = (text.trim(), quoted);
     let role = if trimmed.is_empty() { "init" } else { role };
-    let (env, path) = (!text.contains(char::is_control), normal(&format!("/{text}")));
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----");
+    let is_no_text = |c: char| c.is_control() || cluster::is_noncharacter(c);
+    let (env, path) = (!text.contains(is_no_text), normal(&format!("/{text}")));
+    let pem = format!("{text}\n{CERTIFICATE}{text}");
     let labels = format!("a{text}");
     let options = format!(
         "node-name: {}\nx-unknown: {}\nkubelet-arg: [{}, a]\nnode-label: [{}]\n",
@@ -476,7 +482,7 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
         "unit": if role == "worker" { "rke2-agent" } else { "rke2-server" },
         "data_dir": "/var/lib/rancher/rke2",
         "control_plane_host": "vip.test",
-        "ca_certs": [{ "pem": format!("{pem}\n") }],
+        "ca_certs": [{ "pem": CERTIFICATE }],
         "local_images_path": path.as_deref().unwrap_or("/opt/content/images"),
     });
     if let Some(path) = path.as_deref().filter(|it| *it != "/") {
