@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod document;
 pub mod plan;
 
+pub mod accounts;
 pub mod apply;
 pub mod config;
 pub mod environment;
@@ -28,6 +29,7 @@ pub mod prestart;
 pub mod service;
 pub mod staged;
 pub mod steps;
+pub mod sysctl;
 pub mod template;
 
 pub mod check;
