@@ -7,6 +7,8 @@
 //! without the root, in every [`Error`]. No error ever holds what a file contains.
 #![allow(clippy::disallowed_methods)]
 
+pub mod copy;
+
 use std::{
     ffi::{OsStr, OsString},
     fs::{File, canonicalize},

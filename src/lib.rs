@@ -21,6 +21,7 @@ pub mod plan;
 pub mod apply;
 pub mod config;
 pub mod environment;
+pub mod images;
 pub mod no_proxy;
 pub mod overrides;
 pub mod prestart;

@@ -12,6 +12,7 @@ use crate::host::{Error, Host};
 use crate::no_proxy;
 use crate::node;
 use crate::staged::Staged;
+use crate::steps::images;
 use crate::systemd::Systemd;
 
 /// How long the user's boot stages are waited for: they may write files that RKE2 reads.
@@ -62,6 +63,7 @@ pub fn run(host: &Host, unit: &str) -> Vec<String> {
             if let Err(error) = environment(host, &staged) {
                 failed.push(error.to_string());
             }
+            failed.extend(images::prestart(host, &staged));
         }
         // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
         _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(|error| error.to_string())),
