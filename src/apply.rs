@@ -10,7 +10,7 @@ use crate::cluster::DOCUMENT_PATH;
 use crate::document;
 use crate::environment;
 use crate::gate;
-use crate::host::Host;
+use crate::host::{Host, Lock};
 use crate::log::{Level, Log};
 use crate::node;
 use crate::staged::Staged;
@@ -41,7 +41,8 @@ impl Step {
     pub const ALL: [Step; 7] =
         [Step::Swap, Step::Config, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service];
 
-    fn name(self) -> &'static str {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
         match self {
             Step::Swap => "swap",
             Step::Config => "config",
@@ -57,6 +58,11 @@ impl Step {
 /// How long another run of the program is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
+fn locked(host: &Host) -> Result<Lock, String> {
+    let locked = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
+    locked.map_err(|error| error.to_string())
+}
+
 /// Takes one step, or all of them from the document on. Gives the sentences of what was done and of what failed.
 pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) {
     let host = context.host;
@@ -64,16 +70,12 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
-    let lock = || {
-        let locked = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-        locked.map_err(|error| error.to_string())
-    };
-    let ready = lock().and_then(|lock| match (step, gate::refused(host)) {
+    let ready = locked(host).and_then(|lock| match (step, gate::refused(host)) {
         (None, Some(sentence)) => Err(sentence),
         (None, None) => stage(host).map(|()| lock),
         (Some(_), _) => Ok(lock),
     });
-    let mut locked = match ready {
+    let mut lock = match ready {
         Ok(lock) => Some(lock),
         Err(sentence) => {
             let failed = apply.not_configured(vec![sentence]);
@@ -85,10 +87,10 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     for step in step.map_or(Step::ALL.to_vec(), |step| vec![step]) {
         // Copying images takes minutes; they have a lock of their own.
         if step == Step::Images {
-            locked = None;
-        } else if locked.is_none() {
-            match lock() {
-                Ok(lock) => locked = Some(lock),
+            drop(lock.take());
+        } else if lock.is_none() {
+            match locked(host) {
+                Ok(taken) => lock = Some(taken),
                 Err(sentence) => {
                     apply.say(Level::Error, step, std::slice::from_ref(&sentence));
                     failed.push(sentence);
@@ -140,17 +142,16 @@ impl Apply<'_> {
     fn step(&self, step: Step) -> Result<Vec<String>, Vec<String>> {
         let host = self.host;
         let staged = || Staged::read(host).map_err(|sentence| vec![sentence]);
+        match (step, gate::refused(host)) {
+            (Step::Swap, _) | (_, None) => {}
+            (Step::Config, Some(sentence)) => return self.config(Err(vec![sentence])),
+            (_, Some(sentence)) => return Err(vec![sentence]),
+        }
         match step {
             // Swap is switched off whatever became of the plan, unless there is one that keeps it.
             Step::Swap if Staged::read(host).is_ok_and(|staged| staged.keep_swap) => Ok(vec!["swap is kept".into()]),
             Step::Swap => swap::run(host),
-            Step::Config => {
-                let result = match gate::refused(host) {
-                    Some(sentence) => Err(vec![sentence]),
-                    None => staged().and_then(|staged| config::run(self.context, &staged)),
-                };
-                self.config(result)
-            }
+            Step::Config => self.config(staged().and_then(|staged| config::run(self.context, &staged))),
             Step::Host => self.prepared(step, staged().and_then(|staged| steps::host::run(host, &staged))),
             Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
             Step::Environment => {
@@ -160,13 +161,11 @@ impl Apply<'_> {
                 result.map_err(|sentences| self.not_configured(sentences))
             }
             Step::Images => {
-                let result = staged().and_then(|staged| steps::images::run(host, &staged, &images::Call::default()));
+                let result = staged().and_then(|staged| images::run(host, &staged, &images::Call::default()));
+                let _lock = locked(host);
                 self.prepared(step, result)
             }
-            Step::Service => match gate::refused(host) {
-                Some(sentence) => Err(vec![sentence]),
-                None => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
-            },
+            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }
 

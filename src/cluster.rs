@@ -395,7 +395,7 @@ impl Judge<'_> {
         let judged = role.unwrap_or(Role::Init);
         let options = self.options(judged);
         let (provider_key, provider) = self.provider_config();
-        let networks = self.networks(&provider);
+        let networks = self.networks(&provider, judged);
         let ours = self.provider_options(provider_key, provider, judged);
         let Ours { keep_swap, root_path, settings, options: provider_options } = ours;
         let env = self.env();
@@ -666,7 +666,7 @@ impl Judge<'_> {
     }
 
     /// The networks that the options name, whatever the role; `providerConfig` counts last, as its drop-in does. What is no CIDR is told.
-    fn networks(&mut self, provider: &[(Key, Node)]) -> Networks {
+    fn networks(&mut self, provider: &[(Key, Node)], role: Role) -> Networks {
         let config = match &self.section.options {
             Options::Read(place, document) => Some((*place, document.root.entries())),
             _ => None,
@@ -702,12 +702,14 @@ impl Judge<'_> {
             service: or_default(texts(&service), no_proxy::SERVICE_V6),
             domain: domain.last().map(|(_, _, text)| text.clone()).unwrap_or_default(),
         };
+        // On an agent only the proxy environment is made of it.
+        let severity = if role.is_server() { Severity::Error } else { Severity::Warning };
         for (name, given) in [("cluster-cidr", &cluster), ("service-cidr", &service)] {
             for (place, line, text) in given.iter().filter(|(_, _, text)| !no_proxy::is_cidr(text)) {
                 let rest =
                     format!("found {}, accepted is an address range such as 10.42.0.0/16, write one", quoted(text));
                 let path = self.path.key("config").key(name);
-                self.push(Severity::Error, Code::CidrInvalid, &path, place.outer(*line), &rest);
+                self.push(severity, Code::CidrInvalid, &path, place.outer(*line), &rest);
                 self.findings.mark_inner(place.inner(*line));
             }
         }

@@ -22,7 +22,7 @@ const HEADER: &str =
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
 
 /// The names under which what needs no proxy may be listed.
-const NO_PROXIES: [&str; 3] = ["NO_PROXY", "CONTAINERD_NO_PROXY", "no_proxy"];
+const NO_PROXIES: [&str; 3] = ["NO_PROXY", "no_proxy", "CONTAINERD_NO_PROXY"];
 
 /// The file that RKE2's unit reads (rke2 `bundle/lib/systemd/system`, `EnvironmentFile`).
 pub fn path(unit: &str) -> String {
@@ -103,6 +103,8 @@ pub fn is_ours(host: &Host, unit: &str) -> Result<bool, Error> {
     match host.read(&path(unit), 1 << 20) {
         Ok(bytes) => Ok(bytes.starts_with(MARK.as_bytes())),
         Err(error) if error.is_absent() => Ok(true),
+        // No file that we would write.
+        Err(Error::Kind { .. } | Error::Size { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -24,6 +24,7 @@ use proptest::collection::{SizeRange, btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use provider_rke2::Context;
+use provider_rke2::apply::Step;
 use provider_rke2::bus;
 use provider_rke2::check::{Code, Findings, Path, Severity};
 use provider_rke2::cloud_config::{self, Place};
@@ -325,9 +326,10 @@ fn staged(document: &str) -> Staged {
     let stages = whole["stages"]["boot.before"].as_array().unwrap();
     let commands: Vec<&Json> =
         stages.iter().flat_map(|it| it["commands"].as_array().into_iter().flatten().chain(it.get("if"))).collect();
-    let steps = ["swap", "config", "service"].map(|step| format!("{} apply {step}", support::PROGRAM));
-    let constant = [&steps[0], &steps[1], &steps[2], "[ -d /run/systemd/system ]"];
-    assert!(commands.len() >= 3 && commands.iter().all(|it| constant.contains(&it.as_str().unwrap())), "{commands:?}");
+    let steps = Step::ALL.map(|step| format!("{} apply {}", support::PROGRAM, step.name()));
+    let conditions = ["[ -d /run/systemd/system ]", "[ -d /run/openrc ] && [ ! -d /run/systemd/system ]"];
+    let constant: Vec<&str> = steps.iter().map(String::as_str).chain(conditions).collect();
+    assert!(commands.len() >= 9 && commands.iter().all(|it| constant.contains(&it.as_str().unwrap())), "{commands:?}");
 
     let ours = yaml::read(document, CLOUD_CONFIG).unwrap();
     assert_eq!(yaml11(&ours.root), whole, "YAML 1.1 reads another document");

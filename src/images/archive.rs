@@ -436,20 +436,20 @@ pub const TEXT: u64 = 1 << 20;
 /// Whether most lines could name an image; RKE2 would try to pull the words of any other text.
 fn list(archive: &mut dyn ReadAt) -> Walk<Verdict> {
     if archive.size() > TEXT {
-        return refuse("is no list of images: it has more than 1 MiB, move it elsewhere");
+        return refuse("is no list of images: it has more than 1 MiB, and is left out");
     }
     let mut bytes = vec![0; usize::try_from(archive.size()).unwrap_or_default()];
     let length = archive.read_at(&mut bytes, 0)?;
     let Ok(text) = str::from_utf8(bytes.get(..length).unwrap_or_default()) else {
-        return refuse("is no list of images: it is not UTF-8, move it elsewhere");
+        return refuse("is no list of images: it is not UTF-8, and is left out");
     };
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).filter(|(_, line)| !line.is_empty());
     let (good, bad): (Vec<_>, Vec<_>) = lines.partition(|(_, line)| is_reference(line));
     match bad.first() {
-        None if good.is_empty() => refuse("is no list of images: it has no line, move it elsewhere"),
+        None if good.is_empty() => refuse("is no list of images: it has no line, and is left out"),
         None => Ok(Verdict::Whole),
         Some((line, _)) if bad.len() < good.len() => Ok(Verdict::Doubt(format!("line {line} names no image"))),
-        Some((line, _)) => refuse(format!("is no list of images: line {line} names none, move it elsewhere")),
+        Some((line, _)) => refuse(format!("is no list of images: line {line} names none, and is left out")),
     }
 }
 

@@ -103,6 +103,8 @@ pub fn prestart(host: &Host, staged: &Staged) -> Vec<String> {
         let stalled = !said.failed.is_empty() && !job.arriving(&content, &mut seen, STALLED).is_empty();
         if late || (arriving.is_empty() && !stalled && !job.lacks_marker(&content)) {
             let failed = job.result(said).err().unwrap_or_default();
+            // The status has other writers.
+            let _lock = host.lock(gate::LOCK, Duration::from_secs(5));
             if let Err(error) = status::step(host, VERSION, "images", &failed) {
                 job.log.line(Level::Warning, "images", &error.to_string());
             }
@@ -334,9 +336,9 @@ struct Look {
     is_whole: bool,
 }
 
-/// Archives by their ending, and checksum files.
+/// Archives by their ending, and checksum files; not what macOS leaves beside each file on a medium that it shares (`._NAME`).
 fn is_wanted(name: &str) -> bool {
-    Kind::of(name).is_some() || sums::is_sums(name)
+    !name.starts_with("._") && (Kind::of(name).is_some() || sums::is_sums(name))
 }
 
 /// The CNIs that were chosen, or RKE2's own choice; on an agent its server decides.
@@ -504,8 +506,13 @@ impl Run<'_> {
     }
 
     fn refused(&mut self, source: &Source, why: &str) {
+        let sentence = format!("{}: {why}", escape(&self.path(source)));
+        // Any text may lie beside archives: that is worth a word, and no failure.
+        if Kind::of(source.name()) == Some(Kind::List) {
+            return self.said.done.push(sentence);
+        }
         self.count.refused += 1;
-        self.said.failed.push(format!("{}: {why}", escape(&self.path(source))));
+        self.said.failed.push(sentence);
     }
 
     /// What is lacking to copy all that must be copied, if anything is.
