@@ -19,8 +19,8 @@ use crate::node;
 use crate::plan::plan;
 use crate::prestart;
 use crate::status;
-use crate::steps::images::Call;
 use crate::stdio;
+use crate::steps::images::Call;
 use crate::{Context, VERSION};
 
 /// How much of a file is read.

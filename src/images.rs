@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use record::{Entry, Outcome, Ours, Record};
+use record::{Entry, Other, Ours, Record};
 
 /// Seconds since 1970, and nanoseconds.
 pub type Time = (i64, u32);
@@ -76,8 +76,8 @@ pub enum Action {
     Compare {
         /// What it is compared with.
         with: String,
-        /// Whose the file is if the bytes are the same.
-        outcome: Outcome,
+        /// What is recorded if the bytes are the same; nothing if the file is somebody else's.
+        ours: Option<Ours>,
         /// What is done if they are not.
         otherwise: Import,
     },
@@ -127,7 +127,7 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut owned: BTreeMap<&str, &Ours> = BTreeMap::new();
     for (path, entry) in &record.archives {
-        if let Outcome::Imported(ours) = &entry.outcome {
+        if let Some(ours) = &entry.imported {
             owned.insert(&ours.name, ours);
             if sources.iter().any(|source| *path == absolute(source)) {
                 taken.insert(&ours.name);
@@ -138,9 +138,10 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
         .archives
         .iter()
         .filter(|(path, _)| !matches!(gone.get(*path), Some(Gone::Remove(_) | Gone::Forget)))
-        .filter_map(|(_, entry)| if let Outcome::Imported(ours) = &entry.outcome { Some(ours.name.as_str()) } else { None })
+        .filter_map(|(_, entry)| Some(entry.imported.as_ref()?.name.as_str()))
         .collect();
-    let mut names = Names { target, owned, kept, taken: taken.into_iter().map(str::to_owned).collect(), used: BTreeSet::new() };
+    let mut names =
+        Names { target, owned, kept, taken: taken.into_iter().map(str::to_owned).collect(), used: BTreeSet::new() };
     let actions = sources.iter().zip(entries).map(|(source, entry)| names.action(source, entry)).collect();
     // A name that somebody else takes over is not removed.
     let gone = gone.into_iter().map(|(path, gone)| match gone {
@@ -162,11 +163,9 @@ fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, pru
     let judged = missing.map(|(path, relative, entry)| {
         let directory = relative.rfind('/').and_then(|end| relative.get(..=end)).unwrap_or_default();
         let is_gone = prune && sources.iter().any(|source| source.path.starts_with(directory));
-        let gone = match &entry.outcome {
+        let gone = match &entry.imported {
             _ if !is_gone => Gone::Keep,
-            Outcome::Imported(ours)
-                if target.get(&ours.name).is_some_and(|present| ours.is(present, entry.identity.size)) =>
-            {
+            Some(ours) if target.get(&ours.name).is_some_and(|present| ours.is(present)) => {
                 Gone::Remove(ours.name.clone())
             }
             // Whoever changed our file has made it theirs.
@@ -192,20 +191,21 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn action(&mut self, source: &Source, entry: Option<&Entry>) -> Action {
-        let is_same = entry.is_some_and(|entry| {
-            let sum = source.sha256.as_ref().map(sums::hex);
-            entry.identity == source.identity && (sum.is_none() || sum == entry.sha256)
-        });
-        match entry.map(|entry| &entry.outcome) {
-            Some(Outcome::Refused(why)) if is_same => Action::Refused(why.clone()),
-            Some(Outcome::Other(name))
-                if is_same && self.target.get(name).is_some_and(|it| it.is_file && it.size == source.identity.size) =>
-            {
-                Action::Unchanged
-            }
-            // Two archives that share a file part ways when one of them changes.
-            Some(Outcome::Imported(ours)) if self.used.insert(ours.name.clone()) => self.again(source, ours, is_same),
-            _ => self.new(source),
+        let sum = source.sha256.as_ref().map(sums::hex);
+        let same = entry
+            .filter(|it| it.identity == source.identity && (sum.is_none() || sum == it.sha256 || it.other.is_some()));
+        let is_there = |other: &Other| {
+            let present = self.target.get(&other.name);
+            present.is_some_and(|it| it.is_file && it.size == source.identity.size && it.mtime == other.written)
+        };
+        let ours = entry.and_then(|entry| entry.imported.as_ref());
+        // Two archives that share a file part ways when one of them changes.
+        let ours = ours.filter(|ours| self.used.insert(ours.name.clone()));
+        match (same, ours) {
+            (Some(Entry { refused: Some(why), .. }), _) => Action::Refused(why.clone()),
+            (Some(Entry { other: Some(other), .. }), None) if is_there(other) => Action::Unchanged,
+            (_, Some(ours)) => self.again(source, ours, same.is_some()),
+            _ => self.first(source),
         }
     }
 
@@ -213,24 +213,27 @@ impl Names<'_> {
     fn again(&self, source: &Source, ours: &Ours, is_same: bool) -> Action {
         let import = self.import(source, &ours.name);
         match self.target.get(&ours.name) {
-            Some(present) if is_same && ours.is(present, source.identity.size) => Action::Unchanged,
-            // A run that was cut off between the file and the record.
-            Some(present) if is_same_second(source, present) && present.mtime.0 != ours.second => {
-                let outcome = Outcome::Imported(Ours { name: ours.name.clone(), second: present.mtime.0 });
-                Action::Compare { with: ours.name.clone(), outcome, otherwise: import }
+            Some(present) if is_same && ours.is(present) => Action::Unchanged,
+            // Content that was unpacked anew, or a run that was cut off between the file and the record.
+            Some(present) if is_same_second(source, present) => {
+                let ours = Ours { name: ours.name.clone(), size: present.size, second: present.mtime.0 };
+                Action::Compare { with: ours.name.clone(), ours: Some(ours), otherwise: import }
             }
             _ => Action::Import(import),
         }
     }
 
-    fn new(&mut self, source: &Source) -> Action {
+    /// An archive that has none.
+    fn first(&mut self, source: &Source) -> Action {
         let plain = source.name();
-        let candidates = std::iter::once(plain.to_owned()).chain((0..).map(|try_| stable_name(plain, &source.path, try_)));
+        let candidates =
+            std::iter::once(plain.to_owned()).chain((0..).map(|attempt| stable_name(plain, &source.path, attempt)));
         // Where the same bytes may lie already; the stable name first, for it can only be ours.
         let stable = stable_name(plain, &source.path, 0);
         let same = [stable.as_str(), plain].into_iter().find_map(|name| {
             let present = self.target.get(name)?;
-            (!self.taken.contains(name) && present.is_file && present.size == source.identity.size).then_some((name, present))
+            (!self.taken.contains(name) && present.is_file && present.size == source.identity.size)
+                .then_some((name, present))
         });
         let is_free = |name: &String| {
             let is_others = self.target.contains_key(name) && !self.owned.contains_key(name.as_str());
@@ -243,12 +246,8 @@ impl Names<'_> {
         let Some((with, present)) = same else { return Action::Import(import) };
         self.taken.insert(with.to_owned());
         let is_ours = self.owned.contains_key(with) || is_same_second(source, present);
-        let outcome = if is_ours {
-            Outcome::Imported(Ours { name: with.to_owned(), second: present.mtime.0 })
-        } else {
-            Outcome::Other(with.to_owned())
-        };
-        Action::Compare { with: with.to_owned(), outcome, otherwise: import }
+        let ours = is_ours.then(|| Ours { name: with.to_owned(), size: present.size, second: present.mtime.0 });
+        Action::Compare { with: with.to_owned(), ours, otherwise: import }
     }
 
     /// The time is what RKE2's import cache goes by: size and whole second. A file that is to replace one of the same size is later by a
@@ -278,11 +277,11 @@ fn is_same_second(source: &Source, present: &Present) -> bool {
 const NAME_MAX: usize = 255;
 
 /// The name of an archive whose own name is taken: `NAME-HASH.ENDING`, the hash over its path below the content directory, so that it
-/// is the same at each run. `try_` tells several of them apart.
-pub fn stable_name(name: &str, path: &str, try_: u32) -> String {
+/// is the same at each run. `attempt` tells several of them apart.
+pub fn stable_name(name: &str, path: &str, attempt: u32) -> String {
     let (stem, ending) = archive::split(name).map_or((name, ""), |(stem, ending, _)| (stem, ending));
     // FNV-1a: no secret depends on it, and who makes two paths collide gets the next try.
-    let bytes = path.bytes().chain(try_.to_le_bytes());
+    let bytes = path.bytes().chain(attempt.to_le_bytes());
     let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let room = NAME_MAX - ending.len() - 9;
     let end = (0..=room.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or_default();

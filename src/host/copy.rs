@@ -10,8 +10,8 @@ use std::{
 use rustix::{
     fs::{
         Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, copy_file_range,
-        fadvise, fchmod, fstat, fstatfs, fstatvfs, fsync, futimens, ioctl_ficlone, openat, renameat, statat,
-        statx, unlinkat,
+        fadvise, fchmod, fstat, fstatfs, fstatvfs, fsync, futimens, ioctl_ficlone, openat, renameat, statat, statx,
+        unlinkat,
     },
     io::{Errno, pread, pwrite, retry_on_intr},
 };
@@ -33,8 +33,7 @@ const DIRECTORIES: usize = 100_000;
 
 /// File systems that make up inode numbers at each mount, or may do so (statfs(2); linux `include/uapi/linux/magic.h`): FAT, exFAT,
 /// FUSE, overlay, 9P, SMB.
-const INVENTS_INODES: [u64; 7] =
-    [0x4d44, 0x2011_bab0, 0x6573_5546, 0x794c_7630, 0x0102_1997, 0xff53_4d42, 0xfe53_4d42];
+const INVENTS_INODES: [u64; 7] = [0x4d44, 0x2011_bab0, 0x6573_5546, 0x794c_7630, 0x0102_1997, 0xff53_4d42, 0xfe53_4d42];
 
 /// A file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +98,9 @@ impl Host {
                     _ if !is_text && (is_wanted || kind == FileType::Directory) => {
                         walk.problems.push((path, "has a name that is not UTF-8, rename it".to_owned()));
                     }
-                    FileType::Directory if seen.len() + waiting.len() > DIRECTORIES => walk.trouble(&path, Errno::MFILE),
+                    FileType::Directory if seen.len() + waiting.len() > DIRECTORIES => {
+                        walk.trouble(&path, Errno::MFILE);
+                    }
                     FileType::Directory => match directory(&format!("{top}/{path}")) {
                         Ok(fd) => waiting.push((format!("{path}/"), fd)),
                         Err(errno) => walk.trouble(&path, errno),
@@ -117,6 +118,7 @@ impl Host {
             }
         }
         walk.files.sort_by(|a, b| a.path.cmp(&b.path));
+        walk.problems.sort();
         Ok(Some(walk))
     }
 
@@ -142,7 +144,9 @@ impl Host {
                     _ => {}
                 }
             }
-            Err(Errno::LOOP) => walk.problems.push((path, "is a symlink that leads back to itself, remove it".to_owned())),
+            Err(Errno::LOOP) => {
+                walk.problems.push((path, "is a symlink that leads back to itself, remove it".to_owned()));
+            }
             Err(_) if !is_wanted => {}
             Err(Errno::NOENT) => walk.problems.push((path, "is a symlink that leads nowhere, remove it".to_owned())),
             Err(errno) => walk.trouble(&path, errno),
@@ -171,7 +175,9 @@ impl Host {
         let mut place = path;
         loop {
             match self.open(place, OFlags::PATH).and_then(fstatvfs) {
-                Ok(it) => return Ok((it.f_bavail.saturating_mul(it.f_frsize), it.f_blocks.saturating_mul(it.f_frsize))),
+                Ok(it) => {
+                    return Ok((it.f_bavail.saturating_mul(it.f_frsize), it.f_blocks.saturating_mul(it.f_frsize)));
+                }
                 Err(Errno::NOENT | Errno::NOTDIR) if place != "/" => {
                     place = place.rsplit_once('/').map(|(parent, _)| parent).filter(|it| !it.is_empty()).unwrap_or("/");
                 }
@@ -257,6 +263,8 @@ struct Entry {
 }
 
 fn entries(fd: &OwnedFd) -> rustix::io::Result<Vec<Entry>> {
+    // It may have been read before.
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(0))?;
     let mut entries = Vec::new();
     let mut buffer = Vec::with_capacity(16 << 10);
     let mut raw = RawDir::new(fd, buffer.spare_capacity_mut());
@@ -376,7 +384,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Whether an archive can be had there without copying a byte (ioctl_ficlone(2)).
+    /// Whether an archive can be had there without copying a byte (`ioctl_ficlone(2)`).
     pub fn can_clone(&self, original: &Original) -> bool {
         original.device() == Some(self.device)
             && self.create().is_ok_and(|fd| {
@@ -392,20 +400,35 @@ impl Store {
     }
 
     /// Begins a copy, with its checksum if it is asked for; after `deadline` it ends with [`io::ErrorKind::TimedOut`].
-    pub fn copy<'a>(&'a self, original: &'a Original, hashed: bool, deadline: Option<Instant>) -> Result<Copy<'a>, Error> {
+    pub fn copy<'a>(
+        &'a self,
+        original: &'a Original,
+        hashed: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Copy<'a>, Error> {
         let _ = unlinkat(&self.temporary, PART, AtFlags::empty());
         let fd = self.create().map_err(|errno| Error::os("write", &self.aside, errno))?;
         let hash = hashed.then(Sha256::new);
         let mut copy = Copy { store: self, original, fd, done: 0, hash, buffer: Vec::new(), deadline };
         let _ = fadvise(&original.fd, 0, None, Advice::Sequential);
-        if original.device() == Some(self.device) && copy.hash.is_none() && ioctl_ficlone(&copy.fd, &original.fd).is_ok() {
+        if original.device() == Some(self.device)
+            && copy.hash.is_none()
+            && ioctl_ficlone(&copy.fd, &original.fd).is_ok()
+        {
             copy.done = original.identity.size;
         }
         Ok(copy)
     }
 
-    /// Whether the file of that name has the bytes of the original.
-    pub fn holds(&self, name: &str, original: &Original, deadline: Option<Instant>) -> io::Result<bool> {
+    /// Whether the file of that name has the bytes of the original; and their checksum, if they are the same and it is asked for.
+    pub fn holds(
+        &self,
+        name: &str,
+        original: &Original,
+        hashed: bool,
+        deadline: Option<Instant>,
+    ) -> io::Result<(bool, Option<[u8; 32]>)> {
+        let mut hash = hashed.then(Sha256::new);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| openat(&self.directory, name, flags, Mode::empty()))?;
         let (mut one, mut other) = (vec![0; BUFFER], vec![0; BUFFER]);
@@ -414,10 +437,13 @@ impl Store {
             overdue(deadline)?;
             let length = read_full(&fd, &mut one, offset)?;
             if read_full(&original.fd, &mut other, offset)? != length || one.get(..length) != other.get(..length) {
-                return Ok(false);
+                return Ok((false, None));
             }
             if length == 0 {
-                return Ok(true);
+                return Ok((true, hash.map(|hash| hash.finalize().into())));
+            }
+            if let Some(hash) = &mut hash {
+                hash.update(other.get(..length).unwrap_or_default());
             }
             offset += length as u64;
         }
@@ -458,7 +484,11 @@ fn at(second: i64) -> Timestamps {
 }
 
 fn overdue(deadline: Option<Instant>) -> io::Result<()> {
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(())
+    }
 }
 
 /// A copy that is being made. It can be read while it is made: what is read is copied first, so that the disk is read once.

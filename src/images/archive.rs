@@ -168,7 +168,11 @@ fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<()> {
         Some(Kind::Gzip) if length < 18 => cut(archive),
         Some(Kind::Bzip2) if length < 14 => cut(archive),
         None if kind != Kind::Tar && !skippable => {
-            if length < 4 { cut(archive) } else { refuse(format!("is no {} data, copy it again", kind.name())) }
+            if length < 4 {
+                cut(archive)
+            } else {
+                refuse(format!("is no {} data, copy it again", kind.name()))
+            }
         }
         _ => Ok(()),
     }

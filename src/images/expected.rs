@@ -19,14 +19,17 @@ pub fn missing(names: &[&str], cnis: &[String], version: Option<&str>) -> Vec<St
     let sentence = |what: &str, set: &str| {
         let file = format!("{set}.linux-{}.tar.zst", architecture());
         let of = version.map(|version| format!(" of RKE2 {version}")).unwrap_or_default();
-        format!("{file}{of} is expected for {what} and not there; without a registry RKE2 needs its images, in whatever archive")
+        format!(
+            "{file}{of} is expected for {what} and not there; without a registry RKE2 needs its images, in whatever archive"
+        )
     };
     let mut sentences = Vec::new();
     if !all && !has("rke2-images-core") && !has("images.tar") {
         sentences.push(sentence("the core images", "rke2-images-core"));
     }
     for cni in cnis.iter().filter(|cni| *cni != "none" && !cni.is_empty()) {
-        if !(all && cni == "canal") && !has(&format!("rke2-images-{cni}")) {
+        let is_there = has(&format!("rke2-images-{cni}")) || (all && cni == "canal");
+        if !is_there {
             sentences.push(sentence(&format!("the CNI {cni}"), &format!("rke2-images-{cni}")));
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Present};
+use super::{Identity, Present, Time};
 use crate::host::{Error, Host};
 
 /// Where it is, beside the identity of the node.
@@ -34,21 +34,15 @@ pub struct Entry {
     /// The checksum that it was held against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What became of it.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
-
-/// What became of an archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It is in RKE2's directory, by us.
-    Imported(Ours),
-    /// Somebody else has put the same bytes there, under this name.
-    Other(String),
+    /// The file in RKE2's directory that is ours, by this archive or by what it was before it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Ours>,
+    /// Somebody else has put the same bytes into RKE2's directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Other>,
     /// It was refused, with this sentence.
-    Refused(String),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// A file of ours in RKE2's directory.
@@ -56,14 +50,25 @@ pub enum Outcome {
 pub struct Ours {
     /// Its name.
     pub name: String,
+    /// Its bytes.
+    pub size: u64,
     /// The whole second of its modification time.
     pub second: i64,
 }
 
+/// Somebody else's file in RKE2's directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Other {
+    /// Its name.
+    pub name: String,
+    /// Its modification time.
+    pub written: Time,
+}
+
 impl Ours {
-    /// Whether what is there is what was put there, for an archive of that size.
-    pub fn is(&self, present: &Present, size: u64) -> bool {
-        present.is_file && present.size == size && present.mtime == (self.second, 0)
+    /// Whether what is there is what was put there.
+    pub fn is(&self, present: &Present) -> bool {
+        present.is_file && present.size == self.size && present.mtime == (self.second, 0)
     }
 }
 
@@ -87,9 +92,6 @@ impl Record {
 
     /// The names of our files in RKE2's directory.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.archives.values().filter_map(|entry| match &entry.outcome {
-            Outcome::Imported(ours) => Some(ours.name.as_str()),
-            _ => None,
-        })
+        self.archives.values().filter_map(|entry| Some(entry.imported.as_ref()?.name.as_str()))
     }
 }

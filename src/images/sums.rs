@@ -36,7 +36,11 @@ pub fn names(sums: &str, written: &str, archive: &str) -> bool {
     }
     let written = written.strip_prefix("./").unwrap_or(written);
     let (directory, (place, name)) = (split(sums).0, split(archive));
-    let below = if directory.is_empty() { written == archive } else { archive.strip_prefix(directory) == Some(&format!("/{written}")) };
+    let below = if directory.is_empty() {
+        written == archive
+    } else {
+        archive.strip_prefix(directory) == Some(&format!("/{written}"))
+    };
     below || (directory == place && split(written).1 == name)
 }
 
@@ -54,5 +58,6 @@ pub fn digest(hex: &str) -> Option<[u8; 32]> {
 
 /// The other way round.
 pub fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

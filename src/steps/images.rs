@@ -14,7 +14,7 @@ use crate::gate;
 use crate::host::copy::{Original, Store};
 use crate::host::{self, Host};
 use crate::images::archive::{self, Kind, Verdict};
-use crate::images::record::{Entry, Outcome, Ours, Record};
+use crate::images::record::{Entry, Other, Ours, Record};
 use crate::images::{Action, Gone, Identity, Import, Plan, Source, Target, expected, plan, sums};
 use crate::log::{Level, Log};
 use crate::rke2::{self, Installed};
@@ -152,8 +152,16 @@ impl<'a> Job<'a> {
             host,
             log: Log::new(host, VERSION).to(LOG),
             path: call.from.clone().or_else(|| staged?.images.clone()),
-            root: if call.from.is_some() { String::new() } else { staged.map(|it| it.root_path.clone()).unwrap_or_default() },
-            marker: if call.from.is_some() { None } else { staged.and_then(|it| it.setting("images_marker")).map(Into::into) },
+            root: if call.from.is_some() {
+                String::new()
+            } else {
+                staged.map(|it| it.root_path.clone()).unwrap_or_default()
+            },
+            marker: if call.from.is_some() {
+                None
+            } else {
+                staged.and_then(|it| it.setting("images_marker")).map(Into::into)
+            },
             target: format!("{agent}/images"),
             agent,
             staged,
@@ -190,7 +198,8 @@ impl<'a> Job<'a> {
         if self.marker.is_some() && !self.lacks_marker(content) {
             return Vec::new();
         }
-        let found = self.host.walk(content, &self.target, is_wanted).ok().flatten().map(|walk| walk.files).unwrap_or_default();
+        let found =
+            self.host.walk(content, &self.target, is_wanted).ok().flatten().map(|walk| walk.files).unwrap_or_default();
         let clock = self.host.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant::now();
         let looked: Vec<_> = found
@@ -202,7 +211,8 @@ impl<'a> Job<'a> {
                     Some(_) => now,
                     // A change that lies in the future was made under another clock.
                     None => {
-                        let changed = Duration::new(u64::try_from(it.identity.ctime.0).unwrap_or_default(), it.identity.ctime.1);
+                        let changed =
+                            Duration::new(u64::try_from(it.identity.ctime.0).unwrap_or_default(), it.identity.ctime.1);
                         let age = clock.checked_sub(changed).unwrap_or(STALLED);
                         now.checked_sub(age).unwrap_or(now)
                     }
@@ -248,12 +258,11 @@ impl<'a> Job<'a> {
     fn try_import(&self, content: &str, limits: &Limits, said: &mut Said) -> Result<(), String> {
         let (host, told) = (self.host, |error: host::Error| error.to_string());
         let wait = limits.deadline.map_or(WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let _lock = match self.dry_run {
-            true => None,
-            false => {
-                host.make_dir(gate::RUN, 0o700).map_err(told)?;
-                Some(host.lock(LOCK, wait).map_err(told)?)
-            }
+        let _lock = if self.dry_run {
+            None
+        } else {
+            host.make_dir(gate::RUN, 0o700).map_err(told)?;
+            Some(host.lock(LOCK, wait).map_err(told)?)
         };
         if !self.dry_run {
             host.tidy(&self.agent, "images").map_err(told)?;
@@ -270,8 +279,9 @@ impl<'a> Job<'a> {
         let target = host.present(&self.target).map_err(told)?;
         let prune = look.is_whole && (limits.late || !self.lacks_marker(content)) && limits.hold_back.is_empty();
         let plan = plan(content, &look.sources, &record, &target, prune);
-        let mut run = Run { job: self, content, limits, said, record: &mut record, count: Count::default() };
-        let result = run.carry_out(&look.sources, &plan, &target);
+        let mut run =
+            Run { job: self, content, target: &target, limits, said, record: &mut record, count: Count::default() };
+        let result = run.carry_out(&look.sources, &plan);
         let count = run.count;
         if !self.dry_run && record != before {
             record.write(host, true).map_err(told)?;
@@ -280,8 +290,9 @@ impl<'a> Job<'a> {
         if look.sources.is_empty() {
             said.done.push(format!("{content}: holds no archive of images, so none is imported"));
         } else {
-            said.done.push(count.summary(self.dry_run));
-            let names: Vec<&str> = look.sources.iter().map(Source::name).chain(target.keys().map(String::as_str)).collect();
+            said.done.push(format!("{content}: {}", count.summary(self.dry_run)));
+            let names: Vec<&str> =
+                look.sources.iter().map(Source::name).chain(target.keys().map(String::as_str)).collect();
             said.done.extend(self.missing(&names));
         }
         Ok(())
@@ -313,7 +324,10 @@ impl<'a> Job<'a> {
         files.retain(|it| once.insert(it.file));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = files.into_iter().filter(|it| Kind::of(&it.path).is_some()).map(|it| Source {
-            sha256: digests.iter().find(|(file, name, _)| sums::names(file, name, &it.path)).map(|(_, _, digest)| *digest),
+            sha256: digests
+                .iter()
+                .find(|(file, name, _)| sums::names(file, name, &it.path))
+                .map(|(_, _, digest)| *digest),
             path: it.path,
             identity: it.identity,
         });
@@ -368,19 +382,13 @@ struct Count {
 
 impl Count {
     fn summary(&self, dry_run: bool) -> String {
-        let seconds = self.time.as_secs_f64();
         let would = if dry_run { "would be " } else { "" };
-        let mut text =
-            format!("{} archives {would}imported, {} unchanged, {}", self.imported, self.unchanged, size(self.bytes));
-        if !dry_run {
-            text += &format!(" in {seconds:.1} s");
-        }
-        for (count, what) in [(self.removed, "removed"), (self.refused, "refused"), (self.left, "left for the start of RKE2")] {
-            if count > 0 {
-                text += &format!(", {count} {what}");
-            }
-        }
-        text
+        let time = if dry_run { String::new() } else { format!(" in {:.1} s", self.time.as_secs_f64()) };
+        let first =
+            format!("{} {would}imported, {} unchanged, {}{time}", self.imported, self.unchanged, size(self.bytes));
+        let rest = [(self.removed, "removed"), (self.refused, "refused"), (self.left, "left for the start of RKE2")];
+        let rest = rest.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        std::iter::once(first).chain(rest).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -415,6 +423,7 @@ impl From<host::Error> for Not {
 struct Run<'a> {
     job: &'a Job<'a>,
     content: &'a str,
+    target: &'a Target,
     limits: &'a Limits,
     said: &'a mut Said,
     record: &'a mut Record,
@@ -426,7 +435,7 @@ impl Run<'_> {
         format!("{}/{}", self.content, source.path)
     }
 
-    fn carry_out(&mut self, sources: &[Source], plan: &Plan, target: &Target) -> Result<(), String> {
+    fn carry_out(&mut self, sources: &[Source], plan: &Plan) -> Result<(), String> {
         let start = Instant::now();
         let told = |error: host::Error| error.to_string();
         let mut work = Vec::new();
@@ -436,21 +445,26 @@ impl Run<'_> {
                 Action::Unchanged => self.count.unchanged += 1,
                 Action::Refused(why) => self.refused(source, why),
                 Action::Import(import) => work.push((source, import, None)),
-                Action::Compare { with, outcome, otherwise } => work.push((source, otherwise, Some((with, outcome)))),
+                Action::Compare { with, ours, otherwise } => {
+                    work.push((source, otherwise, Some((with, ours.as_ref()))));
+                }
             }
         }
-        let removals: Vec<(&String, &String)> =
-            plan.gone.iter().filter_map(|(path, gone)| if let Gone::Remove(name) = gone { Some((path, name)) } else { None }).collect();
+        let removals: Vec<(&String, &String)> = plan
+            .gone
+            .iter()
+            .filter_map(|(path, gone)| if let Gone::Remove(name) = gone { Some((path, name)) } else { None })
+            .collect();
         let forgotten = plan.gone.iter().filter(|(_, gone)| **gone == Gone::Forget);
         forgotten.for_each(|(path, _)| drop(self.record.archives.remove(path)));
         if self.job.dry_run {
-            self.rehearse(&work, &removals, target);
+            self.rehearse(&work, &removals);
             return Ok(());
         }
-        let needs_cache = !target.contains_key(CACHE) && (!work.is_empty() || self.count.unchanged > 0);
+        let needs_cache = !self.target.contains_key(CACHE) && (!work.is_empty() || self.count.unchanged > 0);
         if !work.is_empty() || !removals.is_empty() || needs_cache {
             let store = self.job.host.store(&self.job.agent, "images").map_err(told)?;
-            let result = self.change(&store, &work, &removals, target);
+            let result = self.change(&store, &work, &removals);
             store.close(self.job.host).map_err(told)?;
             result?;
         }
@@ -459,9 +473,9 @@ impl Run<'_> {
     }
 
     /// Changes RKE2's directory: new archives first, so that there is never less than before, then what is gone.
-    fn change(&mut self, store: &Store, work: &[Work], removals: &[(&String, &String)], target: &Target) -> Result<(), String> {
-        let missing = self.missing_space(work, target, |original| store.can_clone(original))?;
-        let freed: u64 = removals.iter().filter_map(|(_, name)| target.get(*name)).map(|it| it.size).sum();
+    fn change(&mut self, store: &Store, work: &[Work], removals: &[(&String, &String)]) -> Result<(), String> {
+        let missing = self.missing_space(work, |original| store.can_clone(original))?;
+        let freed: u64 = removals.iter().filter_map(|(_, name)| self.target.get(*name)).map(|it| it.size).sum();
         // Where the new ones find no room beside those that go anyway, these go first.
         let first = missing.as_ref().is_some_and(|missing| missing.bytes <= freed);
         if first {
@@ -470,10 +484,12 @@ impl Run<'_> {
             return Err(missing.sentence);
         }
         for (source, import, compare) in work {
-            match self.one(store, source, import, compare.as_ref()) {
+            match self.one(store, source, import, *compare) {
                 Ok(()) => {}
                 Err(Not::Refused(why)) => {
-                    let entry = entry(source, Outcome::Refused(why.clone()));
+                    // What was imported of it before stays ours, and where it is.
+                    let imported = self.record.archives.remove(&self.path(source)).and_then(|it| it.imported);
+                    let entry = Entry { imported, refused: Some(why.clone()), ..entry(source) };
                     self.record.archives.insert(self.path(source), entry);
                     self.refused(source, &why);
                 }
@@ -516,18 +532,13 @@ impl Run<'_> {
     }
 
     /// What is lacking to copy all that must be copied, if anything is.
-    fn missing_space(
-        &self,
-        work: &[Work],
-        target: &Target,
-        can_clone: impl Fn(&Original) -> bool,
-    ) -> Result<Option<Missing>, String> {
+    fn missing_space(&self, work: &[Work], can_clone: impl Fn(&Original) -> bool) -> Result<Option<Missing>, String> {
         let told = |error: host::Error| error.to_string();
         let mut needed = 0_u64;
         let mut cloned = None;
         for (source, _, compare) in work {
             // What most likely lies there already.
-            if compare.is_some_and(|(with, _)| target.contains_key(with)) {
+            if compare.is_some_and(|(with, _)| self.target.contains_key(with)) {
                 continue;
             }
             let is_cloned = *cloned.get_or_insert_with(|| {
@@ -552,22 +563,31 @@ impl Run<'_> {
     }
 
     /// One archive: compared or copied, checked on the way, and recorded.
-    fn one(&mut self, store: &Store, source: &Source, import: &Import, compare: Option<&(&String, &Outcome)>) -> Result<(), Not> {
+    fn one(&mut self, store: &Store, source: &Source, import: &Import, compare: Option<Compare>) -> Result<(), Not> {
         let deadline = self.limits.deadline;
         let changed = || Not::Failed("changes while it is looked at, it is looked at again when RKE2 starts".into());
         let start = Instant::now();
-        let original = self.job.host.original(&self.path(source), &source.identity)?.ok_or_else(changed)?;
-        if let Some((with, outcome)) = compare
-            && store.holds(with, &original, deadline).map_err(not)?
-        {
-            self.count.unchanged += 1;
-            self.record.archives.insert(self.path(source), entry(source, (*outcome).clone()));
-            let sentence = format!("{}: lies in RKE2's directory already as {}", escape(&source.path), escape(with));
-            self.job.say(Level::Info, &sentence);
-            return Ok(());
+        let mut original = self.job.host.original(&self.path(source), &source.identity)?.ok_or_else(changed)?;
+        let kind = Kind::of(source.name()).unwrap_or(Kind::Tar);
+        if let Some((with, ours)) = compare {
+            if let Verdict::Refused(why) = archive::check(kind, &mut original).map_err(not)? {
+                return Err(Not::Refused(why));
+            }
+            let (is_same, sum) = store.holds(with, &original, source.sha256.is_some(), deadline).map_err(not)?;
+            if is_same {
+                agree(sum, source.sha256)?;
+                self.count.unchanged += 1;
+                let other = if ours.is_none() { self.other(with) } else { None };
+                self.record
+                    .archives
+                    .insert(self.path(source), Entry { imported: ours.cloned(), other, ..entry(source) });
+                let sentence =
+                    format!("{}: lies in RKE2's directory already as {}", escape(&source.path), escape(with));
+                self.job.say(Level::Info, &sentence);
+                return Ok(());
+            }
         }
         let mut copy = store.copy(&original, source.sha256.is_some(), deadline)?;
-        let kind = Kind::of(source.name()).unwrap_or(Kind::Tar);
         let verdict = archive::check(kind, &mut copy).map_err(not)?;
         let doubt = match verdict {
             Verdict::Refused(why) => return Err(Not::Refused(why)),
@@ -578,21 +598,21 @@ impl Run<'_> {
         if doubt.is_some() && !self.limits.late && self.job.lacks_marker(self.content) {
             return Err(Not::Late);
         }
-        if let (Some(found), Some(wanted)) = (copy.complete().map_err(not)?, source.sha256)
-            && found != wanted
-        {
-            let (found, wanted) = (sums::hex(&found), sums::hex(&wanted));
-            return Err(Not::Refused(format!("has the sha256 {found}, the file beside it says {wanted}, copy it again")));
-        }
+        agree(copy.complete().map_err(not)?, source.sha256)?;
         if !copy.finish(&import.name, import.second).map_err(not)? {
             return Err(changed());
         }
-        let outcome = Outcome::Imported(Ours { name: import.name.clone(), second: import.second });
-        self.record.archives.insert(self.path(source), entry(source, outcome));
+        let ours = Ours { name: import.name.clone(), size: source.identity.size, second: import.second };
+        self.record.archives.insert(self.path(source), Entry { imported: Some(ours), ..entry(source) });
         // A run that is cut off later need not compare this one again.
         let _ = self.record.write(self.job.host, false);
         self.tell(source, import, start.elapsed(), doubt);
         Ok(())
+    }
+
+    fn other(&self, name: &str) -> Option<Other> {
+        let written = self.target.get(name)?.mtime;
+        Some(Other { name: name.to_owned(), written })
     }
 
     fn tell(&mut self, source: &Source, import: &Import, time: Duration, doubt: Option<String>) {
@@ -602,20 +622,29 @@ impl Run<'_> {
         #[allow(clippy::cast_precision_loss, reason = "a rate of two digits")]
         let rate = bytes as f64 / 1_048_576.0 / time.as_secs_f64().max(0.001);
         let name = if import.beside.is_some() { format!(" as {}", escape(&import.name)) } else { String::new() };
-        let sentence =
-            format!("{}: imported{name}, {} in {:.1} s, {rate:.0} MiB/s", escape(&source.path), size(bytes), time.as_secs_f64());
+        let sentence = format!(
+            "{}: imported{name}, {} in {:.1} s, {rate:.0} MiB/s",
+            escape(&source.path),
+            size(bytes),
+            time.as_secs_f64()
+        );
         self.job.say(Level::Info, &sentence);
         if let Some(doubt) = doubt {
             self.said.done.push(format!("{}: {doubt}; it was imported", escape(&self.path(source))));
         }
         if let Some(other) = &import.beside {
-            self.said.done.push(format!("{}: imported as {}, for another file is {}", escape(&self.path(source)), escape(&import.name), escape(other)));
+            self.said.done.push(format!(
+                "{}: imported as {}, for another file is {}",
+                escape(&self.path(source)),
+                escape(&import.name),
+                escape(other)
+            ));
         }
     }
 
     /// Says what would be done.
-    fn rehearse(&mut self, work: &[Work], removals: &[(&String, &String)], target: &Target) {
-        match self.missing_space(work, target, |_| false) {
+    fn rehearse(&mut self, work: &[Work], removals: &[(&String, &String)]) {
+        match self.missing_space(work, |_| false) {
             Ok(Some(missing)) => self.said.failed.push(missing.sentence),
             Ok(None) => {}
             Err(sentence) => self.said.failed.push(sentence),
@@ -637,7 +666,8 @@ impl Run<'_> {
                 (Ok(verdict), None) => {
                     self.count.imported += 1;
                     self.count.bytes += source.identity.size;
-                    let doubt = if let Verdict::Doubt(doubt) = verdict { format!("; it {doubt}") } else { String::new() };
+                    let doubt =
+                        if let Verdict::Doubt(doubt) = verdict { format!("; it {doubt}") } else { String::new() };
                     let (name, bytes) = (escape(&import.name), size(source.identity.size));
                     self.job.say(Level::Info, &format!("{path}: would be imported as {name}, {bytes}{doubt}"));
                 }
@@ -651,17 +681,33 @@ impl Run<'_> {
 }
 
 /// An archive, where it goes, and what it is compared with before.
-type Work<'a> = (&'a Source, &'a Import, Option<(&'a String, &'a Outcome)>);
+type Work<'a> = (&'a Source, &'a Import, Option<Compare<'a>>);
+
+/// The file that may have the same bytes, and what is recorded of it if it is ours.
+type Compare<'a> = (&'a String, Option<&'a Ours>);
 
 struct Missing {
     bytes: u64,
     sentence: String,
 }
 
-fn entry(source: &Source, outcome: Outcome) -> Entry {
-    Entry { identity: source.identity, sha256: source.sha256.as_ref().map(sums::hex), outcome }
+fn entry(source: &Source) -> Entry {
+    let sha256 = source.sha256.as_ref().map(sums::hex);
+    Entry { identity: source.identity, sha256, imported: None, other: None, refused: None }
 }
 
+/// Fails if a checksum is another one than the file beside the archive says.
+fn agree(found: Option<[u8; 32]>, wanted: Option<[u8; 32]>) -> Result<(), Not> {
+    match (found, wanted) {
+        (Some(found), Some(wanted)) if found != wanted => {
+            let (found, wanted) = (sums::hex(&found), sums::hex(&wanted));
+            Err(Not::Refused(format!("has the sha256 {found}, the file beside it says {wanted}, copy it again")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn not(error: io::Error) -> Not {
     match error.kind() {
         io::ErrorKind::TimedOut => Not::Late,
