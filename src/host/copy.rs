@@ -1,6 +1,7 @@
 //! Large files: found below a directory, compared, and copied to where nobody sees them before they are whole.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashSet},
     io,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
@@ -215,7 +216,7 @@ impl Host {
         let temporary = self.open(&aside, flags).map_err(refused)?;
         clear(&temporary).map_err(|errno| Error::os("empty", &aside, errno))?;
         let device = fstat(&directory).map_err(refused)?.st_dev;
-        Ok(Store { directory, temporary, device, path, aside })
+        Ok(Store { directory, temporary, device, path, aside, parts: Cell::new(0) })
     }
 
     /// Removes what a store that was cut off has left behind; nothing if there is nothing.
@@ -243,9 +244,6 @@ impl Host {
 
 /// The place of unfinished files.
 const ASIDE: &str = ".provider-rke2";
-
-/// The one unfinished file.
-const PART: &str = "part";
 
 impl Walk {
     fn trouble(&mut self, path: &str, errno: Errno) {
@@ -381,39 +379,62 @@ pub struct Store {
     device: u64,
     path: String,
     aside: String,
+    /// How many unfinished files there were: each has a number for a name.
+    parts: Cell<u32>,
+}
+
+/// An unfinished file; it goes when this drops.
+#[derive(Debug)]
+pub struct Part<'a> {
+    store: &'a Store,
+    name: String,
+    fd: OwnedFd,
+}
+
+impl Part<'_> {
+    /// Brings the bytes to the disk, then gives the file its name, in place of what has it.
+    pub fn publish(self, name: &str) -> io::Result<()> {
+        retry_on_intr(|| fsync(&self.fd))?;
+        Ok(renameat(&self.store.temporary, self.name.as_str(), &self.store.directory, name)?)
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        // What has got its name is not there any more.
+        let _ = unlinkat(&self.store.temporary, self.name.as_str(), AtFlags::empty());
+    }
 }
 
 impl Store {
     /// Whether an archive can be had there without copying a byte (`ioctl_ficlone(2)`).
     pub fn can_clone(&self, original: &Original) -> bool {
         original.device() == Some(self.device)
-            && self.create().is_ok_and(|fd| {
-                let cloned = ioctl_ficlone(&fd, &original.fd).is_ok();
-                let _ = unlinkat(&self.temporary, PART, AtFlags::empty());
-                cloned
-            })
+            && self.create().is_ok_and(|part| ioctl_ficlone(&part.fd, &original.fd).is_ok())
     }
 
-    fn create(&self) -> rustix::io::Result<OwnedFd> {
+    fn create(&self) -> rustix::io::Result<Part<'_>> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        retry_on_intr(|| openat(&self.temporary, PART, flags, Mode::from_raw_mode(0o600)))
+        self.parts.set(self.parts.get() + 1);
+        let name = self.parts.get().to_string();
+        let fd = retry_on_intr(|| openat(&self.temporary, name.as_str(), flags, Mode::from_raw_mode(0o600)))?;
+        Ok(Part { store: self, name, fd })
     }
 
     /// Begins a copy, with its checksum if it is asked for; after `deadline` it ends with [`io::ErrorKind::TimedOut`].
-    pub fn copy<'a>(
-        &'a self,
-        original: &'a Original,
+    pub fn copy<'s, 'o>(
+        &'s self,
+        original: &'o Original,
         hashed: bool,
         deadline: Option<Instant>,
-    ) -> Result<Copy<'a>, Error> {
-        let _ = unlinkat(&self.temporary, PART, AtFlags::empty());
-        let fd = self.create().map_err(|errno| Error::os("write", &self.aside, errno))?;
+    ) -> Result<Copy<'s, 'o>, Error> {
+        let part = self.create().map_err(|errno| Error::os("write", &self.aside, errno))?;
         let hash = hashed.then(Sha256::new);
-        let mut copy = Copy { store: self, original, fd, done: 0, hash, buffer: Vec::new(), deadline };
+        let mut copy = Copy { original, part, done: 0, hash, buffer: Vec::new(), deadline };
         let _ = fadvise(&original.fd, 0, None, Advice::Sequential);
         if original.device() == Some(self.device)
             && copy.hash.is_none()
-            && ioctl_ficlone(&copy.fd, &original.fd).is_ok()
+            && ioctl_ficlone(&copy.part.fd, &original.fd).is_ok()
         {
             copy.done = original.identity.size;
         }
@@ -492,17 +513,16 @@ fn overdue(deadline: Option<Instant>) -> io::Result<()> {
 }
 
 /// A copy that is being made. It can be read while it is made: what is read is copied first, so that the disk is read once.
-pub struct Copy<'a> {
-    store: &'a Store,
-    original: &'a Original,
-    fd: OwnedFd,
+pub struct Copy<'s, 'o> {
+    original: &'o Original,
+    part: Part<'s>,
     done: u64,
     hash: Option<Sha256>,
     buffer: Vec<u8>,
     deadline: Option<Instant>,
 }
 
-impl Copy<'_> {
+impl<'s> Copy<'s, '_> {
     fn advance(&mut self, to: u64) -> io::Result<()> {
         while self.done < to.min(self.original.identity.size) {
             overdue(self.deadline)?;
@@ -522,7 +542,9 @@ impl Copy<'_> {
     fn by_kernel(&self, wanted: u64) -> io::Result<u64> {
         let (mut from, mut to) = (self.done, self.done);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        match retry_on_intr(|| copy_file_range(&self.original.fd, Some(&mut from), &self.fd, Some(&mut to), wanted)) {
+        match retry_on_intr(|| {
+            copy_file_range(&self.original.fd, Some(&mut from), &self.part.fd, Some(&mut to), wanted)
+        }) {
             Ok(count) => Ok(count as u64),
             Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => Ok(0),
             Err(errno) => Err(errno.into()),
@@ -543,7 +565,7 @@ impl Copy<'_> {
             }
             let mut place = self.done + count;
             while !rest.is_empty() {
-                let written = retry_on_intr(|| pwrite(&self.fd, rest, place))?;
+                let written = retry_on_intr(|| pwrite(&self.part.fd, rest, place))?;
                 rest = rest.get(written..).unwrap_or_default();
                 place += written as u64;
             }
@@ -558,22 +580,20 @@ impl Copy<'_> {
         Ok(self.hash.take().map(|hash| hash.finalize().into()))
     }
 
-    /// Gives the copy its time and its name, in place of what has it; false if the original has changed meanwhile.
-    pub fn finish(self, name: &str, second: i64) -> io::Result<bool> {
+    /// Gives the copy its time; nothing if the original has changed meanwhile.
+    pub fn seal(self, second: i64) -> io::Result<Option<Part<'s>>> {
         if !self.original.is_unchanged() {
-            return Ok(false);
+            return Ok(None);
         }
-        fchmod(&self.fd, Mode::from_raw_mode(0o644))?;
-        futimens(&self.fd, &at(second))?;
-        retry_on_intr(|| fsync(&self.fd))?;
+        fchmod(&self.part.fd, Mode::from_raw_mode(0o644))?;
+        futimens(&self.part.fd, &at(second))?;
         // What was read once is not worth the memory of others.
         let _ = fadvise(&self.original.fd, 0, None, Advice::DontNeed);
-        renameat(&self.store.temporary, PART, &self.store.directory, name)?;
-        Ok(true)
+        Ok(Some(self.part))
     }
 }
 
-impl ReadAt for Copy<'_> {
+impl ReadAt for Copy<'_, '_> {
     fn size(&self) -> u64 {
         self.original.identity.size
     }
@@ -584,8 +604,8 @@ impl ReadAt for Copy<'_> {
     }
 }
 
-impl std::fmt::Debug for Copy<'_> {
+impl std::fmt::Debug for Copy<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Copy").field("store", &self.store.path).field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("Copy").field("part", &self.part).field("done", &self.done).finish_non_exhaustive()
     }
 }

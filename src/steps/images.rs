@@ -11,7 +11,7 @@ use crate::VERSION;
 use crate::cluster::Role;
 use crate::emit::escape;
 use crate::gate;
-use crate::host::copy::{Original, Store};
+use crate::host::copy::{Original, Part, Store};
 use crate::host::{self, Host};
 use crate::images::archive::{self, Kind, Verdict};
 use crate::images::record::{Entry, Other, Ours, Record};
@@ -57,6 +57,10 @@ const DATA_DIR: &str = "/var/lib/rancher/rke2";
 
 /// Free space that is left alone: a twentieth of the file system, at most this.
 const RESERVE: u64 = 256 << 20;
+
+/// After so many archives or bytes what was copied is brought to the disk and gets its names.
+const BATCH_FILES: usize = 64;
+const BATCH_BYTES: u64 = 256 << 20;
 
 /// How `apply images` was called.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -337,11 +341,16 @@ impl<'a> Job<'a> {
     /// The archives of RKE2's release that seem to be missing.
     fn missing(&self, names: &[&str]) -> Vec<String> {
         let Some(staged) = self.staged else { return Vec::new() };
+        let cnis = cnis(staged);
+        // RKE2 is asked for its version only if there is something to say.
+        if expected::missing(names, &cnis, None).is_empty() {
+            return Vec::new();
+        }
         let version = match rke2::version(self.host) {
             Installed::Version(version) => Some(version),
             Installed::No | Installed::Unknown(_) => None,
         };
-        expected::missing(names, &cnis(staged), version.as_deref())
+        expected::missing(names, &cnis, version.as_deref())
     }
 }
 
@@ -483,9 +492,18 @@ impl Run<'_> {
         } else if let Some(missing) = missing {
             return Err(missing.sentence);
         }
+        // Several at a time, so that the disk writes on while the next is read.
+        let mut copied: Vec<Copied> = Vec::new();
         for (source, import, compare) in work {
             match self.one(store, source, import, *compare) {
-                Ok(()) => {}
+                Ok(None) => {}
+                Ok(Some(it)) => {
+                    copied.push(it);
+                    let bytes: u64 = copied.iter().map(|it| it.source.identity.size).sum();
+                    if copied.len() >= BATCH_FILES || bytes >= BATCH_BYTES {
+                        self.publish(&mut copied);
+                    }
+                }
                 Err(Not::Refused(why)) => {
                     // What was imported of it before stays ours, and where it is.
                     let imported = self.record.archives.remove(&self.path(source)).and_then(|it| it.imported);
@@ -497,6 +515,7 @@ impl Run<'_> {
                 Err(Not::Late) => self.count.left += 1,
             }
         }
+        self.publish(&mut copied);
         if !first {
             self.remove(store, removals);
         }
@@ -562,8 +581,14 @@ impl Run<'_> {
         }))
     }
 
-    /// One archive: compared or copied, checked on the way, and recorded.
-    fn one(&mut self, store: &Store, source: &Source, import: &Import, compare: Option<Compare>) -> Result<(), Not> {
+    /// One archive: compared, and recorded if it is there; else copied, and checked on the way.
+    fn one<'s>(
+        &mut self,
+        store: &'s Store,
+        source: &'s Source,
+        import: &'s Import,
+        compare: Option<Compare>,
+    ) -> Result<Option<Copied<'s>>, Not> {
         let deadline = self.limits.deadline;
         let changed = || Not::Failed("changes while it is looked at, it is looked at again when RKE2 starts".into());
         let start = Instant::now();
@@ -584,7 +609,7 @@ impl Run<'_> {
                 let sentence =
                     format!("{}: lies in RKE2's directory already as {}", escape(&source.path), escape(with));
                 self.job.say(Level::Info, &sentence);
-                return Ok(());
+                return Ok(None);
             }
         }
         let mut copy = store.copy(&original, source.sha256.is_some(), deadline)?;
@@ -599,15 +624,27 @@ impl Run<'_> {
             return Err(Not::Late);
         }
         agree(copy.complete().map_err(not)?, source.sha256)?;
-        if !copy.finish(&import.name, import.second).map_err(not)? {
-            return Err(changed());
+        let part = copy.seal(import.second).map_err(not)?.ok_or_else(changed)?;
+        Ok(Some(Copied { source, import, part, doubt, time: start.elapsed() }))
+    }
+
+    /// Gives what was copied its name, and records it.
+    fn publish(&mut self, copied: &mut Vec<Copied>) {
+        if copied.is_empty() {
+            return;
         }
-        let ours = Ours { name: import.name.clone(), size: source.identity.size, second: import.second };
-        self.record.archives.insert(self.path(source), Entry { imported: Some(ours), ..entry(source) });
-        // A run that is cut off later need not compare this one again.
+        for Copied { source, import, part, doubt, time } in copied.drain(..) {
+            if let Err(error) = part.publish(&import.name) {
+                let why = host::reason(&error);
+                self.said.failed.push(format!("{}: cannot be imported: {why}", escape(&self.path(source))));
+                continue;
+            }
+            let ours = Ours { name: import.name.clone(), size: source.identity.size, second: import.second };
+            self.record.archives.insert(self.path(source), Entry { imported: Some(ours), ..entry(source) });
+            self.tell(source, import, time, doubt);
+        }
+        // A run that is cut off later need not compare these again.
         let _ = self.record.write(self.job.host, false);
-        self.tell(source, import, start.elapsed(), doubt);
-        Ok(())
     }
 
     fn other(&self, name: &str) -> Option<Other> {
@@ -678,6 +715,15 @@ impl Run<'_> {
             self.job.say(Level::Info, &format!("{}: is gone, {} would be removed", escape(path), escape(name)));
         }
     }
+}
+
+/// An archive that is copied but has no name yet.
+struct Copied<'a> {
+    source: &'a Source,
+    import: &'a Import,
+    part: Part<'a>,
+    doubt: Option<String>,
+    time: Duration,
 }
 
 /// An archive, where it goes, and what it is compared with before.
