@@ -8,10 +8,11 @@
 //! Sides take turns. Cold means that the pages of the archives have been dropped before (`posix_fadvise(2)`), warm that they have been
 //! read. Every run copies to an empty directory, on the file system of cargo's output. `IMAGES_MIB` is how much is copied: 1024 are the
 //! figures to quote; less is for a look. With `-- --check` a missed goal is exit status 1; without, only a run that went wrong is.
-#![allow(clippy::disallowed_methods, reason = "a program of its own, without a Host")]
+#![allow(clippy::disallowed_methods, clippy::indexing_slicing, reason = "a program of its own, without a Host")]
 
 #[path = "../tests/support/archives.rs"]
 mod archives;
+#[allow(dead_code, reason = "what a run writes is compared here, not measured")]
 mod support;
 
 use std::{

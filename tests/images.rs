@@ -129,7 +129,8 @@ impl Story {
             }
             ["lose", "record"] => self.node.clear("usr/local/lib/provider-rke2/images.json"),
             ["show", path] => {
-                return fs::read_to_string(self.path(path)).unwrap_or_else(|error| error.kind().to_string());
+                let text = fs::read_to_string(self.path(path)).unwrap_or_else(|error| error.kind().to_string());
+                return text.lines().filter(|line| !line.starts_with("version:")).collect::<Vec<_>>().join("\n");
             }
             ["list"] => return self.list(),
             arguments => return told(&self.node.run(arguments)),
