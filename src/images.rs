@@ -76,7 +76,7 @@ pub enum Action {
     Compare {
         /// What it is compared with.
         with: String,
-        /// What is recorded if the bytes are the same; nothing if the file is somebody else's.
+        /// What is recorded if the bytes are the same and the file is ours; nothing if it is somebody else's for sure.
         ours: Option<Ours>,
         /// What is done if they are not.
         otherwise: Import,

@@ -99,6 +99,11 @@ impl Story {
                 self.put(path, &command.output().unwrap().stdout, None);
             }
             ["as", path, from] => self.put(path, &fs::read(self.path(from)).unwrap(), Some(1_600_000_000)),
+            ["copy", path, from] => {
+                self.put(path, &fs::read(self.path(from)).unwrap(), None);
+                let time = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+                File::options().write(true).open(self.path(path)).unwrap().set_times(time).unwrap();
+            }
             ["link", path, to] => {
                 fs::create_dir_all(self.path(path).parent().unwrap()).unwrap();
                 symlink(to, self.path(path)).unwrap();

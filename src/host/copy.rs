@@ -10,9 +10,9 @@ use std::{
 
 use rustix::{
     fs::{
-        Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, copy_file_range,
-        fadvise, fchmod, fstat, fstatfs, fstatvfs, fsync, futimens, ioctl_ficlone, openat, renameat, statat, statx,
-        unlinkat,
+        Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, XattrFlags,
+        copy_file_range, fadvise, fchmod, fgetxattr, fsetxattr, fstat, fstatfs, fstatvfs, fsync, futimens,
+        ioctl_ficlone, openat, renameat, statat, statx, unlinkat,
     },
     io::{Errno, pread, pwrite, retry_on_intr},
 };
@@ -245,6 +245,9 @@ impl Host {
 /// The place of unfinished files.
 const ASIDE: &str = ".provider-rke2";
 
+/// What marks a file as ours (xattr(7)).
+const MARK: &str = "user.provider-rke2";
+
 impl Walk {
     fn trouble(&mut self, path: &str, errno: Errno) {
         self.is_whole = false;
@@ -470,6 +473,13 @@ impl Store {
         }
     }
 
+    /// Whether a file was put there by this program, whatever the record says; false where the file system keeps no attributes.
+    pub fn is_ours(&self, name: &str) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| openat(&self.directory, name, flags, Mode::empty()));
+        opened.is_ok_and(|fd| fgetxattr(&fd, MARK, &mut [0_u8; 1][..]).is_ok())
+    }
+
     /// Makes an empty file of whole seconds if there is none of that name.
     pub fn touch(&self, name: &str, second: i64) -> Result<(), Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -586,6 +596,8 @@ impl<'s> Copy<'s, '_> {
             return Ok(None);
         }
         fchmod(&self.part.fd, Mode::from_raw_mode(0o644))?;
+        // Without it, a lost record makes the file somebody else's, which is the safe side.
+        let _ = fsetxattr(&self.part.fd, MARK, b"1", XattrFlags::empty());
         futimens(&self.part.fd, &at(second))?;
         // What was read once is not worth the memory of others.
         let _ = fadvise(&self.original.fd, 0, None, Advice::DontNeed);

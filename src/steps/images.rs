@@ -104,7 +104,8 @@ pub fn prestart(host: &Host, staged: &Staged) -> Vec<String> {
         let arriving = job.arriving(&content, &mut seen, QUIET);
         let limits = Limits { hold_back: if late { Vec::new() } else { arriving.clone() }, late, ..Limits::default() };
         let said = job.import(&content, &limits);
-        let stalled = !said.failed.is_empty() && !job.arriving(&content, &mut seen, STALLED).is_empty();
+        let recent = job.arriving(&content, &mut seen, STALLED);
+        let stalled = said.again.iter().any(|path| recent.contains(path));
         if late || (arriving.is_empty() && !stalled && !job.lacks_marker(&content)) {
             let failed = job.result(said).err().unwrap_or_default();
             // The status has other writers.
@@ -133,6 +134,8 @@ struct Limits {
 struct Said {
     done: Vec<String>,
     failed: Vec<String>,
+    /// Archives that were not imported and may change yet.
+    again: Vec<String>,
 }
 
 /// What is to be imported where.
@@ -511,7 +514,10 @@ impl Run<'_> {
                     self.record.archives.insert(self.path(source), entry);
                     self.refused(source, &why);
                 }
-                Err(Not::Failed(why)) => self.said.failed.push(format!("{}: {why}", escape(&self.path(source)))),
+                Err(Not::Failed(why)) => {
+                    self.said.again.push(source.path.clone());
+                    self.said.failed.push(format!("{}: {why}", escape(&self.path(source))));
+                }
                 Err(Not::Late) => self.count.left += 1,
             }
         }
@@ -547,6 +553,7 @@ impl Run<'_> {
             return self.said.done.push(sentence);
         }
         self.count.refused += 1;
+        self.said.again.push(source.path.clone());
         self.said.failed.push(sentence);
     }
 
@@ -602,6 +609,8 @@ impl Run<'_> {
             if is_same {
                 agree(sum, source.sha256)?;
                 self.count.unchanged += 1;
+                // The same bytes at the same time may also be a copy that somebody else has made.
+                let ours = ours.filter(|ours| self.record.names().any(|it| it == ours.name) || store.is_ours(with));
                 let other = if ours.is_none() { self.other(with) } else { None };
                 self.record
                     .archives
