@@ -11,15 +11,13 @@ pub mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use record::{Entry, Other, Ours, Record};
 
 /// Seconds since 1970, and nanoseconds.
 pub type Time = (i64, u32);
 
 /// What tells that an archive is the one that was looked at, without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Bytes.
     pub size: u64,

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     io,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
     time::Instant,
@@ -76,7 +76,7 @@ impl Host {
         let skipped = self.open(skip, OFlags::PATH | OFlags::DIRECTORY).and_then(fstat).ok().map(|it| file_of(&it));
         let inside = real_path(&first).map_err(refused)?;
         let mut walk = Walk { is_whole: true, ..Walk::default() };
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         let mut waiting = vec![(String::new(), first)];
         while let Some((prefix, fd)) = waiting.pop() {
             let stat = fstat(&fd).map_err(refused)?;

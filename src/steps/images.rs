@@ -2,6 +2,7 @@
 //!
 //! A lock of its own: copying takes minutes, and the plan and the other steps wait only seconds for theirs.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::io::IsTerminal as _;
 use std::thread::sleep;
@@ -327,7 +328,7 @@ impl<'a> Job<'a> {
         }
         // One file is imported once, by its own name rather than by a symlink's.
         files.sort_by(|a, b| (a.is_link, &a.path).cmp(&(b.is_link, &b.path)));
-        let mut once = std::collections::HashSet::new();
+        let mut once = BTreeSet::new();
         files.retain(|it| once.insert(it.file));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = files.into_iter().filter(|it| Kind::of(&it.path).is_some()).map(|it| Source {
