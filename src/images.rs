@@ -121,13 +121,14 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
     let absolute = |source: &Source| format!("{content}/{}", source.path);
     let entries: Vec<_> = sources.iter().map(|source| record.archives.get(&absolute(source))).collect();
     let gone = gone(content, sources, record, target, prune);
+    let here: BTreeSet<String> = sources.iter().map(absolute).collect();
     // Names that stay with an archive that is there, or that may come back.
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut owned: BTreeMap<&str, &Ours> = BTreeMap::new();
     for (path, entry) in &record.archives {
         if let Some(ours) = &entry.imported {
             owned.insert(&ours.name, ours);
-            if sources.iter().any(|source| *path == absolute(source)) {
+            if here.contains(path) {
                 taken.insert(&ours.name);
             }
         }
@@ -190,8 +191,9 @@ struct Names<'a> {
 impl Names<'_> {
     fn action(&mut self, source: &Source, entry: Option<&Entry>) -> Action {
         let sum = source.sha256.as_ref().map(sums::hex);
-        let same = entry
-            .filter(|it| it.identity == source.identity && (sum.is_none() || sum == it.sha256 || it.other.is_some()));
+        // What was imported needs no checksum any more; what was refused may have been for the sake of one.
+        let agrees = |it: &&Entry| sum == it.sha256 || (sum.is_none() && it.refused.is_none());
+        let same = entry.filter(|it| it.identity == source.identity).filter(agrees);
         let is_there = |other: &Other| {
             let present = self.target.get(&other.name);
             present.is_some_and(|it| it.is_file && it.size == source.identity.size && it.mtime == other.written)
