@@ -152,7 +152,18 @@ impl Apply<'_> {
             Step::Swap if Staged::read(host).is_ok_and(|staged| staged.keep_swap) => Ok(vec!["swap is kept".into()]),
             Step::Swap => swap::run(host),
             Step::Config => self.config(staged().and_then(|staged| config::run(self.context, &staged))),
-            Step::Host => self.prepared(step, staged().and_then(|staged| steps::host::run(host, &staged))),
+            Step::Host => {
+                let result = staged().and_then(|staged| {
+                    let outcome = steps::host::run(host, &staged);
+                    let done = self.found(step, outcome.done, &outcome.findings);
+                    if outcome.failed.is_empty() {
+                        return Ok(done);
+                    }
+                    self.say(Level::Info, step, &done);
+                    Err(outcome.failed)
+                });
+                self.prepared(step, result)
+            }
             Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
             Step::Environment => {
                 let result = staged()
@@ -165,7 +176,7 @@ impl Apply<'_> {
                 let _lock = locked(host);
                 self.prepared(step, result)
             }
-            Step::Service => service::run(host, staged()?.role).map_err(|sentence| vec![sentence]),
+            Step::Service => service::run(self.context, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }
 
@@ -178,15 +189,20 @@ impl Apply<'_> {
         result
     }
 
+    /// Tells what was found on the way; gives what was done.
+    fn found(&self, step: Step, done: Vec<String>, findings: &Findings) -> Vec<String> {
+        for (severity, sentence) in findings.sentences(|_| true) {
+            self.log.line(boot::level(severity), step.name(), &sentence);
+        }
+        done
+    }
+
     /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
     fn config(&self, result: Result<(Vec<String>, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
         match result {
             Ok((done, findings)) => {
-                for (severity, sentence) in findings.sentences(|_| true) {
-                    self.log.line(boot::level(severity), "config", &sentence);
-                }
                 self.report(&[]);
-                Ok(done)
+                Ok(self.found(Step::Config, done, &findings))
             }
             Err(sentences) => Err(self.not_configured(sentences)),
         }

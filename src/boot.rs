@@ -44,7 +44,7 @@ pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
     let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
     // Before anything that may take long: a document of the last boot must not start RKE2 while this one is undecided.
     if lock.is_ok() && boot.is_ours(DOCUMENT_PATH) {
-        boot.gate_changed.set(gate::write_drop_ins(context).unwrap_or(false));
+        boot.gate_changed.set(gate::write(context).unwrap_or(false));
     }
     let sources = text.map(|text| boot.sources(text)).unwrap_or_default();
     let answer = match text {

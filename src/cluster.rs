@@ -400,6 +400,7 @@ impl Judge<'_> {
         let ours = self.provider_options(provider_key, provider, judged);
         let Ours { keep_swap, root_path, settings, options: provider_options } = ours;
         let env = self.env();
+        self.profile(provider_key, &options.options, &provider_options.options, &env);
         let mut owned = provider_options.owned;
         owned.extend(options.owned);
         let token = self.token(role, &owned, &[&options.options, &provider_options.options], &env);
@@ -715,6 +716,36 @@ impl Judge<'_> {
             }
         }
         networks
+    }
+
+    /// With the profile `cis`, RKE2 stops where protect-kernel-defaults is false (rke2 `pkg/cli/cmds/profile_linux.go`).
+    fn profile(&mut self, key: &str, config: &DropIn, provider: &DropIn, env: &BTreeMap<String, String>) {
+        let of = |options: &DropIn, name: &str| {
+            let found = options.iter().find(|(option, _)| option == name);
+            found.map(|(_, value)| value.clone())
+        };
+        // Of both the one in providerConfig counts, as its drop-in comes last.
+        let last = |name: &str| of(provider, name).or_else(|| of(config, name));
+        let variable = env.get("RKE2_CIS_PROFILE").map(|text| drop_in::Value::Text(text.clone()));
+        let is_cis = last("profile").or(variable) == Some(drop_in::Value::Text("cis".into()));
+        let name = "protect-kernel-defaults";
+        if !is_cis || last(name) != Some(drop_in::Value::Bool(false)) {
+            return;
+        }
+        let line = |node: Option<&Node>| node.and_then(|node| node.entry(name)).map(|(key, _)| key.line);
+        let in_config = match &self.section.options {
+            Options::Read(place, document) if of(provider, name).is_none() => {
+                line(Some(&document.root)).map(|line| (place.outer(line), place.inner(line)))
+            }
+            _ => None,
+        };
+        let (key, (line, inner)) = match in_config {
+            Some(found) => ("config", found),
+            None => (key, (line(self.section.node.get(key)).unwrap_or(self.section.line), None)),
+        };
+        let rest = "found false, with which RKE2 does not start where profile is cis, remove it";
+        self.push(Severity::Error, Code::ProfileKernelDefaults, &self.path.key(key).key(name), line, rest);
+        self.findings.mark_inner(inner);
     }
 
     fn env(&mut self) -> BTreeMap<String, String> {

@@ -350,7 +350,12 @@ impl Reader<'_> {
 
     /// `cis-1.23` and older stop RKE2 1.30.14 and later, where they are called `cis` (rke2 `pkg/cli/cmds/profile_linux.go`).
     fn profile(&mut self, option: &Current, line: usize, text: String) -> String {
-        if option.name != "profile" || !text.starts_with("cis-1.") {
+        if option.name != "profile" || matches!(text.as_str(), "cis" | "etcd" | "") || text.contains("{{") {
+            return text;
+        }
+        if !text.starts_with("cis-1.") {
+            let rest = format!("found {}, which RKE2 refuses, accepted are cis and etcd, write one", quoted(&text));
+            self.push(Severity::Error, Code::ProfileUnknown, &option.path, line, &rest);
             return text;
         }
         let rest = format!("found {}, which RKE2 1.30 and later refuse, written as \"cis\", write cis", quoted(&text));

@@ -1,10 +1,12 @@
 //! The gate: RKE2 does not start before its configuration is installed.
 //!
 //! Removing a `*.wants` link does not stop a job that systemd has queued already, and links in /usr cannot be removed; a condition
-//! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot.
+//! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot. With OpenRC it
+//! stands in the init scripts, which are ours.
 
 use crate::Context;
 use crate::host::{Error, Host};
+use crate::service::{Kind, openrc};
 
 /// The directory of everything that lives as long as the boot.
 pub const RUN: &str = "/run/provider-rke2";
@@ -51,15 +53,22 @@ fn drop_in(unit: &str) -> (String, String) {
 
 /// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
 ///
-/// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences.
+/// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences, with what has no gate.
 pub fn shut(context: &Context) -> Result<(bool, Vec<String>), Error> {
-    let written = write_drop_ins(context)?;
-    let (removed, failed) = remove_links(context.host);
+    let written = write(context)?;
+    let (removed, mut failed) = remove_links(context.host);
+    if Kind::of(context.host) == Kind::OpenRc {
+        failed.extend(openrc::of_others(context.host));
+    }
     Ok((written | removed, failed))
 }
 
-/// Writes the drop-ins of both units. Gives whether systemd has something to reload.
-pub fn write_drop_ins(context: &Context) -> Result<bool, Error> {
+/// Writes the gate of both units, where it is missing: drop-ins for systemd, init scripts for OpenRC. Gives whether systemd has something to
+/// reload.
+pub fn write(context: &Context) -> Result<bool, Error> {
+    if Kind::of(context.host) == Kind::OpenRc {
+        return openrc::install(context).map(|()| false);
+    }
     let (host, mut changed) = (context.host, false);
     let text = drop_in_text(context.program);
     for unit in UNITS {
@@ -72,6 +81,9 @@ pub fn write_drop_ins(context: &Context) -> Result<bool, Error> {
 
 /// Takes the gate away, where RKE2 is none of our business any more. Gives whether systemd has something to reload.
 pub fn remove(host: &Host) -> Result<bool, Error> {
+    if Kind::of(host) == Kind::OpenRc {
+        return openrc::remove(host).map(|()| false);
+    }
     let mut changed = false;
     for unit in UNITS {
         changed |= host.remove(&drop_in(unit).1)?;
@@ -83,16 +95,18 @@ pub fn remove(host: &Host) -> Result<bool, Error> {
 /// (kairos-io/provider-k3s#146). Gives whether there were any, and what failed.
 pub fn remove_links(host: &Host) -> (bool, Vec<String>) {
     let (mut removed, mut failed) = (false, Vec::new());
-    let directories = host.list(LINKS).unwrap_or_else(|error| {
-        failed.push(error.to_string());
-        Vec::new()
-    });
-    let pulls = |name: &&String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
-    for directory in directories.iter().filter(pulls) {
-        for unit in UNITS {
-            match host.remove(&format!("{LINKS}/{directory}/{unit}.service")) {
-                Ok(gone) => removed |= gone,
-                Err(error) => failed.push(error.to_string()),
+    let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    for (above, suffix) in [(LINKS, ".service"), (openrc::RUNLEVELS, "")] {
+        let directories = host.list(above).unwrap_or_else(|error| {
+            failed.push(error.to_string());
+            Vec::new()
+        });
+        for directory in directories.iter().filter(|name| above != LINKS || pulls(name)) {
+            for unit in UNITS {
+                match host.remove(&format!("{above}/{directory}/{unit}{suffix}")) {
+                    Ok(gone) => removed |= gone,
+                    Err(error) => failed.push(error.to_string()),
+                }
             }
         }
     }
@@ -109,7 +123,7 @@ pub fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the drop-in waits for.
+/// What the gate waits for.
 fn ready(unit: &str) -> String {
     format!("{RUN}/ready-{unit}")
 }
@@ -119,10 +133,10 @@ pub fn is_open(host: &Host, unit: &str) -> bool {
     host.exists(&ready(unit)) && refused(host).is_none()
 }
 
-/// Lets a unit start, and only that one; the drop-ins are written where they are missing.
+/// Lets a unit start, and only that one; the gate is written where it is missing.
 pub fn open(context: &Context, unit: &str) -> Result<(), Error> {
     let host = context.host;
-    write_drop_ins(context)?;
+    write(context)?;
     for other in UNITS.into_iter().filter(|other| *other != unit) {
         host.remove(&ready(other))?;
     }

@@ -7,7 +7,9 @@
 //! without the root, in every [`Error`]. No error ever holds what a file contains.
 #![allow(clippy::disallowed_methods)]
 
+mod accounts;
 pub mod copy;
+mod kernel;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -40,6 +42,7 @@ use ipnet::IpNet;
 
 use crate::emit::{escape, push_escaped};
 use crate::no_proxy::Interface;
+pub use accounts::AccountFiles;
 
 /// Where a program without a path is looked for, and the only variable that a child gets.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";

@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod document;
 pub mod plan;
 
+pub mod accounts;
 pub mod apply;
 pub mod config;
 pub mod environment;
@@ -26,9 +27,10 @@ pub mod images;
 pub mod no_proxy;
 pub mod overrides;
 pub mod prestart;
+pub mod service;
 pub mod staged;
 pub mod steps;
-pub mod systemd;
+pub mod sysctl;
 pub mod template;
 
 pub mod check;

@@ -11,14 +11,14 @@ use crate::gate::RUN;
 use crate::host::{Error, Host};
 use crate::no_proxy;
 use crate::node;
+use crate::service;
 use crate::staged::Staged;
 use crate::steps::images;
-use crate::systemd::Systemd;
 
 /// How long the user's boot stages are waited for: they may write files that RKE2 reads.
 const BOOT_STAGES: Duration = Duration::from_secs(30);
 
-/// The unit that runs them on Kairos.
+/// The service that runs them on Kairos, under systemd and under OpenRC.
 const COS_SETUP_BOOT: &str = "cos-setup-boot";
 
 /// How much of a file that RKE2 reads is kept.
@@ -53,9 +53,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// Waits for the boot stages and, with a proxy, for the network; then keeps copies of what RKE2 is about to read. Gives what did not work out.
 pub fn run(host: &Host, unit: &str) -> Vec<String> {
     let mut failed = Vec::new();
-    if host.systemd_runs_here()
-        && let Err(error) = wait_for_boot_stages(host)
-    {
+    if let Err(error) = wait_for_boot_stages(host) {
         failed.push(error.to_string());
     }
     match Staged::read(host) {
@@ -73,9 +71,9 @@ pub fn run(host: &Host, unit: &str) -> Vec<String> {
 }
 
 fn wait_for_boot_stages(host: &Host) -> Result<(), Error> {
+    let Some(manager) = service::running(host) else { return Ok(()) };
     let end = Instant::now() + BOOT_STAGES;
-    let systemd = Systemd::of(host);
-    while systemd.show(COS_SETUP_BOOT)?.active == "activating" && Instant::now() < end {
+    while manager.show(COS_SETUP_BOOT)?.active == "activating" && host.is_real() && Instant::now() < end {
         sleep(Duration::from_millis(100));
     }
     Ok(())

@@ -21,9 +21,14 @@ pub enum Installed {
     Version(String),
 }
 
+/// Where RKE2 is, if there is one.
+pub fn binary(host: &Host) -> Option<&'static str> {
+    BINARIES.into_iter().find(|path| host.exists(path))
+}
+
 /// Asks RKE2 for its version; where nothing may be run, looks for it in the program itself.
 pub fn version(host: &Host) -> Installed {
-    let Some(binary) = BINARIES.into_iter().find(|path| host.exists(path)) else { return Installed::No };
+    let Some(binary) = binary(host) else { return Installed::No };
     let asked = host.run(binary, &["--version"], Duration::from_secs(8));
     if let Some(version) = asked.ok().as_deref().and_then(|output| find(output.as_bytes())) {
         return Installed::Version(version);

@@ -7,7 +7,7 @@ use crate::emit::{self, Item};
 use crate::gate;
 use crate::host::{Error, Host};
 use crate::prestart;
-use crate::systemd::{Systemd, Unit};
+use crate::service::{self, Unit};
 use crate::yaml::{self, Node, OPTIONS};
 
 /// The machine-readable state of this boot.
@@ -189,8 +189,8 @@ impl Report {
         status.reasons = status.all_reasons();
         status.steps.clear();
         let ready = !status.unit.is_empty() && gate::is_open(host, &status.unit);
-        let knows = !status.unit.is_empty() && host.systemd_runs_here();
-        let unit = if knows { Systemd::of(host).show(&status.unit) } else { Ok(Unit::default()) };
+        let manager = service::running(host).filter(|_| !status.unit.is_empty());
+        let unit = manager.map_or(Ok(Unit::default()), |manager| manager.show(&status.unit));
         let unit_state = match unit {
             Ok(unit) if unit.load.is_empty() => "unknown".to_owned(),
             Ok(unit) if unit.load != "loaded" => unit.load,

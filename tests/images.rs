@@ -25,9 +25,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use archives::{by_name, noise, zstd};
 use proptest::prelude::*;
+use provider_rke2::host::Host;
 use provider_rke2::images::record::{Entry, Other, Ours, Record};
 use provider_rke2::images::{Action, Gone, Identity, Present, Source, Target, archive, plan, stable_name, sums};
-use support::{Node, Ran, inner_room, inside, start};
+use support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
 
 const STORIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/images");
 const CONTENT: &str = "opt/content/images";
@@ -617,4 +618,66 @@ fn checksum_files_are_read_as_they_are_written() {
     ] {
         assert_eq!(sums::is_sums(name), is_sums, "{name}");
     }
+}
+
+#[test]
+fn an_archive_that_changes_while_it_is_copied_is_not_imported() {
+    let node = Node::new();
+    write(&node, "a.tar", &by_name("a.tar", 1, 5000));
+    let host = Host::new(&node.root()).unwrap();
+    let walk = host.walk("/opt/content/images", "/none", |_| true).unwrap().unwrap();
+    let found = &walk.files[0];
+    let path = "/opt/content/images/a.tar";
+    let original = host.original(path, &found.identity).unwrap().unwrap();
+    let store = host.store("/agent", "images").unwrap();
+    let mut copy = store.copy(&original, true, None).unwrap();
+    assert!(copy.complete().unwrap().is_some());
+    let mut file = File::options().append(true).open(node.path(&path[1..])).unwrap();
+    std::io::Write::write_all(&mut file, b"more").unwrap();
+    assert!(copy.seal(5).unwrap().is_none());
+    assert!(host.original(path, &found.identity).unwrap().is_none());
+    store.close(&host).unwrap();
+    assert_eq!(node.files("agent/").into_keys().collect::<Vec<_>>(), ["agent/images"]);
+}
+
+#[test]
+fn what_has_its_name_is_on_the_disk() {
+    if !can_trace() {
+        return;
+    }
+    let node = node("");
+    write(&node, "a.tar", &by_name("a.tar", 1, 5000));
+    let log = node.path("trace");
+    let calls = ["-e".to_owned(), "trace=fsync,renameat,renameat2,rmdir,unlinkat".to_owned()];
+    run(&mut traced(&node, &log, &calls, &["apply", "images"]), b"");
+    let trace = fs::read_to_string(log).unwrap();
+    let calls: Vec<&str> = trace.lines().filter(|line| line.contains("/agent/")).collect();
+    let at = |call: &str, of: &str| calls.iter().position(|line| line.contains(call) && line.contains(of));
+    let renamed = at("renameat", "\"a.tar\"").unwrap();
+    assert!(at("fsync", "/.provider-rke2/").unwrap() < renamed, "{calls:#?}");
+    assert!(renamed < at("fsync", "/agent/images>").unwrap(), "{calls:#?}");
+}
+
+#[test]
+fn the_script_is_plain_sh() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/import.sh");
+    match Command::new("shellcheck").args(["-s", "sh", script]).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "shellcheck: {error}");
+            eprintln!("shellcheck is missing, import.sh is not checked");
+        }
+    }
+    // The program that it finds by its name gets the directory as one absolute word.
+    let node = Node::new();
+    node.write("bin/agent-provider-rke2", "#!/bin/sh\nprintf '%s|' \"$@\"\n", 0o755);
+    node.write("with blanks/x", "", 0o644);
+    let path = format!("{}:/usr/bin:/bin", node.path("bin").display());
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        run(command.arg(script).args(arguments).env("PATH", &path).current_dir(node.root()), b"")
+    };
+    assert_eq!(call(&["with blanks"]).stdout, format!("apply|images|--from|{}/with blanks|", node.root().display()));
+    assert_eq!(call(&["/no such/dir"]).stdout, "apply|images|--from|/no such/dir|");
+    assert_eq!((call(&[]).code, call(&["a", "b"]).code), (Some(2), Some(2)));
 }

@@ -572,8 +572,9 @@ fn value(spec: &'static options::Spec) -> BoxedStrategy<Value> {
         Class::Integer => any::<i64>().prop_map(|it| Value::Int(it.into())).boxed(),
         Class::Duration => select(&DURATIONS[..]).prop_map(|it| Value::Text(it.into())).boxed(),
         Class::Mode => (0..=0o7777_u32).prop_map(|it| Value::Text(format!("{it:04o}"))).boxed(),
-        // An older profile becomes `cis`.
-        _ => item(false).prop_map(|it| Value::Text(it.replace("cis-1.", "cis"))).boxed(),
+        // An older profile becomes `cis`, and any other is an error.
+        _ if spec.name == "profile" => select(&["cis", "etcd"][..]).prop_map(|it| Value::Text(it.into())).boxed(),
+        _ => item(false).prop_map(Value::Text).boxed(),
     }
 }
 
@@ -633,7 +634,9 @@ proptest! {
         let text = entries.iter().fold(String::new(), |all, (name, value)| format!("{all}{name}: {value}\n"));
         prop_assume!(yaml::read(&text, OPTIONS).is_ok());
         let (once, _) = read_options(&text, server);
-        let (twice, findings) = read_options(&drop_in::to_json(&once), server);
+        let (twice, mut findings) = read_options(&drop_in::to_json(&once), server);
+        // RKE2 refuses it, and is given it all the same.
+        findings.list.retain(|it| it.code != Code::ProfileUnknown);
         prop_assert!(findings.worst() <= Some(Severity::Warning), "{text}{:?}", findings.list);
         prop_assert_eq!(once, twice, "{}", text);
     }

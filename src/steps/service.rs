@@ -3,11 +3,12 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::Context;
 use crate::cluster::Role;
 use crate::gate;
 use crate::host::Host;
 use crate::prestart;
-use crate::systemd::{Systemd, Unit};
+use crate::service::{Kind, Manager, Unit, Verb, openrc};
 
 /// How long the other role's unit may take to stop.
 const STOP: Duration = Duration::from_secs(60);
@@ -44,60 +45,65 @@ pub fn decide(unit: &Unit, changed: Option<bool>, bootstrapping: bool) -> Action
 /// Sets the unit of the role in motion. Gives what was done.
 ///
 /// The order keeps multi-user.target from waiting for RKE2: reload, the other role stopped, links removed, the unit queued, enabled for this
-/// boot. Fails with a sentence if the gate is shut, the unit is missing or masked, or systemd does not answer.
-pub fn run(host: &Host, role: Role) -> Result<Vec<String>, String> {
-    let unit = role.unit();
+/// boot. Fails with a sentence if the gate is shut, the unit is missing or masked, or the service manager does not answer.
+pub fn run(context: &Context, role: Role) -> Result<Vec<String>, String> {
+    let (host, unit) = (context.host, role.unit());
     if !gate::is_open(host, unit) {
         return Err(format!("{unit}: its configuration is not installed, run apply config first"));
     }
-    let mut systemd = Systemd::of(host);
-    set_in_motion(host, &mut systemd, unit).map(|()| systemd.said)
+    gate::write(context).map_err(|error| error.to_string())?;
+    let mut manager = Kind::of(host).manager(host);
+    set_in_motion(host, manager.as_mut(), unit)?;
+    Ok(std::mem::take(manager.said()))
 }
 
-fn set_in_motion(host: &Host, systemd: &mut Systemd, unit: &str) -> Result<(), String> {
+fn set_in_motion(host: &Host, manager: &mut dyn Manager, unit: &str) -> Result<(), String> {
     let told = |error: crate::host::Error| error.to_string();
-    systemd.order(&["daemon-reload"]).map_err(told)?;
+    manager.reload().map_err(told)?;
     for other in gate::UNITS.into_iter().filter(|other| *other != unit) {
-        stop(host, systemd, other)?;
+        stop(host, manager, other)?;
     }
     // A link that stays starts nothing that the gate does not let pass.
-    systemd.said.extend(gate::remove_links(host).1);
-    if !host.is_real() {
-        systemd.order(&["start", "--no-block", &format!("{unit}.service")]).map_err(told)?;
-        return systemd.order(&["enable", "--runtime", "--no-reload", &format!("{unit}.service")]).map_err(told);
+    manager.said().extend(gate::remove_links(host).1);
+    if Kind::of(host) == Kind::OpenRc {
+        manager.said().extend(openrc::of_others(host));
     }
-    let state = systemd.show(unit).map_err(told)?;
+    if !host.is_real() {
+        manager.order(Verb::Start, unit).map_err(told)?;
+        return manager.enable(unit).map_err(told);
+    }
+    let (state, name) = (manager.show(unit).map_err(told)?, manager.name(unit));
     match state.load.as_str() {
         "loaded" => {}
-        "masked" => return Err(format!("{unit}.service: is masked, so RKE2 cannot start, unmask it")),
-        "not-found" => return Err(format!("{unit}.service: is not on this host, install RKE2 into the image")),
-        other => return Err(format!("{unit}.service: cannot be loaded ({other}), see systemctl status {unit}")),
+        "masked" => return Err(format!("{name}: is masked, so RKE2 cannot start, unmask it")),
+        "not-found" => return Err(format!("{name}: is not on this host, install RKE2 into the image")),
+        other => return Err(format!("{name}: cannot be loaded ({other}), see systemctl status {unit}")),
     }
     if state.active == "active" {
         prestart::bootstrapped(host, unit).map_err(told)?;
     }
-    let name = format!("{unit}.service");
     match decide(&state, prestart::changed(host, unit), prestart::is_bootstrapping(host, unit)) {
-        Action::Start => systemd.order(&["start", "--no-block", &name]).map_err(told)?,
-        Action::Restart => systemd.order(&["restart", "--no-block", &name]).map_err(told)?,
-        Action::Nothing => systemd.said.push(format!("{name} runs with what is asked for")),
-        Action::Pending => systemd.said.push(format!("{name}: restart pending, it is in its first bootstrap")),
+        Action::Start => manager.order(Verb::Start, unit).map_err(told)?,
+        Action::Restart => manager.order(Verb::Restart, unit).map_err(told)?,
+        Action::Nothing => manager.said().push(format!("{name} runs with what is asked for")),
+        Action::Pending => manager.said().push(format!("{name}: restart pending, it is in its first bootstrap")),
     }
-    systemd.order(&["enable", "--runtime", "--no-reload", "--quiet", &name]).map_err(told)
+    manager.enable(unit).map_err(told)
 }
 
 /// Stops the other role's unit and waits until it is gone: RKE2's own condition lets both start while one is still activating.
-fn stop(host: &Host, systemd: &mut Systemd, other: &str) -> Result<(), String> {
+fn stop(host: &Host, manager: &mut dyn Manager, other: &str) -> Result<(), String> {
     let told = |error: crate::host::Error| error.to_string();
-    if !host.is_real() || !systemd.show(other).map_err(told)?.is_busy() {
+    if !host.is_real() || !manager.show(other).map_err(told)?.is_busy() {
         return Ok(());
     }
-    systemd.order(&["stop", "--no-block", &format!("{other}.service")]).map_err(told)?;
+    manager.order(Verb::Stop, other).map_err(told)?;
     let end = Instant::now() + STOP;
-    while systemd.show(other).map_err(told)?.is_busy() {
+    while manager.show(other).map_err(told)?.is_busy() {
         if Instant::now() >= end {
             return Err(format!(
-                "{other}.service: does not stop within {} s, so the other role is not started",
+                "{}: does not stop within {} s, so the other role is not started",
+                manager.name(other),
                 STOP.as_secs()
             ));
         }

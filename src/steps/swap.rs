@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::host::Host;
-use crate::systemd::Systemd;
+use crate::service::Kind;
+use crate::service::systemd::Systemd;
 
 const FSTAB: &str = "/etc/fstab";
 
@@ -21,6 +22,7 @@ pub fn run(host: &Host) -> Result<Vec<String>, Vec<String>> {
     }
     let mut systemd = Systemd::of(host);
     if (host.systemd_runs_here() || !host.is_real())
+        && Kind::of(host) == Kind::Systemd
         && let Err(error) = mask(&mut systemd)
     {
         failed.push(error.to_string());

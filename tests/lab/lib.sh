@@ -14,12 +14,15 @@ isolated() {
         exit $?' lab "$@"
 }
 
-# make_node DIR [LAYER…]: a node at DIR/root, writable, in memory, from the parts of target/lab; upper layers first.
+# make_node DIR [LAYER…]: a node at DIR/root, writable, in memory, from the parts of target/lab; upper layers first. With $init `openrc`
+# it is one with OpenRC.
 make_node() {
     local directory=$1 layers= layer
     shift
     mount -t tmpfs -o size=1g,mode=755 lab "$directory"
-    for layer in "$@" node program rke2 kairos-agent yip root; do
+    local base=(node program rke2 kairos-agent yip root)
+    [ "${init-}" != openrc ] || base=(openrc-node program rke2 kairos-agent openrc)
+    for layer in "$@" "${base[@]}"; do
         layers+=${layers:+:}$(readlink -f "$lab/$layer")
     done
     mkdir "$directory"/{upper,work,root,run}

@@ -109,6 +109,9 @@ entered() {
 
 is_reached() { [ "$(entered "$1")" != never ]; }
 
+# Where OpenRC runs, it is asked in other words.
+[ ! -e /lab/openrc.sh ] || . /lab/openrc.sh
+
 # remember PATH…: for unchanged in this or a later boot.
 remember() {
     mkdir -p /var/lib/lab

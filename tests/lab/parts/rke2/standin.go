@@ -106,6 +106,17 @@ func fatal(role string, settings []setting) string {
 	return ""
 }
 
+var served net.Listener
+
+// serve is what else tells that RKE2 is ready: the port of the API server, on an agent that of the kubelet.
+func serve(role string) {
+	port := "6443"
+	if role == "agent" {
+		port = "10250"
+	}
+	served, _ = net.Listen("tcp", ":"+port)
+}
+
 func notify(state string) {
 	address := os.Getenv("NOTIFY_SOCKET")
 	if address == "" {
@@ -141,6 +152,9 @@ func standIn(role string) int {
 	content, _ := os.ReadFile(configFile)
 	write("config.yaml", string(content))
 	_, gate := os.Stat("/run/systemd/system/" + unit + ".service.d/50-provider-rke2.conf")
+	if _, err := os.Stat("/run/openrc"); err == nil {
+		_, gate = os.Stat("/etc/init.d/" + unit)
+	}
 	_, ready := os.Stat("/run/provider-rke2/ready-" + unit)
 	write("gate", fmt.Sprintf("gate=%t ready=%t\n", gate == nil, ready == nil))
 
@@ -178,6 +192,7 @@ func standIn(role string) int {
 		case <-becomesReady:
 			becomesReady = nil
 			write("ready", fmt.Sprintf("%.3f\n", uptime()))
+			serve(role)
 			notify("READY=1")
 		case <-crashes:
 			write("crashed", fmt.Sprintf("%.3f\n", uptime()))

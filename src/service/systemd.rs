@@ -3,23 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::{Manager, Unit, Verb};
 use crate::host::{Error, Host};
 
 /// How long a question or an order that only queues something may take.
 const QUICK: Duration = Duration::from_secs(10);
-
-/// The state of a unit (systemctl(1), `show`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unit {
-    /// `loaded`, `not-found`, `masked`, …
-    pub load: String,
-    /// `active`, `activating`, `inactive`, `failed`, …
-    pub active: String,
-    /// `running`, `start`, `auto-restart`, …
-    pub sub: String,
-    /// Whether a job of it is queued or running.
-    pub job: bool,
-}
 
 impl Unit {
     /// Reads the output of `systemctl show`: a `KEY=VALUE` in each line.
@@ -32,12 +20,6 @@ impl Unit {
             sub: get("SubState"),
             job: !matches!(get("Job").as_str(), "" | "0"),
         }
-    }
-
-    /// Whether it runs or is about to.
-    pub fn is_busy(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "activating" | "reloading" | "deactivating" | "refreshing")
-            || self.job
     }
 }
 
@@ -55,14 +37,6 @@ impl<'a> Systemd<'a> {
         Systemd { host, said: Vec::new() }
     }
 
-    /// The state of a unit, in one call.
-    pub fn show(&self, unit: &str) -> Result<Unit, Error> {
-        let properties = ["-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "-p", "Job"];
-        let name = format!("{unit}.service");
-        let arguments: Vec<&str> = ["show", name.as_str()].into_iter().chain(properties).collect();
-        Ok(Unit::parse(&self.host.run("systemctl", &arguments, QUICK)?))
-    }
-
     /// Gives an order that does not wait for what it sets in motion.
     pub fn order(&mut self, arguments: &[&str]) -> Result<(), Error> {
         self.run("systemctl", arguments, QUICK).map(drop)
@@ -78,6 +52,41 @@ impl<'a> Systemd<'a> {
         let output = self.host.run(program, arguments, deadline)?;
         self.said.push(format!("ran {command}"));
         Ok(output)
+    }
+}
+
+impl Manager for Systemd<'_> {
+    fn name(&self, unit: &str) -> String {
+        format!("{unit}.service")
+    }
+
+    fn reload(&mut self) -> Result<(), Error> {
+        self.order(&["daemon-reload"])
+    }
+
+    /// Asked in one call.
+    fn show(&self, unit: &str) -> Result<Unit, Error> {
+        let properties = ["-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "-p", "Job"];
+        let name = self.name(unit);
+        let arguments: Vec<&str> = ["show", name.as_str()].into_iter().chain(properties).collect();
+        Ok(Unit::parse(&self.host.run("systemctl", &arguments, QUICK)?))
+    }
+
+    fn order(&mut self, verb: Verb, unit: &str) -> Result<(), Error> {
+        let verb = match verb {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+        };
+        Systemd::order(self, &[verb, "--no-block", &self.name(unit)])
+    }
+
+    fn enable(&mut self, unit: &str) -> Result<(), Error> {
+        Systemd::order(self, &["enable", "--runtime", "--no-reload", &self.name(unit)])
+    }
+
+    fn said(&mut self) -> &mut Vec<String> {
+        &mut self.said
     }
 }
 

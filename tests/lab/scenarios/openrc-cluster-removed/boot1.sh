@@ -1,0 +1,1 @@
+within 5 is_active rke2-server
