@@ -10,12 +10,12 @@ use crate::cluster::DOCUMENT_PATH;
 use crate::document;
 use crate::environment;
 use crate::gate;
-use crate::host::Host;
+use crate::host::{Host, Lock};
 use crate::log::{Level, Log};
 use crate::node;
 use crate::staged::Staged;
 use crate::status;
-use crate::steps::{self, config, service, swap};
+use crate::steps::{self, config, images, service, swap};
 
 /// A step of the apply phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,6 +58,11 @@ impl Step {
 /// How long another run of the program is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
+fn locked(host: &Host) -> Result<Lock, String> {
+    let locked = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
+    locked.map_err(|error| error.to_string())
+}
+
 /// Takes one step, or all of them from the document on. Gives the sentences of what was done and of what failed.
 pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) {
     let host = context.host;
@@ -65,14 +70,13 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
-    let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-    let ready = lock.map_err(|error| error.to_string()).and_then(|lock| match (step, gate::refused(host)) {
+    let ready = locked(host).and_then(|lock| match (step, gate::refused(host)) {
         (None, Some(sentence)) => Err(sentence),
         (None, None) => stage(host).map(|()| lock),
         (Some(_), _) => Ok(lock),
     });
-    let _lock = match ready {
-        Ok(lock) => lock,
+    let mut lock = match ready {
+        Ok(lock) => Some(lock),
         Err(sentence) => {
             let failed = apply.not_configured(vec![sentence]);
             apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
@@ -81,6 +85,19 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for step in step.map_or(Step::ALL.to_vec(), |step| vec![step]) {
+        // Copying images takes minutes; they have a lock of their own.
+        if step == Step::Images {
+            drop(lock.take());
+        } else if lock.is_none() {
+            match locked(host) {
+                Ok(taken) => lock = Some(taken),
+                Err(sentence) => {
+                    apply.say(Level::Error, step, std::slice::from_ref(&sentence));
+                    failed.push(sentence);
+                    break;
+                }
+            }
+        }
         match apply.step(step) {
             Ok(sentences) => {
                 apply.say(Level::Info, step, &sentences);
@@ -93,6 +110,20 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
         }
     }
     (done, failed)
+}
+
+/// `apply images` as a person or a script calls it: as a rehearsal, or with another content directory. Gives the same.
+pub fn images(context: &Context, call: &images::Call) -> (Vec<String>, Vec<String>) {
+    let host = context.host;
+    if node::is_idle(host) {
+        return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
+    }
+    let result = match Staged::read(host) {
+        Ok(staged) => images::run(host, &staged, call),
+        Err(_) if call.from.is_some() => images::run_without_plan(host, call),
+        Err(sentence) => Err(vec![sentence]),
+    };
+    result.map_or_else(|failed| (Vec::new(), failed), |done| (done, Vec::new()))
 }
 
 struct Apply<'a> {
@@ -140,7 +171,11 @@ impl Apply<'_> {
                 // With another environment RKE2 may look for its state elsewhere, so it is not started.
                 result.map_err(|sentences| self.not_configured(sentences))
             }
-            Step::Images => self.prepared(step, staged().and_then(|staged| steps::images::run(host, &staged))),
+            Step::Images => {
+                let result = staged().and_then(|staged| images::run(host, &staged, &images::Call::default()));
+                let _lock = locked(host);
+                self.prepared(step, result)
+            }
             Step::Service => service::run(self.context, staged()?.role).map_err(|sentence| vec![sentence]),
         }
     }

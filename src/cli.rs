@@ -20,6 +20,7 @@ use crate::plan::plan;
 use crate::prestart;
 use crate::status;
 use crate::stdio;
+use crate::steps::images::Call;
 use crate::{Context, VERSION};
 
 /// How much of a file is read.
@@ -66,6 +67,12 @@ enum Verb {
         /// The step
         #[arg(value_enum)]
         step: Option<Step>,
+        /// images: says what would be done, and does nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// images: imports from this directory in place of the cloud-config's
+        #[arg(long, value_name = "DIR")]
+        from: Option<String>,
     },
     /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
     Prestart {
@@ -133,8 +140,15 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
     ExitCode::from(match arguments.verb {
         Verb::Render { file, show_secrets } => render(&host, &file, show_secrets, program),
         Verb::Check { files, strict, format } => check(&host, &files, strict, format),
-        Verb::Apply { step } => {
-            let (done, failed) = apply::run(&Context { host: &host, program, version: VERSION }, step);
+        Verb::Apply { step, dry_run, from } => {
+            let context = Context { host: &host, program, version: VERSION };
+            let (done, failed) = match step {
+                Some(Step::Images) if dry_run || from.is_some() => apply::images(&context, &Call { dry_run, from }),
+                _ if dry_run || from.is_some() => {
+                    return fail("--dry-run and --from are options of apply images");
+                }
+                _ => apply::run(&context, step),
+            };
             done.iter().chain(&failed).map(String::as_str).for_each(tell);
             u8::from(!failed.is_empty())
         }

@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod accounts;
+pub mod copy;
 mod kernel;
 
 use std::{

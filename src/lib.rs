@@ -23,6 +23,7 @@ pub mod accounts;
 pub mod apply;
 pub mod config;
 pub mod environment;
+pub mod images;
 pub mod no_proxy;
 pub mod overrides;
 pub mod prestart;

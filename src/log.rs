@@ -55,6 +55,7 @@ impl Level {
 pub struct Log<'a> {
     host: &'a Host,
     version: &'a str,
+    path: &'a str,
     limit: u64,
 }
 
@@ -66,7 +67,13 @@ impl<'a> Log<'a> {
 
     /// The same with another size, in bytes, at which the log is put aside.
     pub fn with_limit(host: &'a Host, version: &'a str, limit: u64) -> Self {
-        Self { host, version, limit }
+        Self { host, version, path: PATH, limit }
+    }
+
+    /// The same in another file.
+    #[must_use]
+    pub fn to(self, path: &'a str) -> Self {
+        Self { path, ..self }
     }
 
     /// Appends one line: time, version, level, step, sentence. Whatever is in them, it stays one line ([`escape`]).
@@ -81,10 +88,10 @@ impl<'a> Log<'a> {
     }
 
     fn append(&self, line: &[u8]) -> Result<(), Error> {
-        let refused = |errno: Errno| Error::Os { doing: "write", path: PATH.to_owned(), error: errno.into() };
-        let (directory, name) = self.host.parent_made("write", PATH)?;
+        let refused = |errno: Errno| Error::Os { doing: "write", path: self.path.to_owned(), error: errno.into() };
+        let (directory, name) = self.host.parent_made("write", self.path)?;
         let end = Instant::now() + PATIENCE;
-        let open = || open_own(&directory, name, OFlags::WRONLY | OFlags::APPEND, "write", PATH);
+        let open = || open_own(&directory, name, OFlags::WRONLY | OFlags::APPEND, "write", self.path);
         let mut file = open()?;
         while self.is_full(&file, line).map_err(refused)? {
             let locked = flock_until(&file, end).map_err(refused)?;
@@ -97,7 +104,7 @@ impl<'a> Log<'a> {
         }
         // One write: with O_APPEND, lines of several processes do not mix.
         let mut file = File::from(file);
-        let failed = |error: io::Error| Error::Os { doing: "write", path: PATH.to_owned(), error };
+        let failed = |error: io::Error| Error::Os { doing: "write", path: self.path.to_owned(), error };
         loop {
             match file.write(line) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

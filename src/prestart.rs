@@ -13,6 +13,7 @@ use crate::no_proxy;
 use crate::node;
 use crate::service;
 use crate::staged::Staged;
+use crate::steps::images;
 
 /// How long the user's boot stages are waited for: they may write files that RKE2 reads.
 const BOOT_STAGES: Duration = Duration::from_secs(30);
@@ -60,6 +61,7 @@ pub fn run(host: &Host, unit: &str) -> Vec<String> {
             if let Err(error) = environment(host, &staged) {
                 failed.push(error.to_string());
             }
+            failed.extend(images::prestart(host, &staged));
         }
         // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
         _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(|error| error.to_string())),

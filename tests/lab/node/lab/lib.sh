@@ -123,3 +123,25 @@ _facts() { stat -c '%n %a %u %g %i %s %y' "$1" && sha256sum <"$1"; }
 
 # unchanged PATH: not even written anew since remember.
 unchanged() { diff "/var/lib/lab/${1//\//_}" <(_facts "$1"); }
+
+# Local images: the content directory, RKE2's, and whether a file of the one is in the other.
+content=/opt/content/images
+images=/var/lib/rancher/rke2/agent/images
+imported() { cmp "$content/$1" "$images/${2:-${1##*/}}"; }
+
+# images_are NAME…: these are in RKE2's directory, and nothing else, there or beside it.
+images_are() {
+    local beside
+    beside=$(find "${images%/*}" -mindepth 1 -maxdepth 1 ! -name images -name '.*')
+    [ -z "$beside" ] || { echo "$beside"; return 1; }
+    diff <(printf '%s\n' .cache.json "$@" | sort) <(ls -A "$images" | sort)
+}
+
+# as_started UNIT NAME…: they were there when the stand-in was started last.
+as_started() {
+    local unit=$1 name
+    shift
+    for name; do
+        [ "$(stat -c %Z "$images/$name")" -le "$(stat -c %Z "$(last "$unit")/argv")" ] || return 1
+    done
+}

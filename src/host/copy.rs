@@ -1,0 +1,626 @@
+//! Large files: found below a directory, compared, and copied to where nobody sees them before they are whole.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    io,
+    num::NonZeroU64,
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+    time::Instant,
+};
+
+use rustix::{
+    fs::{
+        Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, XattrFlags,
+        copy_file_range, fadvise, fchmod, fgetxattr, fsetxattr, fstat, fstatfs, fstatvfs, fsync, futimens,
+        ioctl_ficlone, openat, renameat, statat, statx, unlinkat,
+    },
+    io::{Errno, pread, pwrite, retry_on_intr},
+};
+
+use super::{Error, Host, kind_name, normal, set_mode};
+use sha2::{Digest as _, Sha256};
+
+use crate::images::archive::ReadAt;
+use crate::images::{Identity, Present, Target};
+
+/// How much is copied between two looks at the clock.
+const CHUNK: u64 = 8 << 20;
+
+/// How much memory a copy takes that the kernel cannot make by itself.
+const BUFFER: usize = 256 << 10;
+
+/// Directories below which more is not looked for.
+const DIRECTORIES: usize = 100_000;
+
+/// File systems that make up inode numbers at each mount, or may do so (statfs(2); linux `include/uapi/linux/magic.h`): FAT, exFAT,
+/// FUSE, overlay, 9P, SMB.
+const INVENTS_INODES: [u64; 7] = [0x4d44, 0x2011_bab0, 0x6573_5546, 0x794c_7630, 0x0102_1997, 0xff53_4d42, 0xfe53_4d42];
+
+/// A file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Below the directory that was searched.
+    pub path: String,
+    /// What it is now.
+    pub identity: Identity,
+    /// Device and inode: one file, whatever it is called.
+    pub file: (u64, u64),
+    /// Whether the path is a symlink.
+    pub is_link: bool,
+}
+
+/// What lies below a directory.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// Regular files of wanted names, in the order of their paths.
+    pub files: Vec<Found>,
+    /// What could not be looked at, or is not what its name says: path and reason.
+    pub problems: Vec<(String, String)>,
+    /// Whether every directory was read to its end.
+    pub is_whole: bool,
+}
+
+impl Host {
+    /// Finds files of wanted names at any depth below a directory; nothing if there is no such directory.
+    ///
+    /// Directories are entered by their real names only, those that start with a dot and `skip` not at all; a symlink to a file is
+    /// followed if that lies below the directory. Nothing is opened but directories.
+    pub fn walk(&self, top: &str, skip: &str, wanted: impl Fn(&str) -> bool) -> Result<Option<Walk>, Error> {
+        normal("search", top)?;
+        let refused = |errno: Errno| Error::os("search", top, errno);
+        let directory = |path: &str| self.open(path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let first = match directory(top) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.map_err(refused)?,
+        };
+        let skipped = self.open(skip, OFlags::PATH | OFlags::DIRECTORY).and_then(fstat).ok().map(|it| file_of(&it));
+        let inside = real_path(&first).map_err(refused)?;
+        let mut walk = Walk { is_whole: true, ..Walk::default() };
+        let mut seen = BTreeSet::new();
+        let mut waiting = vec![(String::new(), first)];
+        while let Some((prefix, fd)) = waiting.pop() {
+            let stat = fstat(&fd).map_err(refused)?;
+            if !seen.insert(file_of(&stat)) || skipped == Some(file_of(&stat)) {
+                continue;
+            }
+            let stable = has_stable_inodes(&fd);
+            let entries = match entries(&fd) {
+                Ok(entries) => entries,
+                Err(errno) => {
+                    walk.trouble(&prefix, errno);
+                    continue;
+                }
+            };
+            for Entry { name, kind, is_text } in entries {
+                let path = format!("{prefix}{name}");
+                let is_wanted = wanted(&name);
+                match kind {
+                    FileType::Directory if name.starts_with('.') => {}
+                    _ if !is_text && (is_wanted || kind == FileType::Directory) => {
+                        walk.problems.push((path, "has a name that is not UTF-8, rename it".to_owned()));
+                    }
+                    FileType::Directory if seen.len() + waiting.len() > DIRECTORIES => {
+                        walk.trouble(&path, Errno::MFILE);
+                    }
+                    FileType::Directory => match directory(&format!("{top}/{path}")) {
+                        Ok(fd) => waiting.push((format!("{path}/"), fd)),
+                        Err(errno) => walk.trouble(&path, errno),
+                    },
+                    FileType::Symlink => self.follow(top, &inside, path, is_wanted, stable, &mut walk),
+                    _ if !is_wanted => {}
+                    FileType::RegularFile => match statat(&fd, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                        Ok(stat) => walk.files.push(found(path, &stat, stable, false)),
+                        // Gone since the directory was read.
+                        Err(Errno::NOENT) => {}
+                        Err(errno) => walk.trouble(&path, errno),
+                    },
+                    other => walk.problems.push((path, format!("is a {}, not a regular file", kind_name(other)))),
+                }
+            }
+        }
+        walk.files.sort_by(|a, b| a.path.cmp(&b.path));
+        walk.problems.sort();
+        Ok(Some(walk))
+    }
+
+    /// A symlink: the file that it leads to, if that lies below the directory. A directory there is found under its own name.
+    fn follow(&self, top: &str, inside: &str, path: String, is_wanted: bool, stable: bool, walk: &mut Walk) {
+        let opened = self.open(&format!("{top}/{path}"), OFlags::PATH);
+        let looked = opened.and_then(|fd| Ok((fstat(&fd)?, real_path(&fd)?)));
+        match looked {
+            Ok((stat, real)) => {
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                let escapes = real != inside && !real.strip_prefix(inside).is_some_and(|rest| rest.starts_with('/'));
+                match kind {
+                    FileType::Directory | FileType::RegularFile if kind == FileType::RegularFile && !is_wanted => {}
+                    FileType::Directory | FileType::RegularFile if escapes => {
+                        let why = "is a symlink that leads out of the content directory, put the file itself there";
+                        walk.problems.push((path, why.to_owned()));
+                    }
+                    FileType::RegularFile => walk.files.push(found(path, &stat, stable, true)),
+                    FileType::Directory => {}
+                    other if is_wanted => {
+                        walk.problems.push((path, format!("is a {}, not a regular file", kind_name(other))));
+                    }
+                    _ => {}
+                }
+            }
+            Err(Errno::LOOP) => {
+                walk.problems.push((path, "is a symlink that leads back to itself, remove it".to_owned()));
+            }
+            Err(_) if !is_wanted => {}
+            Err(Errno::NOENT) => walk.problems.push((path, "is a symlink that leads nowhere, remove it".to_owned())),
+            Err(errno) => walk.trouble(&path, errno),
+        }
+    }
+
+    /// What lies in a directory, not below it; nothing if there is no such directory.
+    pub fn present(&self, directory: &str) -> Result<Target, Error> {
+        let refused = |errno: Errno| Error::os("list", directory, errno);
+        let fd = match self.open(directory, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(Errno::NOENT) => return Ok(Target::new()),
+            other => other.map_err(refused)?,
+        };
+        let mut target = BTreeMap::new();
+        for Entry { name, .. } in entries(&fd).map_err(refused)? {
+            let Ok(stat) = statat(&fd, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            let identity = identity(&stat, true);
+            target.insert(name, Present { size: identity.size, mtime: identity.mtime, is_file });
+        }
+        Ok(target)
+    }
+
+    /// Bytes that are free where a path is or will be, and how many its file system has.
+    pub fn space(&self, path: &str) -> Result<(u64, u64), Error> {
+        let mut place = path;
+        loop {
+            match self.open(place, OFlags::PATH).and_then(fstatvfs) {
+                Ok(it) => {
+                    return Ok((it.f_bavail.saturating_mul(it.f_frsize), it.f_blocks.saturating_mul(it.f_frsize)));
+                }
+                Err(Errno::NOENT | Errno::NOTDIR) if place != "/" => {
+                    place = place.rsplit_once('/').map(|(parent, _)| parent).filter(|it| !it.is_empty()).unwrap_or("/");
+                }
+                Err(errno) => return Err(Error::os("find the free space of", path, errno)),
+            }
+        }
+    }
+
+    /// Opens a file that was found; nothing if it is another one by now. It is not waited for, whatever it has become.
+    pub fn original(&self, path: &str, identity: &Identity) -> Result<Option<Original>, Error> {
+        let refused = |errno: Errno| Error::os("read", path, errno);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = match self.open(path, flags) {
+            Err(Errno::NOENT | Errno::NXIO) => return Ok(None),
+            other => other.map_err(refused)?,
+        };
+        let original = Original { fd, identity: *identity };
+        Ok(original.is_unchanged().then_some(original))
+    }
+
+    /// Opens the directory `NAME` in `parent` for files that appear there whole, with a place for unfinished ones beside it, in
+    /// `.provider-rke2`, which is empty then. Both are made if missing.
+    ///
+    /// Where that is another mount than the directory itself, from which nothing can be moved there, the place is a directory in it.
+    pub fn store(&self, parent: &str, name: &str) -> Result<Store, Error> {
+        let path = format!("{parent}/{name}");
+        self.make_missing(&path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let refused = |errno: Errno| Error::os("open", &path, errno);
+        let directory = self.open(&path, flags).map_err(refused)?;
+        let above = self.open(parent, flags).map_err(refused)?;
+        let aside = if mount(&above) == mount(&directory) { parent } else { &path };
+        let aside = format!("{aside}/{ASIDE}");
+        self.make_dir(&aside, 0o700)?;
+        let temporary = self.open(&aside, flags).map_err(refused)?;
+        clear(&temporary).map_err(|errno| Error::os("empty", &aside, errno))?;
+        let device = fstat(&directory).map_err(refused)?.st_dev;
+        Ok(Store { directory, temporary, device, path, aside, parts: Cell::new(0) })
+    }
+
+    /// Removes what a store that was cut off has left behind; nothing if there is nothing.
+    pub fn tidy(&self, parent: &str, name: &str) -> Result<(), Error> {
+        for place in [format!("{parent}/{ASIDE}"), format!("{parent}/{name}/{ASIDE}")] {
+            if let Ok(fd) = self.open(&place, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+                clear(&fd).map_err(|errno| Error::os("empty", &place, errno))?;
+                self.remove_dir(&place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<(), Error> {
+        let (parent, name) = super::split("remove", path)?;
+        let refused = |errno: Errno| Error::os("remove", path, errno);
+        let directory = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).map_err(refused)?;
+        unlinkat(&directory, name, AtFlags::REMOVEDIR).map_err(refused)
+    }
+
+    fn make_missing(&self, path: &str) -> Result<(), Error> {
+        if self.is_dir(path) { Ok(()) } else { self.make_dir(path, 0o755) }
+    }
+}
+
+/// The place of unfinished files.
+const ASIDE: &str = ".provider-rke2";
+
+/// What marks a file as ours (xattr(7)).
+const MARK: &str = "user.provider-rke2";
+
+impl Walk {
+    fn trouble(&mut self, path: &str, errno: Errno) {
+        self.is_whole = false;
+        let path = path.strip_suffix('/').unwrap_or(path).to_owned();
+        self.problems.push((path, format!("cannot be looked at: {}", super::reason(&errno.into()))));
+    }
+}
+
+struct Entry {
+    name: String,
+    kind: FileType,
+    /// Whether the name is UTF-8; what is not cannot be opened by the name that is shown.
+    is_text: bool,
+}
+
+fn entries(fd: &OwnedFd) -> rustix::io::Result<Vec<Entry>> {
+    // It may have been read before.
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(0))?;
+    let mut entries = Vec::new();
+    let mut buffer = Vec::with_capacity(16 << 10);
+    let mut raw = RawDir::new(fd, buffer.spare_capacity_mut());
+    while let Some(entry) = raw.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let (name, is_text) = match str::from_utf8(name) {
+            Ok(name) => (name.to_owned(), true),
+            Err(_) => (String::from_utf8_lossy(name).into_owned(), false),
+        };
+        let kind = match entry.file_type() {
+            FileType::Unknown => statat(fd, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+                .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
+            known => known,
+        };
+        entries.push(Entry { name, kind, is_text });
+    }
+    Ok(entries)
+}
+
+/// Where a descriptor leads, by the names of the machine itself.
+fn real_path(fd: &OwnedFd) -> rustix::io::Result<String> {
+    let link = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new())?;
+    Ok(link.to_string_lossy().into_owned())
+}
+
+fn has_stable_inodes(fd: &OwnedFd) -> bool {
+    fstatfs(fd).is_ok_and(|it| u64::try_from(it.f_type).is_ok_and(|kind| !INVENTS_INODES.contains(&kind)))
+}
+
+fn file_of(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+fn found(path: String, stat: &Stat, stable: bool, is_link: bool) -> Found {
+    Found { path, identity: identity(stat, stable), file: file_of(stat), is_link }
+}
+
+fn identity(stat: &Stat, stable: bool) -> Identity {
+    let nanoseconds = |it: u64| u32::try_from(it).unwrap_or_default();
+    Identity {
+        size: u64::try_from(stat.st_size).unwrap_or_default(),
+        mtime: (stat.st_mtime, nanoseconds(stat.st_mtime_nsec)),
+        ctime: (stat.st_ctime, nanoseconds(stat.st_ctime_nsec)),
+        inode: if stable { stat.st_ino } else { 0 },
+    }
+}
+
+/// What tells one mount from another.
+fn mount(fd: &OwnedFd) -> Option<(u32, u32, u64)> {
+    let it = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    Some((it.stx_dev_major, it.stx_dev_minor, it.stx_mnt_id))
+}
+
+fn clear(directory: &OwnedFd) -> rustix::io::Result<()> {
+    for Entry { name, kind, .. } in entries(directory)? {
+        let flags = if kind == FileType::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(directory, name.as_str(), flags)?;
+    }
+    Ok(())
+}
+
+/// A file that is to be copied or compared.
+#[derive(Debug)]
+pub struct Original {
+    fd: OwnedFd,
+    identity: Identity,
+}
+
+impl Original {
+    /// Whether it still is what it was when it was found.
+    pub fn is_unchanged(&self) -> bool {
+        fstat(&self.fd).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                && identity(&stat, self.identity.inode != 0) == self.identity
+        })
+    }
+
+    fn device(&self) -> Option<u64> {
+        fstat(&self.fd).ok().map(|stat| stat.st_dev)
+    }
+}
+
+impl ReadAt for Original {
+    fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_full(&self.fd, buffer, offset)
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(fd: impl AsFd, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match retry_on_intr(|| pread(&fd, &mut *rest, offset + done as u64))? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}
+
+/// A directory in which files appear whole.
+#[derive(Debug)]
+pub struct Store {
+    directory: OwnedFd,
+    temporary: OwnedFd,
+    device: u64,
+    path: String,
+    aside: String,
+    /// How many unfinished files there were: each has a number for a name.
+    parts: Cell<u32>,
+}
+
+/// An unfinished file; it goes when this drops.
+#[derive(Debug)]
+pub struct Part<'a> {
+    store: &'a Store,
+    name: String,
+    fd: OwnedFd,
+}
+
+impl Part<'_> {
+    /// Brings the bytes to the disk, then gives the file its name, in place of what has it.
+    pub fn publish(self, name: &str) -> io::Result<()> {
+        retry_on_intr(|| fsync(&self.fd))?;
+        Ok(renameat(&self.store.temporary, self.name.as_str(), &self.store.directory, name)?)
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        // What has got its name is not there any more.
+        let _ = unlinkat(&self.store.temporary, self.name.as_str(), AtFlags::empty());
+    }
+}
+
+impl Store {
+    /// Whether an archive can be had there without copying a byte (`ioctl_ficlone(2)`).
+    pub fn can_clone(&self, original: &Original) -> bool {
+        original.device() == Some(self.device)
+            && self.create().is_ok_and(|part| ioctl_ficlone(&part.fd, &original.fd).is_ok())
+    }
+
+    fn create(&self) -> rustix::io::Result<Part<'_>> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.parts.set(self.parts.get() + 1);
+        let name = self.parts.get().to_string();
+        let fd = retry_on_intr(|| openat(&self.temporary, name.as_str(), flags, Mode::from_raw_mode(0o600)))?;
+        Ok(Part { store: self, name, fd })
+    }
+
+    /// Begins a copy, with its checksum if it is asked for; after `deadline` it ends with [`io::ErrorKind::TimedOut`].
+    pub fn copy<'s, 'o>(
+        &'s self,
+        original: &'o Original,
+        hashed: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Copy<'s, 'o>, Error> {
+        let part = self.create().map_err(|errno| Error::os("write", &self.aside, errno))?;
+        let hash = hashed.then(Sha256::new);
+        let mut copy = Copy { original, part, done: 0, hash, buffer: Vec::new(), deadline };
+        let _ = fadvise(&original.fd, 0, None, Advice::Sequential);
+        if original.device() == Some(self.device)
+            && copy.hash.is_none()
+            && ioctl_ficlone(&copy.part.fd, &original.fd).is_ok()
+        {
+            copy.done = original.identity.size;
+        }
+        Ok(copy)
+    }
+
+    /// Whether the file of that name has the bytes of the original; and their checksum, if they are the same and it is asked for.
+    pub fn holds(
+        &self,
+        name: &str,
+        original: &Original,
+        hashed: bool,
+        deadline: Option<Instant>,
+    ) -> io::Result<(bool, Option<[u8; 32]>)> {
+        let mut hash = hashed.then(Sha256::new);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| openat(&self.directory, name, flags, Mode::empty()))?;
+        let (mut one, mut other) = (vec![0; BUFFER], vec![0; BUFFER]);
+        let mut offset = 0;
+        loop {
+            overdue(deadline)?;
+            let length = read_full(&fd, &mut one, offset)?;
+            if read_full(&original.fd, &mut other, offset)? != length || one.get(..length) != other.get(..length) {
+                return Ok((false, None));
+            }
+            if length == 0 {
+                return Ok((true, hash.map(|hash| hash.finalize().into())));
+            }
+            if let Some(hash) = &mut hash {
+                hash.update(other.get(..length).unwrap_or_default());
+            }
+            offset += length as u64;
+        }
+    }
+
+    /// Whether a file was put there by this program, whatever the record says; false where the file system keeps no attributes.
+    pub fn is_ours(&self, name: &str) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| openat(&self.directory, name, flags, Mode::empty()));
+        opened.is_ok_and(|fd| fgetxattr(&fd, MARK, &mut [0_u8; 1][..]).is_ok())
+    }
+
+    /// Makes an empty file of whole seconds if there is none of that name.
+    pub fn touch(&self, name: &str, second: i64) -> Result<(), Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = match openat(&self.directory, name, flags, Mode::from_raw_mode(0o644)) {
+            Err(Errno::EXIST) => return Ok(()),
+            other => other.and_then(|fd| {
+                set_mode(&fd, 0o644)?;
+                futimens(&fd, &at(second))
+            }),
+        };
+        made.map_err(|errno| Error::os("write", &format!("{}/{name}", self.path), errno))
+    }
+
+    /// Removes a file; nothing if there is none.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        match unlinkat(&self.directory, name, AtFlags::empty()) {
+            Err(Errno::NOENT) | Ok(()) => Ok(()),
+            Err(errno) => Err(Error::os("remove", &format!("{}/{name}", self.path), errno)),
+        }
+    }
+
+    /// Makes sure that the names are on the disk, and leaves nothing behind.
+    pub fn close(self, host: &Host) -> Result<(), Error> {
+        retry_on_intr(|| fsync(&self.directory)).map_err(|errno| Error::os("write", &self.path, errno))?;
+        clear(&self.temporary).map_err(|errno| Error::os("empty", &self.aside, errno))?;
+        host.remove_dir(&self.aside)
+    }
+}
+
+fn at(second: i64) -> Timestamps {
+    let time = Timespec { tv_sec: second, tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+fn overdue(deadline: Option<Instant>) -> io::Result<()> {
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// A copy that is being made. It can be read while it is made: what is read is copied first, so that the disk is read once.
+pub struct Copy<'s, 'o> {
+    original: &'o Original,
+    part: Part<'s>,
+    done: u64,
+    hash: Option<Sha256>,
+    buffer: Vec<u8>,
+    deadline: Option<Instant>,
+}
+
+impl<'s> Copy<'s, '_> {
+    fn advance(&mut self, to: u64) -> io::Result<()> {
+        while self.done < to.min(self.original.identity.size) {
+            overdue(self.deadline)?;
+            let wanted = CHUNK.min(self.original.identity.size - self.done);
+            let count = if self.hash.is_some() || !self.buffer.is_empty() { 0 } else { self.by_kernel(wanted)? };
+            let count = if count == 0 { self.by_hand(wanted)? } else { count };
+            if count == 0 {
+                // It has become shorter since; finishing finds that out.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            // Makes the kernel begin to write (mm/fadvise.c), so that the final sync has little left to wait for.
+            let _ = fadvise(&self.part.fd, self.done, NonZeroU64::new(count), Advice::DontNeed);
+            self.done += count;
+        }
+        Ok(())
+    }
+
+    /// 0 if the kernel does not copy between these file systems.
+    fn by_kernel(&self, wanted: u64) -> io::Result<u64> {
+        let (mut from, mut to) = (self.done, self.done);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        match retry_on_intr(|| {
+            copy_file_range(&self.original.fd, Some(&mut from), &self.part.fd, Some(&mut to), wanted)
+        }) {
+            Ok(count) => Ok(count as u64),
+            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => Ok(0),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn by_hand(&mut self, wanted: u64) -> io::Result<u64> {
+        self.buffer.resize(BUFFER, 0);
+        let mut count = 0;
+        while count < wanted {
+            let length = read_full(&self.original.fd, &mut self.buffer, self.done + count)?;
+            let mut rest = self.buffer.get(..length).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            if let Some(hash) = &mut self.hash {
+                hash.update(rest);
+            }
+            let mut place = self.done + count;
+            while !rest.is_empty() {
+                let written = retry_on_intr(|| pwrite(&self.part.fd, rest, place))?;
+                rest = rest.get(written..).unwrap_or_default();
+                place += written as u64;
+            }
+            count += length as u64;
+        }
+        Ok(count)
+    }
+
+    /// Copies the rest. Gives the checksum, if it was asked for.
+    pub fn complete(&mut self) -> io::Result<Option<[u8; 32]>> {
+        self.advance(self.original.identity.size)?;
+        Ok(self.hash.take().map(|hash| hash.finalize().into()))
+    }
+
+    /// Gives the copy its time; nothing if the original has changed meanwhile.
+    pub fn seal(self, second: i64) -> io::Result<Option<Part<'s>>> {
+        if !self.original.is_unchanged() {
+            return Ok(None);
+        }
+        fchmod(&self.part.fd, Mode::from_raw_mode(0o644))?;
+        // Without it, a lost record makes the file somebody else's, which is the safe side.
+        let _ = fsetxattr(&self.part.fd, MARK, b"1", XattrFlags::empty());
+        futimens(&self.part.fd, &at(second))?;
+        // What was read once is not worth the memory of others.
+        let _ = fadvise(&self.original.fd, 0, None, Advice::DontNeed);
+        Ok(Some(self.part))
+    }
+}
+
+impl ReadAt for Copy<'_, '_> {
+    fn size(&self) -> u64 {
+        self.original.identity.size
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.advance(offset.saturating_add(buffer.len() as u64))?;
+        read_full(&self.original.fd, buffer, offset)
+    }
+}
+
+impl std::fmt::Debug for Copy<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copy").field("part", &self.part).field("done", &self.done).finish_non_exhaustive()
+    }
+}
