@@ -22,7 +22,7 @@ const HEADER: &str =
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
 
 /// The names under which what needs no proxy may be listed.
-const NO_PROXIES: [&str; 3] = ["NO_PROXY", "CONTAINERD_NO_PROXY", "no_proxy"];
+const NO_PROXIES: [&str; 3] = ["NO_PROXY", "no_proxy", "CONTAINERD_NO_PROXY"];
 
 /// The file that RKE2's unit reads (rke2 `bundle/lib/systemd/system`, `EnvironmentFile`).
 pub fn path(unit: &str) -> String {

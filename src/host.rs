@@ -328,9 +328,13 @@ impl Host {
     /// Fails for a directory.
     pub fn remove(&self, path: &str) -> Result<bool, Error> {
         let (parent, name) = split("remove", path)?;
-        let gone = self
-            .open(parent, OFlags::PATH | OFlags::DIRECTORY)
-            .and_then(|directory| unlinkat(directory, name, AtFlags::empty()));
+        let gone = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).and_then(|directory| {
+            match unlinkat(&directory, name, AtFlags::empty()) {
+                // A read-only file system says so before it looks.
+                Err(Errno::ROFS) => statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).and(Err(Errno::ROFS)),
+                other => other,
+            }
+        });
         match gone {
             Ok(()) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),

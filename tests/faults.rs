@@ -32,6 +32,8 @@ cluster:
   role: init
   cluster_token: a-token-that-is-long-enough
   control_plane_host: 10.10.0.5
+  env:
+    HTTPS_PROXY: http://proxy.test:3128
   config: |
     node-name: server-1
 ";
@@ -40,6 +42,8 @@ cluster:
   role: init
   cluster_token: another-token-that-is-long-enough
   control_plane_host: 10.10.0.6
+  env:
+    RKE2_DATA_DIR: /var/lib/other
   config: |
     node-name: server-one
     node-label: [a=b, c=d]
@@ -75,7 +79,7 @@ struct Asked {
     cloud_config: &'static str,
     unit: &'static str,
     document: String,
-    /// Everything in /etc/rancher.
+    /// Everything in /etc/rancher and /etc/default.
     installed: BTreeMap<String, (u32, Vec<u8>)>,
 }
 
@@ -89,7 +93,7 @@ impl Asked {
         let config = node.read(CONFIG).unwrap();
         assert!(config.contains(&format!("\"node-name\": \"{name}\"")), "{config}");
         assert_eq!(node.open_gates(), [unit]);
-        Asked { cloud_config, unit, document: node.read(DOCUMENT).unwrap(), installed: node.files("etc/rancher/") }
+        Asked { cloud_config, unit, document: node.read(DOCUMENT).unwrap(), installed: installed(&node) }
     }
 
     fn of(&self, path: &str) -> String {
@@ -107,6 +111,11 @@ static ASKED: LazyLock<[Asked; 3]> = LazyLock::new(|| {
 
 /// Puts something wrong in the place of a file.
 type Spoiled = fn(&Node, &str);
+
+/// All that RKE2 reads.
+fn installed(node: &Node) -> BTreeMap<String, (u32, Vec<u8>)> {
+    ["etc/rancher/", "etc/default/"].into_iter().flat_map(|below| node.files(below)).collect()
+}
 
 /// How a case begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +182,7 @@ impl Turn {
     fn check(&self, case: &str) {
         let node = &self.node;
         for path in [CONFIG, DROP_INS[0], DROP_INS[1]] {
-            let found = node.files("etc/rancher/").remove(path);
+            let found = installed(node).remove(path);
             let old = self.before.map(|it| it.installed[path].clone());
             let new = self.asked.installed[path].clone();
             assert!(found == old || found == Some(new), "{case}: {path} is {found:?}");
@@ -181,7 +190,11 @@ impl Turn {
         let open = node.open_gates();
         assert!(open.len() < 2, "{case}: {open:?}");
         let Some(unit) = open.first() else { return };
-        let is = |it: &Asked| it.unit == *unit && node.read(CONFIG) == Some(it.of(CONFIG));
+        let environment = format!("etc/default/{unit}");
+        let is = |it: &Asked| {
+            let environment_of = it.installed.contains_key(&environment).then(|| it.of(&environment));
+            it.unit == *unit && node.read(CONFIG) == Some(it.of(CONFIG)) && node.read(&environment) == environment_of
+        };
         let untouched = |it: &Asked| {
             self.begin == Begin::SameBoot
                 && is(it)
@@ -196,7 +209,7 @@ impl Turn {
     fn heal(&self, asked: &Asked, case: &str) {
         let ran = self.node.run(&["apply", "config"]);
         assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
-        assert!(self.node.files("etc/rancher/") == asked.installed, "{case}: not healed");
+        assert!(installed(&self.node) == asked.installed, "{case}: not healed");
         assert_eq!(self.node.open_gates(), [asked.unit], "{case}");
         assert_eq!(self.node.left_over(), [""; 0], "{case}");
     }
@@ -387,7 +400,7 @@ fn apply_config_meets_an_error_at_each_system_call() {
 fn failed_or_done(turn: &Turn, ran: &Ran, path: &str, case: &str) {
     match ran.code {
         Some(0) => {
-            assert!(turn.node.files("etc/rancher/") == turn.asked.installed, "{case}: not installed");
+            assert!(installed(&turn.node) == turn.asked.installed, "{case}: not installed");
             assert_eq!(turn.node.open_gates(), [turn.asked.unit], "{case}");
         }
         Some(1) => {
@@ -520,7 +533,7 @@ fn a_refused_plan_stays_refused_whatever_fails() {
             let Some(path) = tampered(&turn.node, log.path()) else { break };
             let case = format!("{error} at {call} {when}, {path}: {ran:?}");
             assert_ne!(ran.code, Some(0), "{case}");
-            assert!(turn.node.files("etc/rancher/") == turn.before.unwrap().installed, "{case}");
+            assert!(installed(&turn.node) == turn.before.unwrap().installed, "{case}");
             // What keeps the gate itself from being shut is told.
             let told = ran.stderr.contains(&path);
             assert!(turn.node.open_gates().is_empty() || told || path == "/", "{case}");
@@ -663,10 +676,10 @@ fn read_only(begin: Begin, directory: &str) {
     turn.heal(turn.asked, &case);
     // What is installed already needs no writing.
     remount();
-    let before = turn.node.files("etc/rancher/");
+    let before = installed(&turn.node);
     let ran = turn.node.run(&["apply", "config"]);
     assert!(ran.code == Some(0) || directory == "run", "{case}, unchanged: {ran:?}");
-    assert!(before == turn.node.files("etc/rancher/"), "{case}, unchanged");
+    assert!(before == installed(&turn.node), "{case}, unchanged");
     if ran.code == Some(0) {
         assert_eq!(turn.node.open_gates(), [turn.asked.unit], "{case}, unchanged");
     }
@@ -1003,13 +1016,13 @@ fn a_refused_plan_starts_nothing() {
         assert_ne!(turn.node.boot(BAD)["error"], "");
         let sentence = turn.node.read(REFUSED).unwrap();
         assert!(sentence.contains("cluster.role") && sentence.contains("master"), "{sentence}");
-        let before = turn.node.files("etc/rancher/");
+        let before = installed(&turn.node);
         for arguments in [&["apply"][..], &["apply", "config"], &["apply", "service"], &["apply", "config"]] {
             let ran = turn.node.run(arguments);
             assert_eq!(ran.code, Some(1), "{begin:?} {arguments:?} {ran:?}");
             assert!(ran.stderr.contains(sentence.trim()), "{begin:?} {arguments:?} {ran:?}");
             assert!(!ran.stderr.contains("systemctl start"), "{begin:?} {arguments:?} {ran:?}");
-            assert!(turn.node.files("etc/rancher/") == before, "{begin:?} {arguments:?}: written");
+            assert!(installed(&turn.node) == before, "{begin:?} {arguments:?}: written");
             assert!(!arguments.contains(&"config") || turn.node.open_gates().is_empty(), "{begin:?} {arguments:?}");
         }
         assert_eq!(turn.node.read(REFUSED), Some(sentence));
@@ -1039,7 +1052,7 @@ fn whatever_stands_for_refused_refuses() {
             );
         }
         assert_eq!(turn.node.open_gates(), [""; 0], "{name}");
-        assert!(turn.node.files("etc/rancher/") == turn.before.unwrap().installed, "{name}: written");
+        assert!(installed(&turn.node) == turn.before.unwrap().installed, "{name}: written");
     }
 }
 

@@ -155,8 +155,9 @@ impl Node {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Makes a FIFO, with its parents.
+    /// Makes a FIFO, with its parents, in place of whatever is there.
     pub fn fifo(&self, path: &str) {
+        self.clear(path);
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
