@@ -99,6 +99,17 @@ pub fn remove_links(host: &Host) -> (bool, Vec<String>) {
     (removed, failed)
 }
 
+/// The links that would start a unit, those for this boot included; not the units, which may be links themselves.
+pub fn links(host: &Host) -> Vec<String> {
+    let below = |directory: &str| host.list(directory).unwrap_or_default().into_iter();
+    let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    let links = [LINKS, "/run/systemd/system"].into_iter().flat_map(|directory| {
+        let names = below(directory).filter(pulls);
+        names.flat_map(move |name| UNITS.map(|unit| format!("{directory}/{name}/{unit}.service")))
+    });
+    links.filter(|link| host.is_there(link)).collect()
+}
+
 /// Says that the plan was refused, or that it no longer is.
 pub fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error> {
     if sentences.is_empty() {

@@ -31,11 +31,13 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{
-        AtFlags, CWD, Dir, FileType, FlockOperation, MemfdFlags, Mode, OFlags, ResolveFlags, Stat, fchmod, flock, fstat,
-        fsync, memfd_create, mkdirat, openat, openat2, renameat, statat, unlinkat,
+        AtFlags, CWD, Dir, FileType, FlockOperation, MemfdFlags, Mode, OFlags, ResolveFlags, Stat, fchmod, flock,
+        fstat, fsync, memfd_create, mkdirat, openat, openat2, renameat, statat, unlinkat,
     },
     io::{Errno, retry_on_intr},
-    process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, setrlimit},
+    process::{
+        Pid, PidfdFlags, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process_group, pidfd_open, setrlimit,
+    },
 };
 
 use ipnet::IpNet;
@@ -482,6 +484,11 @@ impl Host {
         let all = if_addrs::get_if_addrs().unwrap_or_default();
         let known = all.into_iter().filter_map(|it| Some((address(&it.addr).ok()?, it.name)));
         known.map(|(address, name)| Interface { name, address }).collect()
+    }
+
+    /// True if this process may do everything.
+    pub fn is_root(&self) -> bool {
+        geteuid().is_root()
     }
 
     /// Gives the time.

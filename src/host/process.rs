@@ -142,7 +142,8 @@ fn identity(path: &str) -> Option<Identity> {
 
 /// The directory of the search that a path lies below.
 fn below<'s>(path: &str, search: &'s Search) -> Option<&'s str> {
-    let is_below = |directory: &&String| path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    let is_below =
+        |directory: &&String| path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
     search.below.iter().find(is_below).map(String::as_str)
 }
 

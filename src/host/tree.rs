@@ -14,7 +14,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, fstat, openat, openat2, seek, statat, unlinkat,
+        AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, fstat, openat, openat2, readlink, seek,
+        statat, unlinkat,
     },
     io::{Errno, retry_on_intr},
 };
@@ -122,6 +123,21 @@ impl Host {
         let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// Device and inode of a file that is no symlink.
+    pub fn file_identity(&self, path: &str) -> Option<(u64, u64)> {
+        let (parent, name) = split("read", path).ok()?;
+        let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        FileType::from_raw_mode(stat.st_mode).is_file().then_some((stat.st_dev, stat.st_ino))
+    }
+
+    /// The path without symlinks, as the kernel names it; none if there is nothing, or with another root than `/`.
+    pub fn real_path(&self, path: &str) -> Option<String> {
+        let fd = (self.is_real() && is_normal(path)).then(|| self.open(path, OFlags::PATH).ok())??;
+        let link = readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new()).ok()?;
+        Some(String::from_utf8_lossy(link.as_bytes()).into_owned())
     }
 
     /// Device and inode of what is behind the path, symlinks followed.

@@ -62,10 +62,12 @@ fn link(line: &str) -> Option<String> {
     let name = words.nth(1)?.trim_end_matches(':');
     let name = name.split_once('@').map_or(name, |(name, _)| name);
     let words: Vec<&str> = words.collect();
-    let master = words.windows(2).find_map(|pair| matches!(pair, ["master", _]).then(|| pair.last().copied())).flatten();
+    let master =
+        words.windows(2).find_map(|pair| matches!(pair, ["master", _]).then(|| pair.last().copied())).flatten();
     // calico and cilium name the host's end of a pod by a hash of the pod.
-    let is_hash =
-        |prefix, lengths: [usize; 2]| name.strip_prefix(prefix).is_some_and(|it| lengths.contains(&it.len()) && is_hex(it));
+    let is_hash = |prefix, lengths: [usize; 2]| {
+        name.strip_prefix(prefix).is_some_and(|it| lengths.contains(&it.len()) && is_hex(it))
+    };
     let is_ours =
         LINKS.contains(&name) || master == Some(BRIDGE) || is_hash("cali", [11, 11]) || is_hash("lxc", [10, 12]);
     is_ours.then(|| name.to_owned())
@@ -179,7 +181,8 @@ pub fn tables(output: &str) -> Vec<(String, String)> {
 
 /// The sets of addresses to destroy, from `ipset list -n`.
 pub fn sets(output: &str) -> Vec<String> {
-    let is_theirs = |name: &&str| ["KUBE-", "cali40", "cali60", "CILIUM_"].iter().any(|prefix| name.starts_with(prefix));
+    let is_theirs =
+        |name: &&str| ["KUBE-", "cali40", "cali60", "CILIUM_"].iter().any(|prefix| name.starts_with(prefix));
     output.lines().map(str::trim).filter(is_theirs).map(ToOwned::to_owned).collect()
 }
 
@@ -193,7 +196,9 @@ pub fn virtual_servers(saved: &str, addresses: &str) -> Vec<[String; 2]> {
     let bound: HashSet<String> = addresses.lines().filter_map(address).collect();
     let server = |line: &str| {
         let mut words = line.split_whitespace();
-        let (Some("-A"), Some(protocol), Some(server)) = (words.next(), words.next(), words.next()) else { return None };
+        let (Some("-A"), Some(protocol), Some(server)) = (words.next(), words.next(), words.next()) else {
+            return None;
+        };
         let (address, _) = server.rsplit_once(':')?;
         let address = address.trim_start_matches('[').trim_end_matches(']');
         bound.contains(address).then(|| [protocol.to_owned(), server.to_owned()])
@@ -292,14 +297,11 @@ COMMIT
         let output = "table inet firewalld\ntable ip kube-proxy\ntable ip6 kube-proxy\ntable inet kube-proxy-mine\n\
             table ip filter\ntable inet cni_hostport\ntable arp kube-proxy\n";
         let pair = |family: &str, name: &str| (family.to_owned(), name.to_owned());
+        assert_eq!(tables(output), [pair("ip", "kube-proxy"), pair("ip6", "kube-proxy"), pair("inet", "cni_hostport")]);
         assert_eq!(
-            tables(output),
-            [pair("ip", "kube-proxy"), pair("ip6", "kube-proxy"), pair("inet", "cni_hostport")]
+            sets("blacklist\nKUBE-CLUSTER-IP\ncali40all-ipam-pools\nmy-KUBE-\n"),
+            ["KUBE-CLUSTER-IP", "cali40all-ipam-pools"]
         );
-        assert_eq!(sets("blacklist\nKUBE-CLUSTER-IP\ncali40all-ipam-pools\nmy-KUBE-\n"), [
-            "KUBE-CLUSTER-IP",
-            "cali40all-ipam-pools"
-        ]);
     }
 
     #[test]
