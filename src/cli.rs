@@ -190,7 +190,7 @@ fn time(text: &str) -> Result<Duration, String> {
 fn reset_dry_run(host: &Host, request: &Request) -> u8 {
     match reset::dry_run(host, None, request) {
         Ok((actions, notes)) => {
-            stdio::to_stdout(&actions.iter().map(|action| format!("{action}\n")).collect::<String>());
+            stdio::to_stdout(&actions.iter().flat_map(|action| [action, "\n"]).collect::<String>());
             notes.iter().map(String::as_str).for_each(tell);
             0
         }

@@ -130,6 +130,11 @@ pub fn is_open(host: &Host, unit: &str) -> bool {
     host.exists(&ready(unit)) && refused(host).is_none()
 }
 
+/// Whether the configuration of any unit is installed.
+pub fn is_ready(host: &Host) -> bool {
+    UNITS.iter().any(|unit| host.exists(&ready(unit)))
+}
+
 /// Lets a unit start, and only that one; the drop-ins are written where they are missing.
 pub fn open(context: &Context, unit: &str) -> Result<(), Error> {
     let host = context.host;

@@ -50,6 +50,12 @@ const TOOL: Duration = Duration::from_secs(30);
 const REFUSED: &str =
     "this node was reset, so RKE2 is not started until the next boot, or until agent.boot plans it anew";
 
+/// The scripts that callers know by path, below `/opt/rke2/scripts`: each hands over to this program.
+pub const SCRIPTS: [(&str, &str); 2] = [
+    ("rke2-killall.sh", include_str!("../scripts/rke2-killall.sh")),
+    ("rke2-uninstall.sh", include_str!("../scripts/rke2-uninstall.sh")),
+];
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
@@ -224,7 +230,7 @@ impl Reset<'_> {
         self.host.make_dir(gate::RUN, 0o700)?;
         gate::set_refused(self.host, &[REFUSED.to_owned()])?;
         gate::close(self.host)?;
-        let cleared: String = targets.data_dirs.iter().map(|path| format!("{path}\n")).collect();
+        let cleared: String = targets.data_dirs.iter().flat_map(|path| [path, "\n"]).collect();
         if !cleared.is_empty() {
             self.host.install(CLEARED, cleared.as_bytes(), 0o600, false)?;
         }
@@ -278,7 +284,9 @@ impl Reset<'_> {
             left.extend(survivors);
         }
         let sentence = |process: Process| format!("cannot {}: it is still there after SIGKILL", Action::End(process));
-        left.into_iter().for_each(|process| self.leave(sentence(process)));
+        for process in left {
+            self.leave(sentence(process));
+        }
         true
     }
 
@@ -290,14 +298,23 @@ impl Reset<'_> {
                 self.note(notes);
             }
             let before = std::mem::take(&mut last);
+            // Before any of them, for an unmount reaches the copies of the mount that it is below.
+            let mut shared: Vec<(String, String)> = Vec::new();
             for action in &actions {
-                let Action::Unmount { mount, lazily, private } = action else { continue };
+                if let Action::Unmount { mount, private: true, .. } = action
+                    && let Err(error) = self.host.make_private(mount)
+                {
+                    shared.push((mount.point.clone(), error.to_string()));
+                }
+            }
+            for action in &actions {
+                let Action::Unmount { mount, lazily, .. } = action else { continue };
                 if self.is_late() {
                     last.push((mount.clone(), *lazily, "the time is up".into()));
                     continue;
                 }
-                if *private && let Err(error) = self.host.make_private(mount) {
-                    last.push((mount.clone(), false, error.to_string()));
+                if let Some((_, why)) = shared.iter().find(|(point, _)| mount.point.starts_with(point.as_str())) {
+                    last.push((mount.clone(), false, why.clone()));
                     continue;
                 }
                 // The last resort: everything else has been tried, and nothing new has come of it.

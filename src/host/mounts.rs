@@ -1,4 +1,4 @@
-//! What is mounted (proc_pid_mountinfo(5)), and taking it away again.
+//! What is mounted (`proc_pid_mountinfo(5)`), and taking it away again.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -40,13 +40,13 @@ fn mount(line: &[u8]) -> Option<Mount> {
     // Optional fields end at the hyphen; the fields before them are six.
     let hyphen = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
     let optional = fields.get(6..hyphen)?.iter();
-    let shared = optional.filter_map(|field| str::from_utf8(field).ok()?.strip_prefix("shared:")?.parse().ok());
+    let mut shared = optional.filter_map(|field| str::from_utf8(field).ok()?.strip_prefix("shared:")?.parse().ok());
     let raw = unescaped(fields.get(4)?);
     Some(Mount {
         device: text(fields.get(2)?),
         root: text(fields.get(3)?),
         point: String::from_utf8_lossy(&raw).into_owned(),
-        peers: shared.last(),
+        peers: shared.next(),
         kind: text(fields.get(hyphen + 1)?),
         raw,
     })
@@ -58,15 +58,12 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut rest = field;
     while let Some((&byte, after)) = rest.split_first() {
         let octal = after.get(..3).filter(|_| byte == b'\\').and_then(|digits| str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(code) => {
-                bytes.push(code);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
+        if let Some(code) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            bytes.push(code);
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            bytes.push(byte);
+            rest = after;
         }
     }
     bytes

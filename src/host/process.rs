@@ -62,7 +62,9 @@ impl Host {
     pub fn end_processes(&self, processes: &[Process], grace: Duration, burial: Duration) -> Vec<Process> {
         let mut left = processes.to_vec();
         for (signal, wait) in [(Signal::TERM, grace), (Signal::KILL, burial)] {
-            left.iter().for_each(|process| send(process, signal));
+            for process in &left {
+                send(process, signal);
+            }
             let end = Instant::now() + wait;
             loop {
                 left.retain(is_alive);
@@ -85,21 +87,10 @@ impl Host {
         let file = identity(&format!("/proc/{pid}/exe"))?;
         let root = identity(&format!("/proc/{pid}/root"))?;
         let is_ours = search.files.contains(&file)
-            || self.runs_from(&executable, file, root, search, here)
+            || runs_from(pid, &executable, file, search, here)
             || (root != here.root && (search.roots.contains(&root) || lies_at(&link("root")?, root, search)))
             || self.is_in_group(pid, search, here);
         is_ours.then_some(Process { pid, executable, start })
-    }
-
-    /// The path alone proves nothing, for in a chroot processes of the host show the same: it must lead us to the file.
-    fn runs_from(&self, executable: &str, file: Identity, root: Identity, search: &Search, here: &Here) -> bool {
-        if let Some(deleted) = executable.strip_suffix(" (deleted)") {
-            // No path leads there any more; on the same device, in the same root, it was there.
-            let directory = below(deleted, search);
-            let device = directory.and_then(identity).map(|(device, _)| device);
-            return root == here.root && device == Some(file.0);
-        }
-        lies_at(executable, file, search)
     }
 
     fn is_in_group(&self, pid: i32, search: &Search, here: &Here) -> bool {
@@ -117,6 +108,8 @@ impl Host {
 /// What this process takes for the machine.
 struct Here {
     root: Identity,
+    /// Its mount namespace.
+    mounts: Option<Identity>,
     /// The control group that the init system's own groups are in; none where init is not ours to see, as in a chroot.
     groups: Option<String>,
 }
@@ -131,7 +124,7 @@ impl Here {
             let group = line.splitn(3, ':').nth(2)?;
             Some(group.strip_suffix("/init.scope").unwrap_or(group).trim_end_matches('/').to_owned())
         });
-        Some(Here { root, groups: group })
+        Some(Here { root, mounts: identity("/proc/self/ns/mnt"), groups: group })
     }
 }
 
@@ -140,15 +133,23 @@ fn identity(path: &str) -> Option<Identity> {
     Some((stat.st_dev, stat.st_ino))
 }
 
-/// The directory of the search that a path lies below.
-fn below<'s>(path: &str, search: &'s Search) -> Option<&'s str> {
-    let is_below =
-        |directory: &&String| path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
-    search.below.iter().find(is_below).map(String::as_str)
+/// Whether a path lies below a directory of the search.
+fn below(path: &str, search: &Search) -> bool {
+    search.below.iter().any(|directory| path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// The path alone proves nothing, for in a chroot processes of the host show the same: it must lead us to the file. To a deleted one no path
+/// leads any more; with the same root in the same mounts it was there.
+fn runs_from(pid: i32, executable: &str, file: Identity, search: &Search, here: &Here) -> bool {
+    if let Some(deleted) = executable.strip_suffix(" (deleted)") {
+        let namespace = || identity(&format!("/proc/{pid}/ns/mnt")) == here.mounts && here.mounts.is_some();
+        return below(deleted, search) && identity(&format!("/proc/{pid}/root")) == Some(here.root) && namespace();
+    }
+    lies_at(executable, file, search)
 }
 
 fn lies_at(path: &str, file: Identity, search: &Search) -> bool {
-    below(path, search).is_some() && identity(path) == Some(file)
+    below(path, search) && identity(path) == Some(file)
 }
 
 struct Stat {
@@ -157,7 +158,7 @@ struct Stat {
     start: u64,
 }
 
-/// What of /proc/PID/stat counts here (proc_pid_stat(5)); the name may hold anything, also parentheses.
+/// What of /proc/PID/stat counts here (`proc_pid_stat(5)`); the name may hold anything, also parentheses.
 fn stat_of(pid: i32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);

@@ -3,7 +3,7 @@
 //!
 //! Each directory is opened from the descriptor of its parent by `openat2` with `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`
 //! and `RESOLVE_NO_XDEV` (openat2(2)), so a bind mount of the same device is a boundary too. Before Linux 5.6 the
-//! number of the mount in /proc/self/fdinfo says the same (proc_pid_fdinfo(5)).
+//! number of the mount in /proc/self/fdinfo says the same (`proc_pid_fdinfo(5)`).
 
 use std::{
     ffi::{CStr, CString},
@@ -167,6 +167,9 @@ impl Frame {
     }
 }
 
+/// Inode, name, whether it is a directory for sure.
+type Entry = (u64, CString, bool);
+
 /// One deletion.
 struct Walk {
     path: String,
@@ -227,11 +230,10 @@ impl Walk {
                 Some(directories) => directories,
                 None => self.sweep(&fd, &mut frame),
             };
-            if let Some(done) = self.descend(fd, frame, directories) {
-                match self.ascend(done) {
-                    Some(all) => return all,
-                    None => continue,
-                }
+            if let Some(done) = self.descend(fd, frame, directories)
+                && let Some(all) = self.ascend(done)
+            {
+                return all;
             }
         }
         false
@@ -275,16 +277,16 @@ impl Walk {
         let Some(mut parent) = self.stack.pop() else { return Some(!done.stays) };
         let fd = match (parent.fd.take(), &done.fd) {
             (Some(fd), _) => fd,
-            (None, Some(below)) => match self.parent_of(below, &parent) {
-                Some(fd) => fd,
-                None => {
+            (None, Some(below)) => {
+                let Some(fd) = parent_of(below, &parent) else {
                     // Moved away meanwhile; whoever did that has it. The way back is known from further up.
                     self.fail_at(&[&done.name], "was moved while it was deleted");
                     self.stack.retain(|frame| frame.fd.is_some());
                     self.stack.iter_mut().for_each(|frame| frame.stays = true);
                     return None;
-                }
-            },
+                };
+                fd
+            }
             (None, None) => return Some(false),
         };
         match unlinkat(&fd, &done.name, AtFlags::REMOVEDIR) {
@@ -310,13 +312,6 @@ impl Walk {
         parent.fd = Some(fd);
         self.stack.push(parent);
         None
-    }
-
-    /// The directory above one that was opened from it, if it still is there.
-    fn parent_of(&mut self, below: &OwnedFd, parent: &Frame) -> Option<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| openat(below, c"..", flags, Mode::empty())).ok()?;
-        (identity(&fd).ok()? == parent.id && mount_of(&fd)? == mount_of(below)?).then_some(fd)
     }
 
     /// Deletes what is no directory, and gives the names of the directories.
@@ -358,8 +353,8 @@ impl Walk {
         }
     }
 
-    /// The entries of a directory, and whether these are all: inode, name, whether it is a directory for sure.
-    fn list(&mut self, fd: &OwnedFd) -> rustix::io::Result<(Vec<(u64, CString, bool)>, bool)> {
+    /// The entries of a directory, and whether these are all.
+    fn list(&mut self, fd: &OwnedFd) -> rustix::io::Result<(Vec<Entry>, bool)> {
         seek(fd, SeekFrom::Start(0))?;
         let mut entries = Vec::new();
         let buffer: &mut [MaybeUninit<u8>] = self.buffer.spare_capacity_mut();
@@ -461,6 +456,13 @@ impl Walk {
 
 fn names<'n>(at: Option<(&'n CStr, &'n CStr)>) -> Vec<&'n CStr> {
     at.map(|(directory, name)| vec![directory, name]).unwrap_or_default()
+}
+
+/// The directory above one that was opened from it, if it still is there.
+fn parent_of(below: &OwnedFd, parent: &Frame) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| openat(below, c"..", flags, Mode::empty())).ok()?;
+    (identity(&fd).ok()? == parent.id && mount_of(&fd)? == mount_of(below)?).then_some(fd)
 }
 
 fn identity(fd: &OwnedFd) -> rustix::io::Result<(u64, u64)> {

@@ -105,7 +105,7 @@ pub fn rules(saved: &str) -> Rules {
                 deletions.push(format!("-D {} {}\n", rule.chain, rule.rest));
             }
         } else if line == "COMMIT" && !(chains.is_empty() && deletions.is_empty()) {
-            let all = |order: &str| chains.iter().map(|chain| format!("{order} {chain}\n")).collect::<String>();
+            let all = |order: &str| chains.iter().flat_map(|chain| [order, " ", chain, "\n"]).collect::<String>();
             // A chain can be deleted once nothing leads to it.
             let parts = [format!("*{table}\n"), deletions.concat(), all("-F"), all("-X"), "COMMIT\n".to_owned()];
             found.input.push_str(&parts.concat());

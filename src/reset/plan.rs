@@ -136,7 +136,8 @@ pub fn whole(host: &Host, targets: &Targets, request: &Request) -> (Vec<Action>,
     }
     // On another root nobody knows whether the units run.
     let is_something = |action: &Action| {
-        !matches!(action, Action::ShutGate) && (host.is_real() || !matches!(action, Action::Stop { .. }))
+        (gate::is_ready(host) || !matches!(action, Action::ShutGate))
+            && (host.is_real() || !matches!(action, Action::Stop { .. }))
     };
     if !actions.iter().any(is_something) {
         actions.clear();
@@ -167,7 +168,7 @@ fn units(host: &Host, _targets: &Targets) -> (Vec<Action>, Vec<String>) {
 }
 
 fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
-    let mut search = Search { below: with_real_paths(host, targets.roots()), ..Search::default() };
+    let mut search = Search { below: with_real_paths(host, &targets.roots()), ..Search::default() };
     for data_dir in &targets.data_dirs {
         let releases = host.list(&format!("{data_dir}/data")).unwrap_or_default().into_iter();
         let programs = releases.map(|release| format!("{data_dir}/data/{release}"));
@@ -216,8 +217,8 @@ fn stored<'m>(mounts: &'m [Mount], path: &str) -> Option<(&'m str, String)> {
 }
 
 /// The paths, and what they are without symlinks: that is how the kernel names mounts and programs.
-fn with_real_paths(host: &Host, paths: Vec<String>) -> Vec<String> {
-    let mut all = paths.clone();
+fn with_real_paths(host: &Host, paths: &[String]) -> Vec<String> {
+    let mut all = paths.to_vec();
     all.extend(paths.iter().filter_map(|path| host.real_path(path)).filter(|path| !paths.contains(path)));
     all
 }
@@ -228,8 +229,9 @@ fn is_below(path: &str, directories: &[String]) -> bool {
 
 /// What is mounted below the directories of RKE2, the deepest first, of several at one place the last first.
 fn unmounts(host: &Host, targets: &Targets, mounts: &[Mount]) -> Vec<Action> {
-    let roots = with_real_paths(host, targets.roots());
-    let all: Vec<String> = roots.iter().cloned().chain(with_real_paths(host, targets.kubelets().collect())).collect();
+    let roots = with_real_paths(host, &targets.roots());
+    let all: Vec<String> =
+        roots.iter().cloned().chain(with_real_paths(host, &targets.kubelets().collect::<Vec<_>>())).collect();
     select_unmounts(mounts, &roots, &all)
 }
 
@@ -278,15 +280,11 @@ fn ask(host: &Host, program: &str, arguments: &[&str], notes: &mut Vec<String>) 
 fn from_network(host: &Host) -> (Vec<Action>, Vec<String>) {
     let (mut actions, mut notes) = (Vec::new(), Vec::new());
     let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let links = match ask(host, "ip", &["-o", "link", "show"], &mut notes) {
-        Some(output) => network::links(&output),
-        None => {
-            if notes.is_empty() {
-                notes.push("ip is not installed, so network interfaces were not looked at".to_owned());
-            }
-            Vec::new()
-        }
-    };
+    let output = ask(host, "ip", &["-o", "link", "show"], &mut notes);
+    if output.is_none() && notes.is_empty() {
+        notes.push("ip is not installed, so network interfaces were not looked at".to_owned());
+    }
+    let links = network::links(&output.unwrap_or_default());
     if links.iter().any(|link| link == "kube-ipvs0")
         && let Some(saved) = ask(host, "ipvsadm", &["-S", "-n"], &mut notes)
     {
@@ -367,7 +365,7 @@ const STATE: [&str; 7] = [
 ];
 
 /// The same where a root path means nothing.
-const FIXED: [&str; 5] = ["/run/k3s", "/run/flannel", "/run/calico", "/var/run/k3s", "/etc/rancher/rke2"];
+const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
 /// What only this program writes (the log stays, it tells of the reset).
 const OURS: [&str; 3] = [
@@ -389,10 +387,7 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     for path in prefixed.chain(FIXED.map(ToOwned::to_owned)).chain(node) {
         // A mount that is empty stays as it is.
         let is_done = is_mount(&path) && host.list(&path).is_ok_and(|names| names.is_empty());
-        let is_same = actions.iter().any(|action| {
-            matches!(action, Action::Delete { path: other, .. } if host.is_same_file(other, &path) && host.is_dir(&path))
-        });
-        if host.is_there(&path) && !is_done && !is_same {
+        if host.is_there(&path) && !is_done {
             actions.push(delete(path, true));
         }
     }
@@ -407,9 +402,10 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
         .zip(environments)
         .filter(|(unit, path)| host.is_there(path) && environment::is_ours(host, unit).unwrap_or(false));
     let ours = OURS.iter().map(|path| (*path).to_owned()).filter(|path| host.is_there(path));
-    // What keeps the gate shut is needed until the node is planned anew.
+    // What keeps the gate shut is needed until the node is planned anew; what opens it has gone with the gate.
     let kept = [gate::LOCK, gate::REFUSED, CLEARED];
-    let run = below(RUN, &|name| !kept.contains(&format!("{RUN}/{name}").as_str()));
+    let is_kept = |name: &str| kept.contains(&format!("{RUN}/{name}").as_str()) || name.starts_with("ready-");
+    let run = below(RUN, &|name| !is_kept(name));
     let files = namespaces.into_iter().chain(environments.map(|(_, path)| path)).chain(ours).chain(run);
     actions.extend(files.map(|path| delete(path, false)));
     actions

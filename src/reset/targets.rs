@@ -152,8 +152,8 @@ impl Known {
         if let Some(section) = section {
             // A default is what nobody has said.
             known.data_dir(Some(cluster::data_dir(section)).filter(|path| path != DATA_DIR));
-            let get = |key: &str| section.node.get(key).and_then(Node::scalar).map(|it| it.text.clone());
-            known.document = get("cluster_config_path");
+            let document = section.node.get("cluster_config_path").and_then(Node::scalar);
+            known.document = document.map(|it| it.text.clone());
             let provider = section.node.get("providerConfig").or_else(|| section.node.get("provider_options"));
             let root = provider.and_then(|it| it.get("cluster_root_path")).and_then(Node::scalar);
             known.root("cluster.providerConfig.cluster_root_path", root.map(|it| it.text.clone()));
