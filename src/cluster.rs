@@ -740,6 +740,9 @@ impl Judge<'_> {
                 let rest =
                     "found a control character or line break in its value, accepted is one line of text, remove it";
                 self.findings.refuse(Code::EnvControl, &path, name.line, rest, Instead::LeftOut);
+            } else if scalar.text.chars().any(is_noncharacter) {
+                let rest = "found a code point that stands for no character (U+FFFE and the like), for which systemd drops the whole environment file, accepted is one line of text, remove it";
+                self.findings.refuse(Code::EnvControl, &path, name.line, rest, Instead::LeftOut);
             } else {
                 if scalar.text.contains("{{") {
                     let rest = "holds a template, which is evaluated in options only, it is kept as text";
@@ -1054,6 +1057,12 @@ fn is_replaced(option: &str) -> bool {
 pub fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a code point is reserved as no character: systemd takes no file that holds one, and logs the line (systemd
+/// `src/basic/utf8.c`, `unichar_is_valid`).
+pub fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Whether a text reads like a role that somebody meant. Anything else may be a token that slipped into the line, and is not quoted.

@@ -54,9 +54,8 @@ pub fn variables(staged: &Staged, nodes: &[IpNet]) -> Variables {
         let Some(proxy) = given(name).or_else(|| given(&name.to_ascii_lowercase())) else { continue };
         all.insert(name.into(), proxy.clone());
         let twin = format!("CONTAINERD_{name}");
-        if given(&twin).is_none() {
-            all.insert(twin, proxy.clone());
-        }
+        // An empty one is the user's too: no proxy for containerd.
+        all.entry(twin).or_insert_with(|| proxy.clone());
     }
     let user: Vec<&str> = NO_PROXIES.iter().filter_map(|name| given(name)).map(String::as_str).collect();
     let value = no_proxy::value(&staged.networks, staged.control_plane_host.as_deref(), nodes, &user);

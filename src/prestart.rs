@@ -91,23 +91,21 @@ fn environment(host: &Host, staged: &Staged) -> Result<(), Error> {
     host.install(&path, environment::text(&late).as_bytes(), 0o600, false).map(drop)
 }
 
-/// The networks of the node, once it has any and, at the first start in a boot, no more come.
+/// The networks of the node, once it has an address and, at the first start in a boot, no more come.
 fn node_networks(host: &Host, staged: &Staged) -> Vec<IpNet> {
-    let look = || no_proxy::node_networks(&host.interfaces(), staged.control_plane_host.as_deref());
-    let mut networks = look();
-    if !host.is_real() {
-        return networks;
-    }
+    // The address of the control plane host is one too: on a single server it is the only one.
+    let look = || no_proxy::node_networks(&host.interfaces(), None);
+    let mut all = look();
     let is_first = !host.is_dir(&started(staged.role.unit()));
     let (end, mut since) = (Instant::now() + ADDRESS, Instant::now());
-    while Instant::now() < end && (networks.is_empty() || (is_first && since.elapsed() < SETTLED)) {
+    while host.is_real() && Instant::now() < end && (all.is_empty() || (is_first && since.elapsed() < SETTLED)) {
         sleep(Duration::from_millis(200));
         let now = look();
-        if now != networks {
-            (networks, since) = (now, Instant::now());
+        if now != all {
+            (all, since) = (now, Instant::now());
         }
     }
-    networks
+    no_proxy::node_networks(&host.interfaces(), staged.control_plane_host.as_deref())
 }
 
 /// Keeps what can be kept; gives what failed.

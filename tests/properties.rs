@@ -419,7 +419,8 @@ fn normal(path: &str) -> Option<String> {
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
     let (trimmed, q) = (text.trim(), quoted);
     let role = if trimmed.is_empty() { "init" } else { role };
-    let (env, path) = (!text.contains(char::is_control), normal(&format!("/{text}")));
+    let is_no_text = |c: char| c.is_control() || cluster::is_noncharacter(c);
+    let (env, path) = (!text.contains(is_no_text), normal(&format!("/{text}")));
     let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----");
     let labels = format!("a{text}");
     let options = format!(

@@ -5,7 +5,7 @@
 #   equal TEXT COMMAND…         prints exactly that
 #   within SECONDS COMMAND…     succeeds before the time is up
 #
-# Some commands for them: has, mode, starts, last, flag, state, entered, unchanged.
+# Some commands for them: has, mode, starts, last, flag, variable, state, entered, unchanged. And one that does: interface.
 
 failures=${failures:-/run/lab/failures}
 provider=/system/providers/agent-provider-rke2
@@ -67,6 +67,29 @@ flag() {
     local record
     record=$(last "$1")
     [ -n "$record" ] && sed -n "s/^$2 //p" "$record/flags"
+}
+
+# environment UNIT: the variables of its running main process, a line each, sorted.
+environment() { tr '\0' '\n' <"/proc/$(systemctl show -p MainPID --value "$1")/environ" | LC_ALL=C sort; }
+
+# variable UNIT NAME: one of them; fails if there is none.
+variable() {
+    local found
+    found=$(environment "$1" | grep "^$2=") && printf '%s\n' "${found#*=}"
+}
+
+# interface NAME TYPE ADDRESS…: makes one that is up and has these addresses at once.
+interface() {
+    local name=$1 type=$2 address
+    shift 2
+    # shellcheck disable=SC2086 # a type may have parameters
+    ip link add "$name" type $type && ip link set "$name" up || return
+    for address in "$@"; do
+        case $address in
+        *:*) ip address add "$address" dev "$name" nodad ;;
+        *) ip address add "$address" dev "$name" ;;
+        esac || return
+    done
 }
 
 # state UNIT: ActiveState.

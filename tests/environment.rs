@@ -1,0 +1,740 @@
+//! The environment of RKE2's service.
+//!
+//! `testdata/environment/<case>/`: a cloud-config, the interfaces of the node (`interfaces`, a line each: name, address/length), the node as
+//! it was (`root/`), and beside them what `agent.boot` and `apply` leave of the environment, and what `prestart` adds to it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::process::Command;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+use provider_rke2::Context;
+use provider_rke2::apply::{self, Step};
+use provider_rke2::cluster::Networks;
+use provider_rke2::environment;
+use provider_rke2::gate;
+use provider_rke2::host::Host;
+use provider_rke2::no_proxy::{self, Interface};
+use provider_rke2::prestart;
+use provider_rke2::staged::Staged;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
+
+const SERVER: &str = "etc/default/rke2-server";
+const LATE: &str = "run/provider-rke2/rke2-server.env";
+
+/// A server that joins; what follows is added to the cluster section.
+const JOINER: &str = "#cloud-config\ncluster:\n  role: controlplane\n  cluster_token: a-token-that-is-long-enough\n  \
+                      control_plane_host: 10.10.0.5\n";
+
+const PROXY: &str = "  env:\n    HTTP_PROXY: http://proxy.example.com:3128\n";
+
+/// What is always at the head of the list, with RKE2's default networks.
+const HEAD: &str = "127.0.0.0/8,::1,localhost,10.42.0.0/16,10.43.0.0/16";
+
+/// What always follows the networks of the node and the control plane host.
+const TAIL: &str = ".svc,.svc.cluster,.svc.cluster.local,.cluster.local";
+
+/// Something that is done to a node.
+type Change = fn(&TempDir);
+
+/// What `apply` has done, and what failed.
+type Said = (Vec<String>, Vec<String>);
+
+fn apply(root: &Path, step: Option<Step>) -> Said {
+    let host = Host::new(root).unwrap();
+    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, step)
+}
+
+/// A node of [`JOINER`] and more that has its plan and what `tree` writes on it.
+fn planned(more: &str, files: &[(&str, &str)]) -> TempDir {
+    let node = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        write(&node, path, text);
+    }
+    plan(&node, more);
+    node
+}
+
+fn plan(node: &TempDir, more: &str) {
+    assert_eq!(support::boot(node.path(), &format!("{JOINER}{more}")).error, "");
+}
+
+fn write(node: &TempDir, path: &str, text: &str) {
+    let path = node.path().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn read(node: &TempDir, path: &str) -> Option<String> {
+    fs::read_to_string(node.path().join(path)).ok()
+}
+
+fn mode(node: &TempDir, path: &str) -> u32 {
+    fs::symlink_metadata(node.path().join(path)).unwrap().permissions().mode() & 0o7777
+}
+
+/// What would show that a file was written anew or even touched.
+fn identity(node: &TempDir, path: &str) -> (u64, i64, i64, i64, i64) {
+    let it = fs::symlink_metadata(node.path().join(path)).unwrap();
+    (it.ino(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec())
+}
+
+fn is_open(node: &TempDir) -> bool {
+    gate::is_open(&Host::new(node.path()).unwrap(), "rke2-server")
+}
+
+/// Runs all steps, of which none may fail.
+fn applied(node: &TempDir) -> Vec<String> {
+    let (done, failed) = apply(node.path(), None);
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(is_open(node));
+    done
+}
+
+fn prestart(node: &TempDir, unit: &str) {
+    assert_eq!(prestart::run(&Host::new(node.path()).unwrap(), unit), Vec::<String>::new());
+}
+
+fn interface(name: &str, address: &str) -> Interface {
+    Interface { name: name.into(), address: address.parse().unwrap() }
+}
+
+// ---- cases ----
+
+#[test]
+fn every_case_leaves_what_is_written_beside_it() {
+    let cases = support::cases("environment");
+    assert!(cases.len() > 30);
+    let differ = |case: &std::path::PathBuf| catch_unwind(|| compare(case)).is_err();
+    let differing: Vec<_> = cases.into_iter().filter(differ).collect();
+    assert!(differing.is_empty(), "these cases leave something else: {differing:#?}");
+}
+
+fn compare(case: &Path) {
+    let node = support::node(&case.join("root"));
+    let root = node.path();
+    let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
+    let answer = support::boot(root, &config);
+    assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
+    let (done, failed) = apply(root, None);
+
+    let mut whole = String::new();
+    let mut say = |title: &str, lines: &str| writeln!(whole, "{title}:\n{}\n", lines.trim_end()).unwrap();
+    let of_environment: Vec<_> = done.into_iter().filter(|it| it.contains("/etc/default/")).collect();
+    say("done", &of_environment.join("\n"));
+    say("failed", &failed.join("\n"));
+    let log = fs::read_to_string(root.join("var/log/provider-rke2.log")).unwrap();
+    let warnings = log.lines().filter(|line| line.contains(" warning ") || line.contains(" error "));
+    say("log", &warnings.map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>().join("\n"));
+    let host = Host::new(root).unwrap();
+    say("ready", &gate::UNITS.into_iter().filter(|unit| gate::is_open(&host, unit)).collect::<Vec<_>>().join("\n"));
+    for directory in ["etc/default", "etc/sysconfig"] {
+        if root.join(directory).is_dir() {
+            say(&format!("/{directory}"), &support::tree(&root.join(directory)));
+        }
+    }
+    let options = fs::read_to_string(root.join("etc/rancher/rke2/config.yaml")).unwrap_or_default();
+    let of_networks = options.lines().filter(|line| line.contains("-cidr") || line.contains("-domain"));
+    say("config.yaml, of networks", &of_networks.collect::<Vec<_>>().join("\n"));
+
+    let staged = Staged::read(&host).unwrap();
+    let unit = staged.role.unit();
+    let table = fs::read_to_string(case.join("interfaces")).unwrap_or_default();
+    let mut interfaces: Vec<Interface> = table
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, address)| interface(name, address))
+        .collect();
+    let late = |interfaces: &[Interface]| {
+        let nodes = no_proxy::node_networks(interfaces, staged.control_plane_host.as_deref());
+        environment::late(&staged, &nodes, environment::is_ours(&host, unit).unwrap())
+    };
+    let added = late(&interfaces);
+    interfaces.reverse();
+    assert_eq!(late(&interfaces), added, "{}: the order of the interfaces matters", case.display());
+    let text = if added.is_empty() { "(none)".to_owned() } else { environment::text(&added) };
+    say(&format!("/run/provider-rke2/{unit}.env"), &text);
+    support::assert_expected(case, &whole);
+}
+
+#[test]
+fn a_second_run_writes_nothing() {
+    for case in support::cases("environment") {
+        let node = support::node(&case.join("root"));
+        let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
+        support::boot(node.path(), &config);
+        let unit = if config.contains("role: worker") { "rke2-agent" } else { "rke2-server" };
+        let run = || {
+            let said = apply(node.path(), None);
+            prestart(&node, unit);
+            let files = ["etc/default/rke2-server", "etc/default/rke2-agent", LATE, "run/provider-rke2/rke2-agent.env"];
+            let found = files.into_iter().filter(|file| node.path().join(file).exists());
+            (said.1, found.map(|file| (file, identity(&node, file), read(&node, file))).collect::<Vec<_>>())
+        };
+        let first = run();
+        assert_eq!(run(), first, "{}", case.display());
+    }
+}
+
+// ---- interfaces ----
+
+/// What `NO_PROXY` has between the networks of the cluster and the names of Services.
+fn between(interfaces: &[Interface], host: Option<&str>) -> String {
+    let nodes = no_proxy::node_networks(interfaces, host);
+    // Given, for the defaults are of another family where all addresses are IPv6.
+    let networks =
+        Networks { cluster: vec!["10.42.0.0/16".into()], service: vec!["10.43.0.0/16".into()], ..Networks::default() };
+    let value = no_proxy::value(&networks, host, &nodes, &[]);
+    let rest = value.strip_prefix(HEAD).and_then(|rest| rest.strip_suffix(TAIL));
+    rest.unwrap_or_else(|| panic!("{value}")).trim_matches(',').to_owned()
+}
+
+#[test]
+fn interfaces_that_do_not_lead_out_are_left_out() {
+    for name in [
+        "lo",
+        "lo:1",
+        "docker0",
+        "docker_gwbridge",
+        "br-5f3a",
+        "cni0",
+        "cni-podman0",
+        "flannel.1",
+        "flannel-v6.1",
+        "cali1a2b",
+        "cilium_host",
+        "lxc7f",
+        "veth9a",
+        "vxlan.calico",
+        "kube-ipvs0",
+        "nodelocaldns",
+        "virbr0",
+        "tunl0",
+        "wireguard.cali",
+        "antrea-gw0",
+        "podman1",
+    ] {
+        let inside = [interface(name, "192.0.2.7/24"), interface(name, "2001:db8::7/64")];
+        assert_eq!(between(&inside, None), "", "{name}");
+    }
+    // Names that only look like them.
+    for name in [
+        "eth0",
+        "enp3s0",
+        "bond0.100",
+        "br0",
+        "vmbr0",
+        "wlan0",
+        "lan0",
+        "lxd",
+        "wg0",
+        "tun0",
+        "team0",
+        "mybr-1",
+        "acni0",
+    ] {
+        let outside = [interface(name, "192.0.2.7/24")];
+        assert_eq!(between(&outside, None), "192.0.2.0/24", "{name}");
+    }
+}
+
+#[test]
+fn addresses_that_other_nodes_cannot_have_are_left_out() {
+    for address in [
+        "127.0.0.2/8",
+        "169.254.3.4/16",
+        "0.0.0.0/8",
+        "0.1.2.3/8",
+        "224.0.0.5/4",
+        "255.255.255.255/32",
+        "::1/128",
+        "::/64",
+        "fe80::1/64",
+        "febf::1/10",
+        "ff02::1/8",
+    ] {
+        assert_eq!(between(&[interface("eth0", address)], None), "", "{address}");
+    }
+    for (address, network) in [
+        ("10.1.2.3/8", "10.0.0.0/8"),
+        ("100.64.1.1/10", "100.64.0.0/10"),
+        ("172.16.9.9/31", "172.16.9.8/31"),
+        ("198.51.100.4/32", "198.51.100.4"),
+        ("fd00::9/64", "fd00::/64"),
+        ("2001:db8::9/128", "2001:db8::9"),
+        ("192.0.2.1/0", "0.0.0.0/0"),
+    ] {
+        assert_eq!(between(&[interface("eth0", address)], None), network, "{address}");
+    }
+}
+
+#[test]
+fn networks_are_in_numeric_order_each_once() {
+    let interfaces = [
+        interface("eth2", "2001:db8:0:10::1/64"),
+        interface("eth2", "2001:db8:0:9::1/64"),
+        interface("eth1", "192.168.0.1/16"),
+        interface("eth1", "10.9.0.1/16"),
+        interface("eth0", "10.10.0.1/16"),
+        interface("eth3", "10.9.0.2/16"),
+        interface("eth3", "9.255.0.2/32"),
+        // No subsumption: a network that lies in another is listed too, the wider one first.
+        interface("eth4", "10.9.3.2/24"),
+    ];
+    let expected = "9.255.0.2,10.9.0.0/16,10.9.3.0/24,10.10.0.0/16,192.168.0.0/16,2001:db8:0:9::/64,2001:db8:0:10::/64";
+    assert_eq!(between(&interfaces, None), expected);
+    assert_eq!(no_proxy::node_networks(&interfaces, None).len(), 7);
+}
+
+#[test]
+fn an_address_that_moves_does_not_count() {
+    let own = interface("eth0", "10.10.0.17/24");
+    for (vip, host) in [("10.10.0.5/32", "10.10.0.5"), ("10.10.0.5/24", "10.10.0.5"), ("2001:db8::5/64", "2001:db8::5")]
+    {
+        let with = [own.clone(), interface("eth0", vip)];
+        assert_eq!(between(&with, Some(host)), format!("10.10.0.0/24,{host}"), "{vip}");
+        assert_eq!(between(&with, Some(host)), between(std::slice::from_ref(&own), Some(host)), "{vip}");
+    }
+    assert_eq!(
+        between(&[own, interface("eth0", "10.11.0.5/24")], Some("k8s.example.com")),
+        "10.10.0.0/24,10.11.0.0/24,k8s.example.com"
+    );
+}
+
+// ---- files ----
+
+#[test]
+fn the_files_are_for_root_only_and_begin_with_the_line_that_tells_them() {
+    let node = planned(PROXY, &[]);
+    applied(&node);
+    prestart(&node, "rke2-server");
+    for path in [SERVER, LATE] {
+        assert_eq!(mode(&node, path), 0o600, "{path}");
+        let text = read(&node, path).unwrap();
+        assert!(text.starts_with("# written by provider-rke2; "), "{text}");
+        let names: Vec<&str> = text.lines().skip(1).map(|line| line.split_once("=\"").unwrap().0).collect();
+        assert!(names.is_sorted() && !names.is_empty(), "{text}");
+    }
+    fs::set_permissions(node.path().join(SERVER), fs::Permissions::from_mode(0o644)).unwrap();
+    applied(&node);
+    assert_eq!(mode(&node, SERVER), 0o600, "the mode is not put right");
+}
+
+#[test]
+fn prestart_adds_the_networks_of_this_machine() {
+    let node = planned(PROXY, &[]);
+    applied(&node);
+    prestart(&node, "rke2-server");
+    let host = Host::new(node.path()).unwrap();
+    let expected = format!("NO_PROXY=\"{HEAD},{}\"", {
+        let networks = no_proxy::node_networks(&host.interfaces(), Some("10.10.0.5"));
+        let networks = networks.iter().map(|it| match it.prefix_len() == it.max_prefix_len() {
+            true => it.addr().to_string(),
+            false => it.to_string(),
+        });
+        networks.chain(["10.10.0.5".into(), TAIL.into()]).collect::<Vec<_>>().join(",")
+    });
+    let text = read(&node, LATE).unwrap();
+    assert_eq!(text.lines().collect::<Vec<_>>()[1..], [format!("CONTAINERD_{expected}"), expected]);
+}
+
+#[test]
+fn what_prestart_wrote_goes_with_the_proxy_and_with_the_role() {
+    let node = planned(PROXY, &[]);
+    applied(&node);
+    prestart(&node, "rke2-server");
+    assert!(read(&node, LATE).is_some());
+    // A unit that is not the plan's gets nothing.
+    write(&node, "run/provider-rke2/rke2-agent.env", "NO_PROXY=\"of another start\"\n");
+    prestart(&node, "rke2-agent");
+    assert_eq!(read(&node, "run/provider-rke2/rke2-agent.env"), None);
+
+    plan(&node, "  env:\n    OTHER: x\n");
+    applied(&node);
+    prestart(&node, "rke2-server");
+    assert_eq!(read(&node, LATE), None);
+    assert_eq!(read(&node, SERVER).unwrap().lines().skip(1).collect::<Vec<_>>(), ["OTHER=\"x\""]);
+
+    plan(&node, "");
+    let done = applied(&node);
+    assert_eq!(read(&node, SERVER), None);
+    assert!(done.contains(&"/etc/default/rke2-server: removed".to_owned()), "{done:?}");
+}
+
+#[test]
+fn a_changed_variable_is_written_and_is_a_change() {
+    let node = planned(PROXY, &[]);
+    let changed = || prestart::changed(&Host::new(node.path()).unwrap(), "rke2-server");
+    applied(&node);
+    assert_eq!(changed(), None);
+    prestart(&node, "rke2-server");
+    assert_eq!(changed(), Some(false));
+    let before = identity(&node, SERVER);
+    applied(&node);
+    assert_eq!((identity(&node, SERVER), changed()), (before, Some(false)));
+
+    // A new range of pods is in the list that nobody wrote.
+    plan(&node, &format!("{PROXY}  config: |\n    cluster-cidr: 10.99.0.0/16\n"));
+    applied(&node);
+    assert_ne!(identity(&node, SERVER), before);
+    assert!(read(&node, SERVER).unwrap().contains(",10.99.0.0/16,10.43.0.0/16,"));
+    assert_eq!(changed(), Some(true));
+    prestart(&node, "rke2-server");
+    assert_eq!(changed(), Some(false));
+}
+
+#[test]
+fn files_of_somebody_else_are_never_touched() {
+    const OWN: &str = "# mine\nHTTP_PROXY=http://old.example.com\nMINE=\"yes\"\n";
+    for (more, unit) in [(PROXY, "rke2-server"), ("", "rke2-server"), (PROXY, "rke2-agent"), ("", "rke2-agent")] {
+        let path = format!("etc/default/{unit}");
+        let node = planned(more, &[(&path, OWN)]);
+        fs::set_permissions(node.path().join(&path), fs::Permissions::from_mode(0o640)).unwrap();
+        let before = identity(&node, &path);
+        applied(&node);
+        prestart(&node, "rke2-server");
+        assert_eq!((identity(&node, &path), read(&node, &path).as_deref()), (before, Some(OWN)), "{unit}, {more}");
+
+        // All of ours is read after it.
+        let late = read(&node, LATE)
+            .map(|text| text.lines().skip(1).map(|line| line.split_once('=').unwrap().0.to_owned()).collect());
+        let expected: Option<Vec<String>> = match (more.is_empty(), unit) {
+            (true, _) => None,
+            (false, "rke2-agent") => Some(vec!["CONTAINERD_NO_PROXY".into(), "NO_PROXY".into()]),
+            (false, _) => Some(
+                ["CONTAINERD_HTTP_PROXY", "CONTAINERD_NO_PROXY", "HTTP_PROXY", "NO_PROXY"].map(String::from).into(),
+            ),
+        };
+        assert_eq!(late, expected, "{unit}, {more}");
+    }
+}
+
+#[test]
+fn a_change_beside_a_file_of_somebody_else_is_a_change_too() {
+    let node = planned("  env:\n    A: \"1\"\n", &[(SERVER, "MINE=1\n")]);
+    let changed = || prestart::changed(&Host::new(node.path()).unwrap(), "rke2-server");
+    applied(&node);
+    prestart(&node, "rke2-server");
+    assert_eq!((changed(), read(&node, LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"1\"")));
+    plan(&node, "  env:\n    A: \"2\"\n");
+    applied(&node);
+    assert_eq!(changed(), Some(true));
+    prestart(&node, "rke2-server");
+    assert_eq!((changed(), read(&node, LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"2\"")));
+    write(&node, SERVER, "MINE=2\n");
+    assert_eq!(changed(), Some(true));
+}
+
+#[test]
+fn links_of_somebody_else_are_never_touched() {
+    for unit in gate::UNITS {
+        let node = planned(PROXY, &[("etc/default/site", "MINE=1\n")]);
+        let link = format!("etc/default/{unit}");
+        symlink("site", node.path().join(&link)).unwrap();
+        applied(&node);
+        assert_eq!(fs::read_link(node.path().join(&link)).ok().as_deref(), Some(Path::new("site")), "{unit}");
+        assert_eq!(read(&node, "etc/default/site").as_deref(), Some("MINE=1\n"));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_of_somebody_else_and_shuts_the_gate() {
+    let large = vec![b'#'; (1 << 20) + 1];
+    for content in [None, Some(large)] {
+        let node = planned(PROXY, &[]);
+        let path = node.path().join(SERVER);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match &content {
+            Some(content) => fs::write(&path, content).unwrap(),
+            None => mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap(),
+        }
+        let before = identity(&node, SERVER);
+        let (_, failed) = apply(node.path(), None);
+        assert!(failed.iter().any(|it| it.contains("/etc/default/rke2-server")), "{failed:?}");
+        assert!(!is_open(&node));
+        assert_eq!(identity(&node, SERVER), before);
+    }
+}
+
+#[test]
+fn the_gate_is_shut_while_the_environment_changes() {
+    const READY: &str = "run/provider-rke2/ready-rke2-server";
+    let node = planned(PROXY, &[]);
+    applied(&node);
+    let opened = identity(&node, READY);
+    applied(&node);
+    assert_eq!(identity(&node, READY), opened, "a quiet run opens it anew");
+    let changes: [(&str, Change); 3] = [
+        ("a variable", |node| plan(node, &format!("{PROXY}    SITE: north\n"))),
+        ("what was left of the other role", |node| {
+            write(node, "etc/default/rke2-agent", "# written by provider-rke2\nOLD=\"x\"\n");
+        }),
+        ("somebody's change to ours", |node| write(node, SERVER, "# written by provider-rke2\nOLD=\"x\"\n")),
+    ];
+    for (what, change) in changes {
+        let opened = identity(&node, READY);
+        change(&node);
+        applied(&node);
+        assert_ne!(identity(&node, READY), opened, "{what}");
+    }
+}
+
+#[test]
+fn an_environment_that_cannot_be_written_shuts_the_gate() {
+    for step in [None, Some(Step::Config), Some(Step::Environment)] {
+        let node = planned("", &[]);
+        applied(&node);
+        plan(&node, PROXY);
+        // What is staged is that of the new plan.
+        let _ = apply(node.path(), None);
+        fs::remove_file(node.path().join(SERVER)).unwrap();
+        fs::create_dir(node.path().join(SERVER)).unwrap();
+        let (_, failed) = apply(node.path(), step);
+        assert!(failed.iter().any(|it| it.contains("/etc/default/rke2-server")), "{step:?}: {failed:?}");
+        assert!(!is_open(&node), "{step:?}: RKE2 may start");
+        let status = read(&node, "run/provider-rke2/status.yaml").unwrap();
+        assert!(status.contains("\nconfig: failed\n") && status.contains("/etc/default/rke2-server"), "{status}");
+
+        fs::remove_dir(node.path().join(SERVER)).unwrap();
+        applied(&node);
+        assert!(read(&node, SERVER).is_some());
+    }
+}
+
+// ---- what other files say ----
+
+/// What `apply config` says to a node with this file.
+fn with(path: &str, text: &str, more: &str) -> Result<(), Vec<String>> {
+    let node = planned(more, &[(path, text)]);
+    let (_, failed) = apply(node.path(), None);
+    let failed: Vec<String> =
+        failed.into_iter().filter(|it| !it.contains("its configuration is not installed")).collect();
+    assert_eq!(failed.is_empty(), is_open(&node), "{path}: {failed:?}");
+    assert_eq!(read(&node, path).as_deref(), Some(text), "{path}");
+    for secret in ["stolen", "a-token-that-is-long-enough"] {
+        assert!(!failed.iter().any(|it| it.contains(secret)), "{failed:?}");
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed) }
+}
+
+#[test]
+fn other_files_may_not_say_where_the_node_belongs() {
+    let sysconfig = "etc/sysconfig/rke2-server";
+    let drop_in = "etc/rancher/rke2/config.yaml.d/10-site.yaml";
+    for (path, text, written, key) in [
+        (sysconfig, "RKE2_TOKEN=stolen\n", "RKE2_TOKEN", "cluster_token"),
+        (sysconfig, "# x\n  RKE2_TOKEN = 'stolen'\n", "RKE2_TOKEN", "cluster_token"),
+        (sysconfig, "export RKE2_TOKEN=stolen\n", "RKE2_TOKEN", "cluster_token"),
+        (sysconfig, "A=1\n\nRKE2_URL=\"https://192.0.2.1:9345\"\n", "RKE2_URL", "control_plane_host"),
+        (sysconfig, "RKE2_DATA_DIR=/data\n", "RKE2_DATA_DIR", "config.data-dir"),
+        (sysconfig, "RKE2_CONFIG_FILE=/etc/mine.yaml\n", "RKE2_CONFIG_FILE", "config"),
+        (sysconfig, "RKE2_TOKEN_FILE=/etc/stolen\n", "RKE2_TOKEN_FILE", "config.token-file"),
+        (SERVER, "RKE2_TOKEN=stolen\n", "RKE2_TOKEN", "cluster_token"),
+        (
+            "usr/local/lib/systemd/system/rke2-server.env",
+            "HOME=/root\nRKE2_DATA_DIR=/data\n",
+            "RKE2_DATA_DIR",
+            "config.data-dir",
+        ),
+        (drop_in, "token: stolen\n", "token", "cluster_token"),
+        (drop_in, "node-name: x\nt: stolen\n", "token", "cluster_token"),
+        (drop_in, "token-file: /etc/stolen\n", "token-file", "config.token-file"),
+        (drop_in, "server: https://192.0.2.1:9345\n", "server", "control_plane_host"),
+        (drop_in, "s: https://192.0.2.1:9345\n", "server", "control_plane_host"),
+        (drop_in, "data-dir: /data\n", "data-dir", "config.data-dir"),
+        (drop_in, "\n\nd: /data\n", "data-dir", "config.data-dir"),
+        (drop_in, "data-dir+: /data\n", "data-dir", "config.data-dir"),
+        ("etc/rancher/rke2/config.yaml.d/SITE.YML", "{\"token\": 1}\n", "token", "cluster_token"),
+    ] {
+        let refused = with(path, text, "").expect_err(text);
+        let expected = format!(
+            "{written}: stands in /{path}, which RKE2 reads after what the cloud-config says, remove it there, write cluster.{key}"
+        );
+        assert_eq!(refused, [expected]);
+    }
+}
+
+#[test]
+fn other_files_may_say_the_same_and_what_is_not_ours() {
+    let sysconfig = "etc/sysconfig/rke2-server";
+    let drop_in = "etc/rancher/rke2/config.yaml.d/10-site.yaml";
+    let data_dir = "  config: |\n    data-dir: /data/rke2\n    token-file: /etc/token\n";
+    for (path, text, more) in [
+        (sysconfig, "RKE2_TOKEN=a-token-that-is-long-enough\nRKE2_URL='https://10.10.0.5:9345'\n", ""),
+        (sysconfig, "RKE2_DATA_DIR=\"/var/lib/rancher/rke2\"\n", ""),
+        (sysconfig, "RKE2_DATA_DIR=/data/rke2\nRKE2_TOKEN_FILE=/etc/token\n", data_dir),
+        (sysconfig, "#RKE2_TOKEN=stolen\n;RKE2_URL=x\nRKE2_TOKENS=1\nHTTP_PROXY=http://x\n", ""),
+        ("etc/sysconfig/rke2-agent", "RKE2_TOKEN=stolen\n", ""),
+        (drop_in, "token: a-token-that-is-long-enough\nserver: https://10.10.0.5:9345\nd: /var/lib/rancher/rke2\n", ""),
+        (drop_in, "data-dir: /data/rke2\n", data_dir),
+        (drop_in, "node-name: x\nnode-label: [a=b]\n", ""),
+        ("etc/rancher/rke2/config.yaml.d/site.yaml.off", "token: stolen\n", ""),
+        ("etc/rancher/rke2/config.yaml.d/broken.yaml", "token: [\n", ""),
+    ] {
+        assert_eq!(with(path, text, more), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn on_a_node_with_state_what_overrides_is_a_warning() {
+    let files =
+        [("etc/sysconfig/rke2-server", "RKE2_URL=https://192.0.2.1:9345\n"), ("var/lib/rancher/rke2/server/tls/x", "")];
+    let node = planned("", &files);
+    applied(&node);
+    let log = read(&node, "var/log/provider-rke2.log").unwrap();
+    assert!(
+        log.contains(" warning config: RKE2_URL: stands in /etc/sysconfig/rke2-server, which RKE2 reads after "),
+        "{log}"
+    );
+}
+
+// ---- for all texts ----
+
+/// A new seed in every run; what fails is not written down.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// What a cloud-config may hold in a variable: any text of one line.
+fn line() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        vec(select(&support::ATOMS[..]), 0..8).prop_map(|atoms| atoms.concat()),
+        any::<String>(),
+        "[ -~]{0,30}",
+        "[$`\\\\\"'a ]{0,12}",
+    ];
+    text.prop_map(|text| text.chars().filter(|c| !c.is_control()).collect())
+}
+
+/// The variables of a file as `sh` reads it.
+fn as_sh_reads(text: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, text).unwrap();
+    let script = "set -a; . \"$0\"; exec /usr/bin/env -0";
+    let output = Command::new("sh").args(["-c", script]).arg(file.path()).env_clear().output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}: {text}", String::from_utf8_lossy(&output.stderr));
+    let pair = |variable: &[u8]| {
+        let at = variable.iter().position(|byte| *byte == b'=').unwrap();
+        (variable[..at].to_vec(), variable[at + 1..].to_vec())
+    };
+    output.stdout.split(|byte| *byte == 0).filter(|it| !it.is_empty()).map(pair).collect()
+}
+
+fn network() -> impl Strategy<Value = ipnet::IpNet> {
+    prop_oneof![
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(it, length)| ipnet::IpNet::new(it.into(), length).unwrap()),
+        (any::<[u8; 16]>(), 0u8..=128).prop_map(|(it, length)| ipnet::IpNet::new(it.into(), length).unwrap()),
+        select(vec!["10.0.0.1/8", "10.0.0.2/8", "10.42.0.1/16", "192.0.2.1/32", "2001:db8::1/64", "fd00::1/128"])
+            .prop_map(|it| it.parse().unwrap()),
+    ]
+}
+
+fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
+    let name = select(vec!["eth0", "eth1", "bond0", "br0", "lo", "cni0", "docker0", "veth1"]);
+    vec((name, network()).prop_map(|(name, address)| Interface { name: name.into(), address }), 0..8)
+}
+
+/// What people list: entries of every kind, with blanks and commas at will.
+fn list() -> impl Strategy<Value = String> {
+    let entry = prop_oneof![
+        network().prop_map(|it| it.to_string()),
+        network().prop_map(|it| it.addr().to_string()),
+        select(vec![
+            "*",
+            ".Example.COM",
+            "localhost",
+            ".svc",
+            "10.42.0.0/16",
+            "host:8080",
+            "[::1]:80",
+            "2001:DB8::1",
+            "Ä.example"
+        ])
+        .prop_map(str::to_owned),
+        line(),
+    ];
+    vec((entry, select(vec![",", " ", ", ", ",,", "\t"])), 0..6)
+        .prop_map(|it| it.into_iter().map(|(entry, separator)| entry + separator).collect())
+}
+
+fn networks() -> impl Strategy<Value = Networks> {
+    let ranges = || vec(network().prop_map(|it| it.to_string()), 0..3);
+    (ranges(), ranges(), select(vec!["", "cluster.local", "Edge.Example.COM", "local", "a.b.c."]))
+        .prop_map(|(cluster, service, domain)| Networks { cluster, service, domain: domain.into() })
+}
+
+fn control_plane_host() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        Just(None),
+        network().prop_map(|it| Some(it.addr().to_string())),
+        select(vec!["k8s.example.com", "10.0.0.1", "2001:db8::1"]).prop_map(|it| Some(it.to_owned())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(120))]
+
+    #[test]
+    fn sh_reads_back_every_value(values in btree_map("[A-Z_][A-Za-z0-9_]{0,12}", line(), 1..40)) {
+        // Names of the shell's own are not ours to prove.
+        let values: BTreeMap<String, String> = values.into_iter().map(|(name, value)| (format!("V_{name}"), value)).collect();
+        let text = environment::text(&values);
+        prop_assert_eq!(text.lines().count(), values.len() + 1);
+        let read = as_sh_reads(&text);
+        for (name, value) in &values {
+            let found = read.get(name.as_bytes()).map(|it| String::from_utf8_lossy(std::ffi::OsStr::from_bytes(it).as_bytes()).into_owned());
+            prop_assert_eq!(found.as_ref(), Some(value), "{}", text);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn the_list_is_clean_a_fixed_point_and_the_same_for_any_order(
+        (interfaces, shuffled) in interfaces().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle())),
+        networks in networks(),
+        host in control_plane_host(),
+        user in vec(list(), 0..3),
+    ) {
+        let host = host.as_deref();
+        let value = |interfaces: &[Interface], user: &[&str]| {
+            no_proxy::value(&networks, host, &no_proxy::node_networks(interfaces, host), user)
+        };
+        let user: Vec<&str> = user.iter().map(String::as_str).collect();
+        let all = value(&interfaces, &user);
+        prop_assert_eq!(&value(&shuffled, &user), &all);
+
+        let entries: Vec<&str> = all.split(',').collect();
+        let mut distinct = entries.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        prop_assert_eq!(distinct.len(), entries.len(), "{}", all);
+        prop_assert!(entries.iter().all(|it| !it.is_empty() && !it.contains(char::is_whitespace)), "{}", all);
+
+        // Fed back as the user's own list it changes nothing.
+        prop_assert_eq!(&value(&interfaces, &[&all]), &all);
+        // And what the user lists never moves what comes before it.
+        let own = value(&interfaces, &[]);
+        prop_assert!(all == "*" || all == own || all.starts_with(&format!("{own},")), "{} / {}", own, all);
+    }
+}
