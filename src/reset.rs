@@ -145,6 +145,7 @@ impl Reset<'_> {
         }
         // Before the lock: who has it may be about to start RKE2.
         if !self.request.keep_state
+            && plan::may_start(self.host, targets)
             && let Err(error) = self.shut(targets)
         {
             self.leave(error.to_string());

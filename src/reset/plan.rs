@@ -7,6 +7,7 @@ use crate::gate::{self, RUN};
 use crate::host::mounts::Mount;
 use crate::host::process::{Process, Search};
 use crate::host::{Error, Host};
+use crate::staged::PLAN_PATH;
 use crate::systemd::Systemd;
 
 use super::Request;
@@ -108,7 +109,8 @@ pub fn phase(host: &Host, targets: &Targets, request: &Request, phase: Phase) ->
     match phase {
         Phase::Gate => {
             let links = gate::links(host).into_iter().map(|path| Action::Delete { path, mounted: false });
-            all([Action::ShutGate].into_iter().chain(links).collect())
+            let shut = may_start(host, targets).then_some(Action::ShutGate);
+            all(shut.into_iter().chain(links).collect())
         }
         Phase::Units => units(host, targets),
         Phase::Processes => all(processes(host, targets)),
@@ -134,10 +136,11 @@ pub fn whole(host: &Host, targets: &Targets, request: &Request) -> (Vec<Action>,
         actions.extend(of_phase);
         notes.extend(said);
     }
-    // On another root nobody knows whether the units run.
-    let is_something = |action: &Action| {
-        (gate::is_ready(host) || !matches!(action, Action::ShutGate))
-            && (host.is_real() || !matches!(action, Action::Stop { .. }))
+    // A gate that is shut already, and units of which nobody knows whether they run, are nothing to do.
+    let is_something = |action: &Action| match action {
+        Action::ShutGate => gate::is_ready(host),
+        Action::Stop { .. } => host.is_real(),
+        _ => true,
     };
     if !actions.iter().any(is_something) {
         actions.clear();
@@ -145,11 +148,25 @@ pub fn whole(host: &Host, targets: &Targets, request: &Request) -> (Vec<Action>,
     (actions, notes)
 }
 
+/// Whether anything here may start RKE2, or has started it.
+pub fn may_start(host: &Host, targets: &Targets) -> bool {
+    is_configured(host, targets) || !units(host, targets).0.is_empty()
+}
+
+fn is_configured(host: &Host, targets: &Targets) -> bool {
+    [PLAN_PATH, "/etc/rancher/rke2"].iter().any(|path| host.is_there(path))
+        || gate::is_ready(host)
+        || !targets.documents.is_empty()
+        || !targets.data_dirs.is_empty()
+        || !gate::links(host).is_empty()
+}
+
 /// The units that run or are about to. Where systemd is not, there is nothing to ask it for.
-fn units(host: &Host, _targets: &Targets) -> (Vec<Action>, Vec<String>) {
+fn units(host: &Host, targets: &Targets) -> (Vec<Action>, Vec<String>) {
     let stop = |unit| Action::Stop { unit };
     if !host.is_real() {
-        return (gate::UNITS.map(stop).to_vec(), Vec::new());
+        let named = if is_configured(host, targets) { gate::UNITS.map(stop).to_vec() } else { Vec::new() };
+        return (named, Vec::new());
     }
     let (mut actions, mut notes) = (Vec::new(), Vec::new());
     if host.systemd_runs_here() {
@@ -513,14 +530,14 @@ mod tests {
             found,
             [
                 "/var/lib/rancher/rke2/agent/home/a ",
+                "/var/lib/kubelet/pods/p/b ",
+                "/var/lib/kubelet/pods/p/v ",
                 "/run/k3s/c/1/rootfs/x lazily",
                 "/run/k3s/c/1/rootfs/x ",
                 "/var/lib/rancher/rke2/agent/home lazilyprivate",
-                "/var/lib/kubelet/pods/p/b ",
-                "/var/lib/kubelet/pods/p/v ",
                 "/run/k3s/c/1/rootfs lazily",
-                "/run/netns/cni-1 lazily",
                 "/run/k3s/sub ",
+                "/run/netns/cni-1 lazily",
             ]
         );
     }
