@@ -17,3 +17,5 @@ done
 must kairos-agent notify agent.boot
 must kairos-agent run-stage boot
 within 5 is_active rke2-server
+# Whatever was started before a reset, it was with its configuration.
+for record in /run/lab/starts/*/; do must has SECRET-token-of-the-cluster "$record/config.yaml"; done
