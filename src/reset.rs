@@ -24,7 +24,7 @@ pub mod plan;
 pub mod targets;
 
 use plan::{Action, Phase};
-use targets::{CLEARED, Targets};
+use targets::{CLEARED, Targets, cleared};
 
 /// How long a reset may take by default.
 pub const TIMEOUT: Duration = Duration::from_secs(300);
@@ -231,9 +231,10 @@ impl Reset<'_> {
         self.host.make_dir(gate::RUN, 0o700)?;
         gate::set_refused(self.host, &[REFUSED.to_owned()])?;
         gate::close(self.host)?;
-        let cleared: String = targets.data_dirs.iter().flat_map(|path| [path, "\n"]).collect();
+        let cleared: BTreeSet<String> = cleared(self.host).into_iter().chain(targets.data_dirs.clone()).collect();
         if !cleared.is_empty() {
-            self.host.install(CLEARED, cleared.as_bytes(), 0o600, false)?;
+            let text: String = cleared.iter().flat_map(|path| [path, "\n"]).collect();
+            self.host.install(CLEARED, text.as_bytes(), 0o600, false)?;
         }
         if gate::write_drop_ins(self.context)? && self.host.systemd_runs_here() {
             self.host.run("systemctl", &["daemon-reload"], TOOL.min(self.time()))?;

@@ -237,6 +237,7 @@ fn directories_that_cannot_be_rke2s_are_refused() {
         ("/srv/photos", "+ /srv/photos/summer.jpg\n"),
         ("/srv/file", "+ /srv/file\n"),
         ("/srv/link", "+ /srv/link -> /srv/rke2\n+ /srv/rke2/server/db\n"),
+        ("/srv/a/b", "+ /srv/a -> /srv/rke2\n+ /srv/rke2/b/server/db\n"),
         ("/srv/lib", "+ /var/lib/server/\n+ /srv/../srv/lib -> /var/lib\n"),
     ] {
         let room = node(entries);
@@ -366,6 +367,27 @@ fn a_tree_deeper_than_any_path_goes() {
     assert!(!top.exists());
 }
 
+#[test]
+fn what_lies_behind_a_symlink_is_named_and_stays() {
+    let room = node(
+        "+ /victim/rke2/config.yaml\n+ /victim/lib/kubelet/x\n+ /etc/rancher -> /victim\n- /etc/cni/x\n\
+         + /persistent/var -> /victim\n- /big/opt/rke2/server/x\n+ /opt -> /big/opt\n",
+    );
+    make(room.path(), "/etc/spectro/environment = STYLUS_ROOT=/persistent");
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /opt/rke2}}\n");
+    let error = answer["error"].as_str().unwrap();
+    assert!(error.contains("/persistent/var/lib/kubelet: it lies behind the symlink /persistent/var"), "{answer}");
+    fs::remove_file(room.path().join("etc/spectro/environment")).unwrap();
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /opt/rke2}}\n");
+    let named = "cannot delete /etc/rancher/rke2: it lies behind the symlink /etc/rancher";
+    assert_eq!(answer["error"], named);
+    for path in ["/victim/rke2/config.yaml", "/victim/lib/kubelet/x"] {
+        assert!(is_there(room.path(), path), "{path}");
+    }
+    // Where the system itself has put /opt elsewhere, that is what is meant.
+    assert!(!is_there(room.path(), "/big/opt/rke2") && !is_there(room.path(), "/etc/cni"));
+}
+
 /// Somebody replaces a directory by a symlink to something precious and back, all the time: whatever else comes of it, that stays.
 #[test]
 fn a_symlink_that_is_swapped_in_meanwhile_is_not_followed() {
@@ -399,6 +421,31 @@ fn a_symlink_that_is_swapped_in_meanwhile_is_not_followed() {
         });
         stop.store(false, Ordering::Relaxed);
         assert_eq!(fs::read_dir(room.path().join("precious")).unwrap().count(), 60);
+    }
+}
+
+/// The same with the data directory itself.
+#[test]
+fn a_data_directory_that_is_swapped_meanwhile_is_not_followed() {
+    for _ in 0..20 {
+        let room = node("+ /precious/server/0\n+ /precious/agent/0\n- /var/lib/rancher/rke2/server/x\n");
+        let stop = AtomicBool::new(false);
+        let parent = room.path().join("var/lib/rancher");
+        symlink(room.path().join("precious"), parent.join("link")).unwrap();
+        (0..300).for_each(|number| make(room.path(), &format!("/var/lib/rancher/rke2/agent/{number}")));
+        std::thread::scope(|scope| {
+            let stop = &stop;
+            scope.spawn(move || {
+                let parent = openat(CWD, &parent, OFlags::PATH, Mode::empty()).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    let exchange = rustix::fs::RenameFlags::EXCHANGE;
+                    let _ = rustix::fs::renameat_with(&parent, "link", &parent, "rke2", exchange);
+                }
+            });
+            reset(room.path(), &["--timeout", "20s"]);
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(is_there(room.path(), "/precious/server/0") && is_there(room.path(), "/precious/agent/0"));
     }
 }
 

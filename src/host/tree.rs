@@ -29,6 +29,25 @@ const PASSES: u8 = 5;
 /// Names of one directory that are looked at before they are deleted: somebody who makes files faster than we delete
 /// them does not keep us.
 const BATCH: usize = 1 << 20;
+/// Directories that are symlinks on some systems, which is their layout and nobody's doing.
+const LAYOUT: [&str; 16] = [
+    "/etc",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/tmp",
+];
 /// Failures that are told; the others are counted.
 const TOLD: usize = 20;
 /// Steps between two looks at the clock.
@@ -55,8 +74,8 @@ impl Remains {
 }
 
 impl Host {
-    /// Deletes a file, a symlink or a directory with all that is in it. Symlinks on the way to it are followed, the
-    /// path itself and what is in it never are; what is mounted stays, with all that is in it.
+    /// Deletes a file, a symlink or a directory with all that is in it. No symlink is followed, but for those of a
+    /// system's own layout on the way; what is mounted stays, with all that is in it.
     ///
     /// A directory that is itself a mount is emptied and stays if `mounted` says that it may be one; otherwise it is
     /// one that was met. What is gone already is no failure. At `end` the rest is left.
@@ -71,8 +90,13 @@ impl Host {
     fn delete_in(&self, path: &str, mounted: bool, walk: &mut Walk) -> Result<(), Error> {
         let (parent, name) = split("delete", path)?;
         let refused = |errno: Errno| Error::os("delete", path, errno);
-        let parent = match self.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
+        let parent = match self.open_unfollowed(parent) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(Errno::LOOP) => {
+                let link = self.symlink_on(path).unwrap_or_default();
+                walk.fail_at(&[], &format!("it lies behind the symlink {}", crate::emit::escape(&link)));
+                return Ok(());
+            }
             other => other.map_err(refused)?,
         };
         let stat = match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -98,12 +122,40 @@ impl Host {
         Ok(())
     }
 
+    /// Opens a directory step by step; `LOOP` if one of them is a symlink that is none of the system's layout.
+    fn open_unfollowed(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut directory = self.open("/", flags)?;
+        for step in super::prefixes(path).filter(|step| !step.is_empty() && *step != "/") {
+            let name = step.rsplit('/').next().unwrap_or_default();
+            let is_link = || {
+                let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW);
+                stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
+            };
+            directory = match retry_on_intr(|| openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())) {
+                Err(Errno::NOTDIR | Errno::LOOP) if is_link() => {
+                    if !LAYOUT.contains(&step) {
+                        return Err(Errno::LOOP);
+                    }
+                    self.open(step, flags)?
+                }
+                other => other?,
+            };
+        }
+        Ok(directory)
+    }
+
+    /// The first symlink on the way to a path, itself included, that is none of the system's layout.
+    pub fn symlink_on(&self, path: &str) -> Option<String> {
+        let mut steps = super::prefixes(path).filter(|step| !LAYOUT.contains(step));
+        steps.find(|step| self.is_symlink(step)).map(ToOwned::to_owned)
+    }
+
     /// Removes a directory if it is empty and no mount; false if it stays.
     pub fn remove_empty(&self, path: &str) -> bool {
         let removed = || {
             let (parent, name) = split("remove", path).ok()?;
-            let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
-            unlinkat(parent, name, AtFlags::REMOVEDIR).ok()
+            unlinkat(self.open_unfollowed(parent).ok()?, name, AtFlags::REMOVEDIR).ok()
         };
         removed().is_some()
     }

@@ -105,8 +105,7 @@ impl Targets {
                 prefixes.push(root);
             }
         }
-        let cleared = host.read(CLEARED, 1 << 20).unwrap_or_default();
-        let cleared = String::from_utf8_lossy(&cleared).into_owned();
+        let cleared = cleared(host);
         let mut named = known.data_dirs;
         if named.is_empty() {
             named.push(DATA_DIR.into());
@@ -114,7 +113,7 @@ impl Targets {
         let mut data_dirs = Vec::new();
         let paths = prefixes.iter().rev().flat_map(|prefix| named.iter().map(move |path| format!("{prefix}{path}")));
         for path in paths {
-            if !data_dirs.contains(&path) && is_data_dir(host, &path, cleared.lines().any(|line| line == path))? {
+            if !data_dirs.contains(&path) && is_data_dir(host, &path, cleared.contains(&path))? {
                 data_dirs.push(path);
             }
         }
@@ -176,7 +175,9 @@ impl Known {
             let found = variables.into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR");
             known.data_dir(found.map(|(_, (_, value))| value));
         }
-        known.data_dirs.extend(text(CLEARED).unwrap_or_default().lines().map(ToOwned::to_owned));
+        for path in cleared(host) {
+            known.data_dir(Some(path));
+        }
         let agent_mode = text(AGENT_MODE).map(|text| assignments(&text)).unwrap_or_default();
         let root = agent_mode.into_iter().rev().find(|(_, (name, _))| name == "STYLUS_ROOT");
         known.root(&format!("STYLUS_ROOT in {AGENT_MODE}"), root.map(|(_, (_, value))| value));
@@ -201,6 +202,12 @@ impl Known {
         let path = path.filter(is_new);
         self.roots.extend(path.map(|path| (from.to_owned(), path)));
     }
+}
+
+/// What [`CLEARED`] holds.
+pub fn cleared(host: &Host) -> Vec<String> {
+    let text = host.read(CLEARED, 1 << 20).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(ToOwned::to_owned).collect()
 }
 
 /// A root path as a prefix of absolute paths; `/` is none.
@@ -229,8 +236,8 @@ fn is_data_dir(host: &Host, path: &str, is_cleared: bool) -> Result<bool, String
     if is_system {
         return refused("is a directory of the system, which is not RKE2's own");
     }
-    if host.is_symlink(path) {
-        return refused("is a symlink, which a reset does not follow");
+    if let Some(link) = host.symlink_on(path) {
+        return refused(&format!("{} is a symlink, which a reset does not follow", quoted(&link)));
     }
     if !host.is_there(path) {
         return Ok(false);
