@@ -108,7 +108,7 @@ codes! {
     EnvControl "env-control-character" "A line break or control character in a value would add lines to the environment file."
     EnvEmpty "env-empty" "A variable without a value is left out."
     ConfigOverridden "configuration-overridden" "A file that RKE2 reads after config.yaml would replace the token, the server or the data directory, and so make another node of this one."
-    CertificateInvalid "certificate-invalid" "ca_certs takes certificates in PEM form, or the absolute path of one."
+    CertificateInvalid "certificate-invalid" "ca_certs takes whole certificates in PEM form (BEGIN CERTIFICATE), one or more in a text, or the absolute path of a file with them."
     CertificatePrivateKey "certificate-private-key" "A private key has no place among trusted certificates."
     BooleanInvalid "boolean-invalid" "The key takes true or false."
     PathInvalid "path-invalid" "The path must be absolute, without `..` and control characters."

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::certificates::{self, Problem};
 use crate::check::{Code, Findings, Instead, Path, Severity, quoted};
 use crate::cloud_config::{Options, Place, Section};
 use crate::drop_in::{self, DropIn, Owned};
@@ -202,7 +203,7 @@ fn name(host: &str) -> Result<String, &'static str> {
 /// A trusted certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificate {
-    /// The text, in PEM form.
+    /// One certificate, in the form that [`certificates::read`] gives.
     Pem(String),
     /// The absolute path of a file on the node.
     Path(String),
@@ -896,7 +897,7 @@ impl Judge<'_> {
             self.refuse_type(&path, line, &rest, false);
             return Vec::new();
         };
-        let mut certificates = Vec::new();
+        let mut found = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let path = path.item(index);
             let Some(scalar) = item.scalar().filter(|_| !item.is_null()) else {
@@ -905,20 +906,27 @@ impl Judge<'_> {
                 continue;
             };
             let text = scalar.text.trim();
-            if text.contains("PRIVATE KEY-----") {
-                let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
-                self.findings.refuse(Code::CertificatePrivateKey, &path, item.line, rest, Instead::LeftOut);
-            } else if is_pem(text) {
-                certificates.push(Certificate::Pem(format!("{text}\n")));
-            } else if text.starts_with('/') && !text.contains('\n') {
-                certificates
-                    .extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
-            } else {
-                let rest = "found text that is neither a whole certificate in PEM form nor an absolute path, write one of them";
-                self.findings.refuse(Code::CertificateInvalid, &path, item.line, rest, Instead::LeftOut);
+            let mut refuse = |code, rest: &str| self.findings.refuse(code, &path, item.line, rest, Instead::LeftOut);
+            match certificates::read(text) {
+                Ok(read) => found.extend(read.into_iter().map(Certificate::Pem)),
+                Err(Problem::PrivateKey) => {
+                    let rest = "found a private key, accepted is a certificate, remove the key and replace it, for it is no secret any more";
+                    refuse(Code::CertificatePrivateKey, rest);
+                }
+                Err(Problem::NotPem) if text.starts_with('/') && !text.contains('\n') => {
+                    found.extend(self.checked_path(&path, item.line, text, "an absolute path").map(Certificate::Path));
+                }
+                Err(Problem::NotPem) => {
+                    let rest = "found text that is neither a whole certificate in PEM form nor an absolute path, write one of them";
+                    refuse(Code::CertificateInvalid, rest);
+                }
+                Err(problem) => {
+                    let rest = format!("found {problem}, accepted are whole certificates in PEM form, copy them anew");
+                    refuse(Code::CertificateInvalid, &rest);
+                }
             }
         }
-        certificates
+        found
     }
 
     fn images(&mut self) -> Option<String> {
@@ -1007,13 +1015,6 @@ fn texts(node: &Node) -> Vec<String> {
     };
     let parts = scalars.iter().flat_map(|text| text.split(',')).map(str::trim);
     parts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
-}
-
-/// Whether every certificate of a text, of which there is at least one, has its beginning and its end (RFC 7468).
-fn is_pem(text: &str) -> bool {
-    let is_mark = |line: &&str, mark: &str| line.starts_with(mark) && line.trim_end().ends_with("CERTIFICATE-----");
-    let count = |mark: &str| text.lines().filter(|line| is_mark(line, mark)).count();
-    count("-----BEGIN ") > 0 && count("-----BEGIN ") == count("-----END ")
 }
 
 /// What is to be said about a token (k3s `pkg/clientaccess/token.go` and `pkg/util/token.go`).

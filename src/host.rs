@@ -407,6 +407,28 @@ impl Host {
         }
     }
 
+    /// True if there is a program of this name, without a slash, where [`Host::run`] looks for it.
+    pub fn has_program(&self, name: &str) -> bool {
+        SEARCH_PATH.split(':').any(|directory| self.exists(&format!("{directory}/{name}")))
+    }
+
+    /// Gives the time at which the content of what is behind the path was changed, symlinks followed.
+    pub fn modified(&self, path: &str) -> Option<SystemTime> {
+        is_normal(path).then(|| {
+            File::from(self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?).metadata().ok()?.modified().ok()
+        })?
+    }
+
+    /// Makes a time that [`Host::modified`] gave the time of a file, symlinks followed.
+    ///
+    /// Fails if there is none or the system says no.
+    pub fn set_modified(&self, path: &str, time: SystemTime) -> Result<(), Error> {
+        normal("set the time of", path)?;
+        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from).map_err(io::Error::from);
+        let set = file.and_then(|file| file.set_modified(time));
+        set.map_err(|error| Error::os("set the time of", path, error))
+    }
+
     /// Runs a program and gives the first 64 KiB of its stdout, as text.
     ///
     /// A name without a slash is looked up in `/usr/sbin:/usr/bin:/sbin:/bin`, which is also all its environment;
@@ -1190,6 +1212,29 @@ mod tests {
         assert_eq!(host.remove("/d").unwrap_err().to_string(), "cannot remove /d: is a directory");
         std::os::unix::fs::symlink("d", room.path().join("link")).unwrap();
         assert!(host.remove("/link").unwrap() && host.is_dir("/d") && !host.exists("/link"));
+    }
+
+    #[test]
+    fn a_time_is_given_and_set() {
+        let room = tempfile::tempdir().unwrap();
+        let host = Host::new(room.path()).unwrap();
+        fs::write(room.path().join("file"), "").unwrap();
+        fs::set_permissions(room.path().join("file"), std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        host.set_modified("/file", time).unwrap();
+        assert_eq!((host.modified("/file"), host.modified("/none"), host.modified("file")), (Some(time), None, None));
+        let sentence = host.set_modified("/none", time).unwrap_err().to_string();
+        assert_eq!(sentence, "cannot set the time of /none: no such file or directory");
+    }
+
+    #[test]
+    fn a_program_is_found_where_it_would_be_run() {
+        let room = tempfile::tempdir().unwrap();
+        let host = Host::new(room.path()).unwrap();
+        host.install("/usr/sbin/tool", b"", 0o755, false).unwrap();
+        host.install("/usr/local/bin/other", b"", 0o755, false).unwrap();
+        assert!(host.has_program("tool") && !host.has_program("other") && !host.has_program("../sbin/tool"));
+        assert!(real().has_program("sh") && !real().has_program("no-such-program"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 pub mod boot;
 pub mod bus;
 
+pub mod certificates;
 pub mod cloud_config;
 pub mod cluster;
 pub mod document;

@@ -56,13 +56,15 @@ pub fn is_cidr(text: &str) -> bool {
 }
 
 /// The networks of the node: of every global unicast address of an interface that leads out of it, but for the address that equals the
-/// control plane host, which may be one that moves. IPv4 before IPv6, in numeric order, each once.
+/// control plane host, which may be one that moves; where it is the only one it is the node's own. IPv4 before IPv6, in numeric order, each once.
 pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>) -> Vec<IpNet> {
     let moving = control_plane_host.and_then(|host| host.parse::<IpAddr>().ok());
-    let outward = interfaces.iter().filter(|it| !is_internal(&it.name));
-    let addresses = outward.map(|it| it.address).filter(|it| is_global(it.addr()) && Some(it.addr()) != moving);
+    let outward = interfaces.iter().filter(|it| !is_internal(&it.name)).map(|it| it.address);
+    let global: Vec<IpNet> = outward.filter(|it| is_global(it.addr())).collect();
+    let moves = |it: &IpNet| Some(it.addr()) == moving;
+    let is_own = global.iter().all(moves);
     // In ipnet's order IPv4 comes before IPv6.
-    let mut networks: Vec<IpNet> = addresses.map(|it| it.trunc()).collect();
+    let mut networks: Vec<IpNet> = global.iter().filter(|it| is_own || !moves(it)).map(IpNet::trunc).collect();
     networks.sort_unstable();
     networks.dedup();
     networks
@@ -102,8 +104,9 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
         false => given.to_vec(),
     };
     let domain = match networks.domain.trim_matches('.') {
-        "" => DOMAIN,
-        given => given,
+        given if given.split('.').all(is_label) => given,
+        // A template, or what RKE2 does not take either.
+        _ => DOMAIN,
     };
     let mut list: Vec<String> = ["127.0.0.0/8", "::1", "localhost"].map(str::to_owned).into();
     list.extend(or_default(&networks.cluster, CLUSTER_V4, CLUSTER_V6));
@@ -123,7 +126,8 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
     list.push(format!(".{domain}"));
     list.extend(user.into_iter().map(str::to_owned));
     let mut value: Vec<String> = Vec::new();
-    for entry in list.iter().map(|entry| canonical(entry)).filter(|entry| !entry.is_empty()) {
+    // A host that a node with state runs with may be anything, a range that is none too.
+    for entry in list.iter().flat_map(|text| entries(text)).map(canonical) {
         if !value.contains(&entry) {
             value.push(entry);
         }
@@ -134,6 +138,10 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
 /// The entries of a list as people write it: with commas, blanks, or both.
 fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn canonical(entry: &str) -> String {

@@ -2,10 +2,11 @@
 //!
 //! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
 
-use crate::check::{Code, Findings, Instead, Path};
+use crate::check::{Code, Findings, Instead, Path, Severity};
+use crate::config::CONFIG;
 use crate::drop_in::{DropIn, Value};
 use crate::environment;
-use crate::host::Host;
+use crate::host::{Error, Host};
 use crate::staged::Staged;
 use crate::yaml::{self, OPTIONS};
 
@@ -27,22 +28,19 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
         Some(_) => None,
         None => (option == "data-dir").then_some(staged.data_dir.as_str()),
     };
-    let mut refuse = |file: &str, line: usize, written: &str, key: &str| {
-        let rest = format!(
-            "stands in {file}, which RKE2 reads after what the cloud-config says, remove it there, write cluster.{key}"
-        );
-        findings.refuse(Code::ConfigOverridden, &Path::of(written), line, &rest, Instead::Kept);
+    let is_own = |option: &str, value: &str| {
+        own(option).is_some_and(|own| own == value || (option == "data-dir" && own == value.trim_end_matches('/')))
     };
     for file in environment_files(host, staged.role.unit()) {
-        let text =
-            host.read(&file, 1 << 20).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = text(host, &file, findings);
         for (line, (name, value)) in assignments(&text) {
-            if name == "RKE2_CONFIG_FILE" {
-                refuse(&file, line, &name, "config");
+            let mut refuse = |key| refuse(findings, &file, line, &name, key);
+            if name == "RKE2_CONFIG_FILE" && value != CONFIG {
+                refuse("config");
             }
             let ours = OURS.into_iter().find(|(_, _, variable, _)| *variable == name);
-            if let Some((_, _, _, key)) = ours.filter(|(option, ..)| own(option) != Some(&value)) {
-                refuse(&file, line, &name, key);
+            if let Some((_, _, _, key)) = ours.filter(|(option, ..)| !is_own(option, &value)) {
+                refuse(key);
             }
         }
     }
@@ -52,17 +50,41 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
             continue;
         }
         let file = format!("{DROP_INS}/{name}");
-        let bytes = host.read(&file, OPTIONS.bytes as u64).unwrap_or_default();
-        let Ok(document) = yaml::read(&String::from_utf8_lossy(&bytes), OPTIONS) else { continue };
+        // What does not parse stops RKE2, which says so.
+        let Ok(document) = yaml::read(&text(host, &file, findings), OPTIONS) else { continue };
         for (key, value) in document.root.entries() {
             let written = key.scalar.text.trim_end_matches('+');
             let value = value.scalar().map(|it| it.yaml11().printed());
             let ours = OURS.into_iter().find(|(option, alias, _, _)| written == *option || written == *alias);
             if let Some((option, _, _, key_of_ours)) = ours
-                && value.as_deref() != own(option)
+                && !value.is_some_and(|value| is_own(option, &value))
             {
-                refuse(&file, key.line, option, key_of_ours);
+                refuse(findings, &file, key.line, option, key_of_ours);
             }
+        }
+    }
+}
+
+fn refuse(findings: &mut Findings, file: &str, line: usize, written: &str, key: &str) {
+    let rest = format!(
+        "stands in a file that RKE2 reads after what the cloud-config says, remove it there, write cluster.{key}"
+    );
+    findings.refuse(Code::ConfigOverridden, &Path::of(written), line, &rest, Instead::Kept);
+    if let Some(finding) = findings.list.last_mut() {
+        finding.file = Some(file.to_owned());
+    }
+}
+
+/// The text of a file of others; nothing if there is none, with a warning if it cannot be read.
+fn text(host: &Host, file: &str, findings: &mut Findings) -> String {
+    match host.read(file, OPTIONS.bytes as u64) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => {
+            if !error.is_absent() && !matches!(error, Error::Kind { .. }) {
+                let rest = format!("{error}, RKE2 may read from it what the cloud-config does not say");
+                findings.push(Severity::Warning, Code::SourceUnreadable, &Path::default(), 1, &rest);
+            }
+            String::new()
         }
     }
 }
@@ -70,8 +92,8 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
 /// The files that the unit reads besides ours (rke2 `bundle/lib/systemd/system/rke2-server.service`).
 fn environment_files(host: &Host, unit: &str) -> Vec<String> {
     let default = (!environment::is_ours(host, unit).unwrap_or(false)).then(|| environment::path(unit));
-    let others = [format!("/etc/sysconfig/{unit}"), format!("/usr/local/lib/systemd/system/{unit}.env")];
-    default.into_iter().chain(others).collect()
+    let shipped = ["/usr/local/lib", "/usr/lib"].map(|lib| format!("{lib}/systemd/system/{unit}.env"));
+    default.into_iter().chain([format!("/etc/sysconfig/{unit}")]).chain(shipped).collect()
 }
 
 /// The variables of an environment file with their lines, quotes taken off (systemd.exec(5), `EnvironmentFile=`).

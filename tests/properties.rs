@@ -415,13 +415,16 @@ fn normal(path: &str) -> Option<String> {
     (!path.contains(char::is_control) && !parts.contains(&"..")).then(|| format!("/{}", parts.join("/")))
 }
 
+/// Of which the text around it is dropped.
+const CERTIFICATE: &str = include_str!("../testdata/trust/ca-one.pem");
+
 /// Puts one text into every field that takes text, and reads it back from the document.
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
     let (trimmed, q) = (text.trim(), quoted);
     let role = if trimmed.is_empty() { "init" } else { role };
     let is_no_text = |c: char| c.is_control() || cluster::is_noncharacter(c);
     let (env, path) = (!text.contains(is_no_text), normal(&format!("/{text}")));
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----");
+    let pem = format!("{text}\n{CERTIFICATE}{text}");
     let labels = format!("a{text}");
     let options = format!(
         "node-name: {}\nx-unknown: {}\nkubelet-arg: [{}, a]\nnode-label: [{}]\n",
@@ -479,7 +482,7 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
         "unit": if role == "worker" { "rke2-agent" } else { "rke2-server" },
         "data_dir": "/var/lib/rancher/rke2",
         "control_plane_host": "vip.test",
-        "ca_certs": [{ "pem": format!("{pem}\n") }],
+        "ca_certs": [{ "pem": CERTIFICATE }],
         "local_images_path": path.as_deref().unwrap_or("/opt/content/images"),
     });
     if let Some(path) = path.as_deref().filter(|it| *it != "/") {
