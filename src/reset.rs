@@ -7,7 +7,6 @@
 //! RKE2's binary, its units and their links in the file system stay, for they are the image's, and so does all that somebody else wrote.
 
 use std::collections::BTreeSet;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Context;
@@ -17,11 +16,11 @@ use crate::host::mounts::{Mount, is_busy};
 use crate::host::process::Process;
 use crate::host::{Error, Host};
 use crate::log::{Level, Log};
-use crate::systemd::Systemd;
 
 pub mod network;
 pub mod plan;
 pub mod targets;
+pub mod units;
 
 use plan::{Action, Phase};
 use targets::{CLEARED, Targets, cleared};
@@ -32,11 +31,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(300);
 /// How long another run of this program is waited for, at most; RKE2 cannot be started by it any more then.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
 
-/// How long a unit may take to stop, and then to be gone.
-const STOP: Duration = Duration::from_secs(60);
-const KILLED: Duration = Duration::from_secs(10);
-
-/// The same for processes.
+/// How long processes may take to end, and then to be gone.
 const GRACE: Duration = Duration::from_secs(10);
 const BURIAL: Duration = Duration::from_secs(5);
 
@@ -205,7 +200,11 @@ impl Reset<'_> {
         let told = |error: Error| error.to_string();
         match action {
             Action::ShutGate => self.shut(targets).map(|()| true).map_err(told),
-            Action::Stop { unit } => self.stop(unit).map(|()| true),
+            Action::Stop { unit } => {
+                let said = units::stop(self.host, unit, self.end)?;
+                self.note(said);
+                Ok(true)
+            }
             Action::Run { command, input, .. } => {
                 let words: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
                 let program = command.first().map_or("", String::as_str);
@@ -240,34 +239,6 @@ impl Reset<'_> {
             self.host.run("systemctl", &["daemon-reload"], TOOL.min(self.time()))?;
         }
         Ok(())
-    }
-
-    /// Stops a unit and waits for it, with SIGKILL for all of it in the end.
-    fn stop(&mut self, unit: &str) -> Result<(), String> {
-        let told = |error: Error| error.to_string();
-        let mut systemd = Systemd::of(self.host);
-        let name = format!("{unit}.service");
-        systemd.order(&["stop", "--no-block", &name]).map_err(told)?;
-        if !self.host.is_real() {
-            self.note(systemd.said);
-            return Ok(());
-        }
-        for (order, wait) in [(None, STOP), (Some("SIGKILL"), KILLED)] {
-            if let Some(signal) = order {
-                systemd.order(&["kill", "--signal", signal, &name]).map_err(told)?;
-            }
-            let end = Instant::now() + wait.min(self.time());
-            loop {
-                if !systemd.show(unit).map_err(told)?.is_busy() {
-                    return Ok(());
-                }
-                if Instant::now() >= end {
-                    break;
-                }
-                sleep(Duration::from_millis(100));
-            }
-        }
-        Err("it is still there after SIGKILL".into())
     }
 
     fn end_processes(&mut self, targets: &Targets) -> bool {

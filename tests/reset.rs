@@ -368,6 +368,39 @@ fn a_tree_deeper_than_any_path_goes() {
 }
 
 #[test]
+fn images_that_were_imported_go_and_those_of_others_stay() {
+    let images = "/var/lib/rancher/rke2/agent/images";
+    let room = node(&format!(
+        "+ {images}/ours.tar\n+ {images}/replaced.tar\n+ {images}/site.tar\n+ {images}/deep/x\n+ /var/lib/rancher/rke2/agent/.provider-rke2/half\n"
+    ));
+    let size = |name: &str| {
+        let file = room.path().join(&images[1..]).join(name).metadata().unwrap();
+        (file.len(), std::os::unix::fs::MetadataExt::mtime(&file))
+    };
+    let (ours, replaced) = (size("ours.tar"), size("replaced.tar"));
+    let entry =
+        |name: &str, size: u64, second: i64| json!({"imported": {"name": name, "size": size, "second": second}});
+    let record = json!({"target": images, "archives": {
+        "/opt/content/images/ours.tar": entry("ours.tar", ours.0, ours.1),
+        "/opt/content/images/replaced.tar": entry("replaced.tar", replaced.0, replaced.1 - 7),
+        "/opt/content/images/far.tar": entry("../../../../../../etc/passwd", 2, 0),
+        "/opt/content/images/refused.tar": {"refused": "cut"},
+    }});
+    make(room.path(), &format!("/usr/local/lib/provider-rke2/images.json = {record}"));
+    make(room.path(), "/etc/passwd");
+    let output = reset(room.path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let left =
+        fs::read_dir(room.path().join(&images[1..])).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    assert_eq!(
+        left.collect::<std::collections::BTreeSet<_>>(),
+        ["deep", "replaced.tar", "site.tar"].map(str::to_owned).into()
+    );
+    assert!(!is_there(room.path(), "/usr/local/lib/provider-rke2/images.json") && is_there(room.path(), "/etc/passwd"));
+    assert!(!is_there(room.path(), "/var/lib/rancher/rke2/agent/.provider-rke2"));
+}
+
+#[test]
 fn what_lies_behind_a_symlink_is_named_and_stays() {
     let room = node(
         "+ /victim/rke2/config.yaml\n+ /victim/lib/kubelet/x\n+ /etc/rancher -> /victim\n- /etc/cni/x\n\

@@ -185,6 +185,15 @@ impl Host {
         FileType::from_raw_mode(stat.st_mode).is_file().then_some((stat.st_dev, stat.st_ino))
     }
 
+    /// Size and whole second of the modification time of a file that is no symlink.
+    pub fn size_and_second(&self, path: &str) -> Option<(u64, i64)> {
+        let (parent, name) = split("read", path).ok()?;
+        let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+        is_file.then_some((u64::try_from(stat.st_size).ok()?, stat.st_mtime))
+    }
+
     /// The path without symlinks, as the kernel names it; none if there is nothing, or with another root than `/`.
     pub fn real_path(&self, path: &str) -> Option<String> {
         let fd = (self.is_real() && is_normal(path)).then(|| self.open(path, OFlags::PATH).ok())??;

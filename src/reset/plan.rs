@@ -2,17 +2,19 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::environment;
 use crate::gate::{self, RUN};
 use crate::host::mounts::Mount;
 use crate::host::process::{Process, Search};
 use crate::host::{Error, Host};
 use crate::staged::PLAN_PATH;
-use crate::systemd::Systemd;
 
 use super::Request;
 use super::network::{self, Rules};
 use super::targets::{CLEARED, Targets};
+use super::units;
 
 /// The parts of a reset, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,27 +163,13 @@ fn is_configured(host: &Host, targets: &Targets) -> bool {
         || !gate::links(host).is_empty()
 }
 
-/// The units that run or are about to. Where systemd is not, there is nothing to ask it for.
+/// On another root nobody knows whether the units run: they are named where something may start them.
 fn units(host: &Host, targets: &Targets) -> (Vec<Action>, Vec<String>) {
-    let stop = |unit| Action::Stop { unit };
-    if !host.is_real() {
-        let named = if is_configured(host, targets) { gate::UNITS.map(stop).to_vec() } else { Vec::new() };
-        return (named, Vec::new());
+    if !host.is_real() && !is_configured(host, targets) {
+        return (Vec::new(), Vec::new());
     }
-    let (mut actions, mut notes) = (Vec::new(), Vec::new());
-    if host.systemd_runs_here() {
-        for unit in gate::UNITS {
-            match Systemd::of(host).show(unit) {
-                Ok(state) if !state.is_busy() => {}
-                Ok(_) => actions.push(stop(unit)),
-                Err(error) => {
-                    notes.push(error.to_string());
-                    actions.push(stop(unit));
-                }
-            }
-        }
-    }
-    (actions, notes)
+    let (busy, notes) = units::busy(host);
+    (busy.into_iter().map(|unit| Action::Stop { unit }).collect(), notes)
 }
 
 fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
@@ -385,10 +373,11 @@ const STATE: [&str; 7] = [
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
 /// What only this program writes (the log stays, it tells of the reset).
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
     "/etc/sysctl.d/90-provider-rke2.conf",
     "/etc/issue.d/50-provider-rke2.issue",
     "/usr/local/lib/provider-rke2/node.json",
+    IMAGES,
 ];
 
 fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
@@ -470,7 +459,7 @@ const LISTS: [&str; 10] = [
 fn agent(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
     let delete = |path: String| Action::Delete { path, mounted: false };
     let images = format!("{path}/images");
-    let imported = imported(host, path);
+    let imported = imported(host, &images);
     let is_link = host.is_symlink(&images);
     let names = if is_link { Vec::new() } else { host.list(&images).unwrap_or_default() };
     let is_ours = |name: &&String| LISTS.contains(&name.as_str()) || imported.contains(name);
@@ -485,9 +474,21 @@ fn agent(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
     true
 }
 
-/// The names of images that this program imported.
-fn imported(_host: &Host, _agent: &str) -> Vec<String> {
-    Vec::new()
+/// The record of the images that this program imported.
+const IMAGES: &str = "/usr/local/lib/provider-rke2/images.json";
+
+/// The names of images that this program imported into this directory, but for those that somebody has replaced.
+fn imported(host: &Host, images: &str) -> Vec<String> {
+    let record = host.read(IMAGES, 64 << 20).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let record = record.filter(|record| record.get("target").and_then(Value::as_str) == Some(images));
+    let archives = record.as_ref().and_then(|record| record.get("archives")?.as_object());
+    let ours = |archive: &Value| {
+        let ours = archive.get("imported")?;
+        let name = ours.get("name")?.as_str()?;
+        let is = (ours.get("size")?.as_u64()?, ours.get("second")?.as_i64()?);
+        (host.size_and_second(&format!("{images}/{name}")) == Some(is)).then(|| name.to_owned())
+    };
+    archives.into_iter().flatten().filter_map(|(_, archive)| ours(archive)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,56 @@
+//! What a reset asks of the service manager: the only place that knows which one it is.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::gate;
+use crate::host::{Error, Host};
+use crate::systemd::Systemd;
+
+/// How long a unit may take to stop, and then to be gone.
+const STOP: Duration = Duration::from_secs(60);
+const KILLED: Duration = Duration::from_secs(10);
+
+/// The units that run or are about to, those too of which it is not known, and what was said in place of an answer. Where no service manager
+/// runs there is nobody to ask; with another root than `/` it is all units.
+pub fn busy(host: &Host) -> (Vec<&'static str>, Vec<String>) {
+    if !host.is_real() {
+        return (gate::UNITS.to_vec(), Vec::new());
+    }
+    let (mut busy, mut notes) = (Vec::new(), Vec::new());
+    for unit in gate::UNITS.into_iter().filter(|_| host.systemd_runs_here()) {
+        match Systemd::of(host).show(unit) {
+            Ok(state) if !state.is_busy() => {}
+            Ok(_) => busy.push(unit),
+            Err(error) => {
+                notes.push(error.to_string());
+                busy.push(unit);
+            }
+        }
+    }
+    (busy, notes)
+}
+
+/// Stops a unit and waits for it, with SIGKILL for all of it in the end. With another root than `/` gives what would have been ordered.
+pub fn stop(host: &Host, unit: &str, end: Instant) -> Result<Vec<String>, String> {
+    let told = |error: Error| error.to_string();
+    let mut systemd = Systemd::of(host);
+    let name = format!("{unit}.service");
+    systemd.order(&["stop", "--no-block", &name]).map_err(told)?;
+    if !host.is_real() {
+        return Ok(systemd.said);
+    }
+    for (is_last, wait) in [(false, STOP), (true, KILLED)] {
+        if is_last {
+            systemd.order(&["kill", "--signal", "SIGKILL", &name]).map_err(told)?;
+        }
+        let end = end.min(Instant::now() + wait);
+        while systemd.show(unit).map_err(told)?.is_busy() && Instant::now() < end {
+            sleep(Duration::from_millis(100));
+        }
+        if !systemd.show(unit).map_err(told)?.is_busy() {
+            return Ok(Vec::new());
+        }
+    }
+    Err("it is still there after SIGKILL".into())
+}
