@@ -372,8 +372,10 @@ const STATE: [&str; 7] = [
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
 /// What only this program writes (the log stays, it tells of the reset).
-const OURS: [&str; 4] = [
+const OURS: [&str; 6] = [
     "/etc/sysctl.d/90-provider-rke2.conf",
+    "/etc/modules-load.d/90-provider-rke2.conf",
+    "/etc/NetworkManager/conf.d/90-provider-rke2.conf",
     "/etc/issue.d/50-provider-rke2.issue",
     "/usr/local/lib/provider-rke2/node.json",
     record::PATH,
