@@ -108,16 +108,19 @@ impl Host {
             walk.unlink(&parent, &name);
             return Ok(());
         }
-        let directory = match walk.open(&parent, &name, false) {
-            Err(Errno::XDEV) if mounted => walk.open(&parent, &name, true).map_err(refused)?,
-            Err(Errno::XDEV) => {
-                walk.mount(None);
-                return Ok(());
+        for is_last in (0..PASSES).map(|pass| pass + 1 == PASSES) {
+            let directory = match walk.open(&parent, &name, false) {
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::XDEV) if mounted => walk.open(&parent, &name, true).map_err(refused)?,
+                Err(Errno::XDEV) => {
+                    walk.mount(None);
+                    return Ok(());
+                }
+                other => other.map_err(refused)?,
+            };
+            if !walk.empty(directory) || walk.remove_base(&parent, &name, mounted, is_last) {
+                break;
             }
-            other => other.map_err(refused)?,
-        };
-        if walk.empty(directory) {
-            walk.remove_base(&parent, &name, mounted);
         }
         Ok(())
     }
@@ -452,16 +455,19 @@ impl Walk {
         }
     }
 
-    fn remove_base(&mut self, parent: &OwnedFd, name: &CStr, mounted: bool) {
+    /// False if there is something in it again.
+    fn remove_base(&mut self, parent: &OwnedFd, name: &CStr, mounted: bool, is_last: bool) -> bool {
         match unlinkat(parent, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::BUSY) if mounted => {}
             Err(Errno::BUSY) => self.mount(None),
+            Err(Errno::NOTEMPTY | Errno::EXIST) if !is_last => return false,
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 self.fail_at(&[], "somebody writes to it all the time, end what does");
             }
             Err(errno) => self.failed(None, errno),
         }
+        true
     }
 
     fn not_unlinked(&mut self, at: Option<(&CStr, &CStr)>, errno: Errno) {
