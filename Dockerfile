@@ -24,7 +24,8 @@ RUN set -eu; \
     target=$(cat /musl-target); \
     export PROVIDER_RKE2_REVISION="$GIT_REVISION"; \
     cargo build --release --locked --bin agent-provider-rke2 --target "$target"; \
-    install -D -m 0755 "target/$target/release/agent-provider-rke2" /image/system/providers/agent-provider-rke2
+    install -D -m 0755 "target/$target/release/agent-provider-rke2" /image/system/providers/agent-provider-rke2; \
+    install -D -m 0755 -t /image/opt/rke2/scripts scripts/*.sh
 
 FROM scratch
 LABEL org.opencontainers.image.title="provider-rke2" \

@@ -12,7 +12,6 @@
 
 #[path = "../tests/support/archives.rs"]
 mod archives;
-#[allow(dead_code, reason = "what a run writes is compared here, not measured")]
 mod support;
 
 use std::{

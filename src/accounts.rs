@@ -3,8 +3,6 @@
 //! RKE2 looks both up in /etc/passwd and /etc/group themselves (rke2 `pkg/cli/cmds/profile_linux.go`; it is built with `osusergo`) and
 //! gives etcd's directory to them at each start (rke2 `pkg/executor/staticpod/staticpod.go`), so the ids must be the same at each boot.
 
-use std::collections::BTreeSet;
-
 /// The name of both.
 pub const NAME: &str = "etcd";
 
@@ -94,8 +92,8 @@ impl Accounts {
     /// Adds what is missing of user and group, and gives the ids that they have then.
     ///
     /// What is there stays, byte for byte, and decides. Else the ids are those of `owner`, user and group of etcd's directory, each if no
-    /// other name has it; else [`ID`], or the next that is free, the same for both if possible. The user gets `shell` and no password. Fails with a sentence if a file is
-    /// no list of accounts, or the entry of etcd in it is not whole.
+    /// other name has it; else [`ID`], or the next that is free, the same for both if possible. The user gets `shell` and no password.
+    /// Fails with a sentence if a file is no list of accounts, or the entry of etcd in it is not whole.
     pub fn add_etcd(&mut self, owner: Option<(u32, u32)>, shell: &str) -> Result<Ids, String> {
         let users = Entries::read(Table::Passwd, &self.passwd)?;
         let groups = Entries::read(Table::Group, &self.group)?;
@@ -146,7 +144,7 @@ impl Accounts {
 /// What one file says, as far as it matters here.
 struct Entries {
     /// The ids of all entries.
-    ids: BTreeSet<u32>,
+    ids: Vec<u32>,
     has_own: bool,
     /// The id of etcd.
     own: Option<u32>,
@@ -161,7 +159,7 @@ impl Entries {
         if bytes.contains(&0) {
             return Err(format!("{path}: is no text, etcd is not added, mend the file"));
         }
-        let mut entries = Entries { ids: BTreeSet::new(), has_own: false, own: None, primary: None };
+        let mut entries = Entries { ids: Vec::new(), has_own: false, own: None, primary: None };
         let mut is_empty = true;
         for line in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| is_entry(line)) {
             let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();

@@ -17,11 +17,22 @@ use serde_json::error::Category;
 use crate::Context;
 use crate::boot;
 use crate::check::limit;
+use crate::cloud_config::{self, CloudConfig};
 use crate::host::{DeadlineReader, Host, read_payload, reason};
+use crate::reset;
 use crate::rke2;
 
 /// How long an event may take in all.
 pub const BOUND: Duration = Duration::from_secs(18);
+
+/// How long a reset may take in all, and how much of that is its own.
+const RESET_BOUND: Duration = Duration::from_secs(300);
+const RESET: Duration = Duration::from_secs(280);
+
+/// How long the event `name` may take in all.
+pub fn bound(name: &str) -> Duration {
+    if name == "cluster.reset" { RESET_BOUND } else { BOUND }
+}
 
 /// How long stdin may take.
 const READING: Duration = Duration::from_secs(8);
@@ -86,9 +97,7 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
             let answer = boot::boot(context, text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
-        "cluster.reset" => Response::error(
-            "cluster.reset is not built yet, nothing was reset, use rke2-uninstall.sh of RKE2 until then",
-        ),
+        "cluster.reset" => cluster_reset(context, config(stdin)),
         "init.provider.info" => info(context.host),
         "init.provider.install" => match payload(stdin).ok().and_then(|payload| payload.provider).as_deref() {
             Some("rke2") => Response {
@@ -102,6 +111,20 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
         // The agent sends every event to every plugin.
         _ => Response::default(),
     }
+}
+
+/// Resets the node. An event without a readable cluster section says nothing about where RKE2 is; the node itself does.
+fn cluster_reset(context: &Context, text: Result<String, String>) -> Response {
+    let section = match text.map(|text| cloud_config::of_collected(&text, &[])) {
+        Ok(CloudConfig::Present(section)) => Some(section),
+        _ => None,
+    };
+    let request = reset::Request { timeout: RESET, ..reset::Request::default() };
+    let report = reset::run(context, section.as_deref(), &request);
+    let count = |sentences: &[String], what: &str| format!("{} {what}", sentences.len());
+    let mut log = vec![count(&report.done, "done"), count(&report.left, "left")];
+    log.extend(report.notes.into_iter().chain(report.advice));
+    Response { error: limit(&report.left.join("; ")), log: limit(&log.join("; ")), ..Response::default() }
 }
 
 /// Which RKE2 the image holds (kairos `kairos-init/pkg/stages/steps_init.go` writes it to /etc/kairos-release).

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -18,6 +21,7 @@ use crate::host::{self, Host};
 use crate::node;
 use crate::plan::plan;
 use crate::prestart;
+use crate::reset::{self, Report, Request};
 use crate::status;
 use crate::stdio;
 use crate::steps::images::Call;
@@ -85,6 +89,21 @@ enum Verb {
         /// How it is printed
         #[arg(long, value_enum, default_value_t = StatusFormat::Text)]
         format: StatusFormat,
+    },
+    /// Takes RKE2's state off this node and leaves all else; the cluster is not told
+    Reset {
+        /// Prints what would be done, in order, and changes nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Also removes /etc/rancher/node, by which the cluster knows this node again
+        #[arg(long, conflicts_with = "keep_state")]
+        node_password: bool,
+        /// Only stops RKE2 and its pods, unmounts and clears the network; nothing is deleted
+        #[arg(long)]
+        keep_state: bool,
+        /// How long it may take: 90s, 5m, 1h
+        #[arg(long, default_value = "5m", value_name = "TIME", value_parser = time)]
+        timeout: Duration,
     },
 }
 
@@ -161,8 +180,67 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
             stdio::to_stdout(&if format == StatusFormat::Json { report.to_json() } else { report.to_text() });
             u8::from(!report.is_ok())
         }
+        Verb::Reset { dry_run, node_password, keep_state, timeout } => {
+            let request = Request { node_password, keep_state, timeout };
+            if dry_run { reset_dry_run(&host, &request) } else { reset(host, program, request) }
+        }
     })
 }
+
+/// A number of seconds, minutes or hours.
+fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    let given = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+    let accepted = given.filter(|seconds| (1..=24 * 3600).contains(seconds)).map(Duration::from_secs);
+    accepted.ok_or_else(|| "accepted is 1s to 24h, such as 90s, 5m, 1h".into())
+}
+
+fn reset_dry_run(host: &Host, request: &Request) -> u8 {
+    match reset::dry_run(host, None, request) {
+        Ok((actions, notes)) => {
+            stdio::to_stdout(&actions.iter().flat_map(|action| [action, "\n"]).collect::<String>());
+            notes.iter().map(String::as_str).for_each(tell);
+            0
+        }
+        Err(sentence) => {
+            tell(&sentence);
+            FAILED
+        }
+    }
+}
+
+/// Whatever hangs, the person who waits is told.
+fn reset(host: Host, program: &str, request: Request) -> u8 {
+    let program = program.to_owned();
+    let (done, waiting) = mpsc::sync_channel(1);
+    let work = move || {
+        let context = Context { host: &host, program: &program, version: VERSION };
+        done.send(reset::run(&context, None, &request)).ok()
+    };
+    if thread::Builder::new().spawn(work).is_err() {
+        tell("nothing was reset, for the system starts no more threads");
+        return FAILED;
+    }
+    let Ok(report) = waiting.recv_timeout(request.timeout + OVERTIME) else {
+        tell("gave up, something on this node does not answer, what was done is in /var/log/provider-rke2.log");
+        return FAILED;
+    };
+    let Report { done, notes, left, advice } = report;
+    let is_clean = left.is_empty();
+    for sentence in done.iter().chain(&notes).chain(&left).chain(&advice) {
+        tell(sentence);
+    }
+    u8::from(!is_clean)
+}
+
+/// How much longer than asked for a reset is waited for: it ends by itself, unless the system hangs.
+const OVERTIME: Duration = Duration::from_secs(20);
 
 fn fail(sentence: &str) -> ExitCode {
     tell(sentence);

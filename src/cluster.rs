@@ -1108,7 +1108,7 @@ fn is_absolute(path: &str) -> bool {
 }
 
 /// An absolute path without empty parts, `.` and `..`.
-fn normalized(path: &str) -> String {
+pub fn normalized(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -113,6 +113,19 @@ pub fn remove_links(host: &Host) -> (bool, Vec<String>) {
     (removed, failed)
 }
 
+/// The links that would start a unit, those for this boot included; not the units, which may be links themselves.
+pub fn links(host: &Host) -> Vec<String> {
+    let below = |directory: &str| host.list(directory).unwrap_or_default().into_iter();
+    let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    let links = [LINKS, "/run/systemd/system"].into_iter().flat_map(|directory| {
+        let names = below(directory).filter(pulls);
+        names.flat_map(move |name| UNITS.map(|unit| format!("{directory}/{name}/{unit}.service")))
+    });
+    let levels = below(openrc::RUNLEVELS);
+    let services = levels.flat_map(|level| UNITS.map(|unit| format!("{}/{level}/{unit}", openrc::RUNLEVELS)));
+    links.chain(services).filter(|link| host.is_there(link)).collect()
+}
+
 /// Says that the plan was refused, or that it no longer is.
 pub fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error> {
     if sentences.is_empty() {
@@ -131,6 +144,11 @@ fn ready(unit: &str) -> String {
 /// Whether the configuration of a unit is installed, and no plan was refused.
 pub fn is_open(host: &Host, unit: &str) -> bool {
     host.exists(&ready(unit)) && refused(host).is_none()
+}
+
+/// Whether the configuration of any unit is installed.
+pub fn is_ready(host: &Host) -> bool {
+    UNITS.iter().any(|unit| host.exists(&ready(unit)))
 }
 
 /// Lets a unit start, and only that one; the gate is written where it is missing.

@@ -10,11 +10,14 @@
 mod accounts;
 pub mod copy;
 mod kernel;
+pub mod mounts;
+pub mod process;
+pub mod tree;
 
 use std::{
     ffi::{OsStr, OsString},
     fs::{File, canonicalize},
-    io::{self, Read, Write as _},
+    io::{self, Read, Seek as _, Write as _},
     os::{
         fd::{AsFd, OwnedFd},
         unix::{
@@ -31,11 +34,13 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{
-        AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat, fchmod, flock, fstat, fsync,
-        mkdirat, openat, openat2, renameat, statat, unlinkat,
+        AtFlags, CWD, Dir, FileType, FlockOperation, MemfdFlags, Mode, OFlags, ResolveFlags, Stat, fchmod, flock,
+        fstat, fsync, memfd_create, mkdirat, openat, openat2, renameat, statat, unlinkat,
     },
     io::{Errno, retry_on_intr},
-    process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, setrlimit},
+    process::{
+        Pid, PidfdFlags, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process_group, pidfd_open, setrlimit,
+    },
 };
 
 use ipnet::IpNet;
@@ -438,26 +443,39 @@ impl Host {
     /// another status than 0 (with the last line that it wrote to stderr); after `deadline`, when it and its process
     /// group are killed.
     pub fn run(&self, program: &str, arguments: &[&str], deadline: Duration) -> Result<String, Error> {
+        self.run_with(program, arguments, b"", KEPT, deadline)
+    }
+
+    /// The same with these bytes as stdin, and with the first `kept` bytes of its stdout.
+    pub fn run_with(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: &[u8],
+        kept: usize,
+        deadline: Duration,
+    ) -> Result<String, Error> {
         if !self.real {
             return Err(Error::NotHere { program: program.to_owned() });
         }
         let end = after(deadline);
         let refused = |error: io::Error| Error::os("run", program, error);
         let file = find_program(program).ok_or_else(|| Error::NoProgram { program: program.to_owned() })?;
+        let stdin = if input.is_empty() { Stdio::null() } else { in_memory(input).map_err(refused)?.into() };
         let mut child = Command::new(file)
             .args(arguments)
             .env_clear()
             .env("PATH", SEARCH_PATH)
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own, so that the deadline reaches what it starts.
             .process_group(0)
             .spawn()
             .map_err(refused)?;
-        let mut stdout = Capture::new(child.stdout.take(), false);
-        let mut stderr = Capture::new(child.stderr.take(), true);
+        let mut stdout = Capture::new(child.stdout.take(), false, kept);
+        let mut stderr = Capture::new(child.stderr.take(), true, KEPT);
         let outcome = watch(&mut child, &mut stdout, &mut stderr, end);
         if !matches!(outcome, Ok(Some(_))) {
             bury(&mut child);
@@ -492,6 +510,11 @@ impl Host {
         let all = if_addrs::get_if_addrs().unwrap_or_default();
         let known = all.into_iter().filter_map(|it| Some((address(&it.addr).ok()?, it.name)));
         known.map(|(address, name)| Interface { name, address }).collect()
+    }
+
+    /// True if this process may do everything.
+    pub fn is_root(&self) -> bool {
+        geteuid().is_root()
     }
 
     /// Gives the time.
@@ -841,17 +864,26 @@ fn find_program(program: &str) -> Option<String> {
     SEARCH_PATH.split(':').map(|directory| format!("{directory}/{program}")).find(runs)
 }
 
+/// A file without a name that holds these bytes, to be read from the start: unlike a pipe it never waits for its reader.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("stdin", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// One pipe of a child, and what is kept of what came through it.
 struct Capture<R> {
     pipe: Option<R>,
     kept: Vec<u8>,
     /// Keep the end, not the start.
     end: bool,
+    limit: usize,
 }
 
 impl<R: AsFd + Read> Capture<R> {
-    fn new(pipe: Option<R>, end: bool) -> Self {
-        Self { pipe, kept: Vec::new(), end }
+    fn new(pipe: Option<R>, end: bool, limit: usize) -> Self {
+        Self { pipe, kept: Vec::new(), end, limit }
     }
 
     /// Reads once, without waiting; true if there was something.
@@ -872,11 +904,11 @@ impl<R: AsFd + Read> Capture<R> {
 
     fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
-        let excess = self.kept.len().saturating_sub(KEPT);
+        let excess = self.kept.len().saturating_sub(self.limit);
         if self.end {
             self.kept.drain(..excess);
         } else {
-            self.kept.truncate(KEPT);
+            self.kept.truncate(self.limit);
         }
     }
 }

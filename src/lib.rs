@@ -41,6 +41,7 @@ pub mod yaml;
 
 pub mod gate;
 pub mod node;
+pub mod reset;
 pub mod rke2;
 pub mod status;
 

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 /// Answers one event. Whatever happens, stdout gets one JSON line.
 fn serve(root: PathBuf, name: String, program: String) {
-    bus::answer(io::stdout(), bus::BOUND, move || match Host::new(&root) {
+    bus::answer(io::stdout(), bus::bound(&name), move || match Host::new(&root) {
         Ok(host) => bus::handle(&name, io::stdin(), &Context { host: &host, program: &program, version: VERSION }),
         Err(error) => bus::Response { error: error.to_string(), ..bus::Response::default() },
     });

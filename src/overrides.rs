@@ -97,7 +97,7 @@ fn environment_files(host: &Host, unit: &str) -> Vec<String> {
 }
 
 /// The variables of an environment file with their lines, quotes taken off (systemd.exec(5), `EnvironmentFile=`).
-fn assignments(text: &str) -> Vec<(usize, (String, String))> {
+pub fn assignments(text: &str) -> Vec<(usize, (String, String))> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let given = lines.filter(|(_, line)| !line.starts_with(['#', ';']));
     given

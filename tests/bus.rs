@@ -325,16 +325,20 @@ fn an_event_whose_name_is_not_text_is_answered_all_the_same() {
 }
 
 #[test]
+fn a_reset_of_nothing_says_so_and_leaves_nothing_behind() {
+    let node = node();
+    let good = config(GOOD);
+    for event in [envelope("cluster.reset", &good, ""), Vec::new(), b"garbage".to_vec(), b"{}".to_vec()] {
+        let reset = send(Some(node.path()), "cluster.reset", &event);
+        assert_eq!([&*reset.state, &*reset.data, &*reset.error], [""; 3]);
+        assert!(reset.log.contains("nothing of RKE2"), "never an empty success: {reset:?}");
+    }
+    assert_eq!(support::tree(node.path()), "");
+}
+
+#[test]
 fn what_is_not_built_yet_says_so() {
     let node = node();
-    let reset = publish(Some(node.path()), "cluster.reset", &config(GOOD));
-    assert!(reset.error.contains("cluster.reset") && reset.error.contains("not built yet"), "{reset:?}");
-    assert_eq!([reset.state, reset.data, reset.log], [""; 3]);
-    for garbage in [&b""[..], b"garbage", b"{}"] {
-        let reset = send(Some(node.path()), "cluster.reset", garbage);
-        assert!(reset.error.contains("not built yet"), "never an empty success: {reset:?}");
-    }
-
     let event = json!({
         "provider": "rke2", "version": "v1.33.4+rke2r1", "logLevel": "info", "config": "", "family": "debian"
     });
@@ -838,7 +842,7 @@ fn a_complete_event_is_answered_at_once_though_stdin_stays_open() {
         }
     }
     // Nothing at all comes, and nothing is waited for.
-    for name in ["agent.bootstrap", "cluster.reset", "init.provider.info", "some.new.event"] {
+    for name in ["agent.bootstrap", "init.provider.info", "some.new.event"] {
         let node = node();
         let (child, stdin, start) = held_open(node.path(), name);
         let answer = answer(child, name, start);

@@ -4,7 +4,8 @@
 //! All runs of a benchmark are launched by one small static program (`static/launcher.rs`), so that starting a process
 //! costs each side the same, and what disturbs one disturbs the other.
 // Each benchmark is a program of its own: it has no Host, and stdout is where its figures go.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
+// Each uses a part of this.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, unreachable_pub, dead_code)]
 
 use std::{
     env,

@@ -289,7 +289,7 @@ impl Preparation<'_> {
             }
             // Nothing of this waits for it.
             systemd.order(&["reload", "--no-block", "NetworkManager.service"]).map_err(told)?;
-        } else if self.host.exists("/run/NetworkManager/NetworkManager.pid") {
+        } else if self.host.is_dir("/run/NetworkManager") {
             systemd.run("nmcli", &["general", "reload", "conf"], Duration::from_secs(10)).map_err(told)?;
         }
         self.done.append(&mut systemd.said);

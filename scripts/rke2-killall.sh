@@ -1,0 +1,14 @@
+#!/bin/sh
+# For callers that know this path: RKE2 and its pods are stopped by agent-provider-rke2, their mounts and network cleared, and
+# nothing is deleted (see its docs/reset.md). Options are passed on.
+set -eu
+
+# The prefix of agent mode, if this file lies below one.
+root=${0%/opt/rke2/scripts/*}
+[ "$root" != "$0" ] || root=
+for provider in "$root/system/providers/agent-provider-rke2" /system/providers/agent-provider-rke2 \
+    /usr/local/system/providers/agent-provider-rke2; do
+    [ ! -x "$provider" ] || exec "$provider" reset --keep-state "$@"
+done
+echo "rke2-killall.sh: there is no agent-provider-rke2 in /system/providers, nothing was stopped" >&2
+exit 1

@@ -1,0 +1,387 @@
+//! `reset`: a clean node, and nothing else lost.
+//!
+//! In order: the gate is shut, so that nothing starts RKE2 again; units are stopped; what runs from the data directory ends; what is
+//! mounted there is unmounted; interfaces and rules of Kubernetes and the CNI go; then state; the document last. What fails is
+//! collected, and what does not depend on it is done all the same.
+//!
+//! RKE2's binary, its units and their links in the file system stay, for they are the image's, and so does all that somebody else wrote.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::Context;
+use crate::cloud_config::Section;
+use crate::gate;
+use crate::host::mounts::{Mount, is_busy};
+use crate::host::process::Process;
+use crate::host::{Error, Host};
+use crate::log::{Level, Log};
+
+pub mod network;
+pub mod plan;
+pub mod targets;
+pub mod units;
+
+use plan::{Action, Phase};
+use targets::{CLEARED, Targets, cleared};
+
+/// How long a reset may take by default.
+pub const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long another run of this program is waited for, at most; RKE2 cannot be started by it any more then.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
+
+/// How long processes may take to end, and then to be gone.
+const GRACE: Duration = Duration::from_secs(10);
+const BURIAL: Duration = Duration::from_secs(5);
+
+/// How often processes and mounts are looked for again: a shim starts another process while it ends, one mount hides another.
+const ROUNDS: usize = 4;
+
+/// How long a tool of the host may take.
+const TOOL: Duration = Duration::from_secs(30);
+
+/// What apply says while nothing is planned anew.
+const REFUSED: &str =
+    "this node was reset, so RKE2 is not started until the next boot, or until agent.boot plans it anew";
+
+/// The scripts that callers know by path, below `/opt/rke2/scripts`: each hands over to this program.
+pub const SCRIPTS: [(&str, &str); 2] = [
+    ("rke2-killall.sh", include_str!("../scripts/rke2-killall.sh")),
+    ("rke2-uninstall.sh", include_str!("../scripts/rke2-uninstall.sh")),
+];
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// The password by which the cluster knows this node goes too.
+    pub node_password: bool,
+    /// Only stops, unmounts and clears the network; nothing is deleted, and RKE2 may be started again.
+    pub keep_state: bool,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request { node_password: false, keep_state: false, timeout: TIMEOUT }
+    }
+}
+
+/// What came of a reset.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What was done, in the words of the plan.
+    pub done: Vec<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What is left, and why. Empty if the node is clean.
+    pub left: Vec<String>,
+    /// What is to be done on the cluster.
+    pub advice: Vec<String>,
+}
+
+/// What a reset would do, and notes. Nothing is changed.
+///
+/// Fails as [`run`] does where it refuses.
+pub fn dry_run(
+    host: &Host,
+    section: Option<&Section>,
+    request: &Request,
+) -> Result<(Vec<String>, Vec<String>), String> {
+    may_reset(host)?;
+    let targets = Targets::find(host, section)?;
+    let (actions, notes) = plan::whole(host, &targets, request);
+    Ok((actions.iter().map(ToString::to_string).collect(), notes))
+}
+
+/// Resets the node. `section` is the cluster section, if there is one to look at; without it the node itself says where RKE2 is.
+///
+/// What is refused changes nothing: a data directory that cannot be RKE2's own, a root path that is none, a caller who is not root.
+pub fn run(context: &Context, section: Option<&Section>, request: &Request) -> Report {
+    let host = context.host;
+    let mut reset = Reset {
+        context,
+        host,
+        log: Log::new(host, context.version),
+        request,
+        end: crate::host::after(request.timeout),
+        report: Report::default(),
+        mounts: BTreeSet::new(),
+    };
+    let targets = may_reset(host).and_then(|()| Targets::find(host, section));
+    match targets {
+        Ok(targets) => reset.all(&targets, section),
+        Err(sentence) => reset.report.left.push(sentence),
+    }
+    reset.report
+}
+
+fn may_reset(host: &Host) -> Result<(), String> {
+    if host.is_real() && !host.is_root() { Err("a reset needs root, run it as root".into()) } else { Ok(()) }
+}
+
+struct Reset<'a> {
+    context: &'a Context<'a>,
+    host: &'a Host,
+    log: Log<'a>,
+    request: &'a Request,
+    end: Instant,
+    report: Report,
+    /// Mounts that stay, each named once.
+    mounts: BTreeSet<String>,
+}
+
+impl Reset<'_> {
+    fn all(&mut self, targets: &Targets, section: Option<&Section>) {
+        if plan::whole(self.host, targets, self.request).0.is_empty() {
+            self.report.notes.push("there is nothing of RKE2 on this node".into());
+            return;
+        }
+        // Before the lock: who has it may be about to start RKE2.
+        if !self.request.keep_state
+            && plan::may_start(self.host, targets)
+            && let Err(error) = self.shut(targets)
+        {
+            self.leave(error.to_string());
+        }
+        let lock = self.host.make_dir(gate::RUN, 0o700);
+        let lock = lock.and_then(|()| self.host.lock(gate::LOCK, LOCK_WAIT.min(self.time() / 2)));
+        match lock {
+            // Who had it may have planned the node anew.
+            Ok(_lock) => match Targets::find(self.host, section) {
+                Ok(targets) => self.phases(&targets),
+                Err(sentence) => self.leave(sentence),
+            },
+            Err(error) => self.leave(format!("{error}, so nothing was deleted, run the reset again")),
+        }
+        self.advise(targets);
+    }
+
+    fn phases(&mut self, targets: &Targets) {
+        for phase in Phase::ALL.into_iter().filter(|phase| phase.is_for(self.request)) {
+            let is_done = match phase {
+                Phase::Processes => self.end_processes(targets),
+                Phase::Mounts => {
+                    self.unmount(targets);
+                    true
+                }
+                _ => self.phase(targets, phase),
+            };
+            // Below a unit that runs nothing is deleted.
+            if !is_done {
+                self.leave("nothing was deleted, for RKE2 still runs, run the reset again".into());
+                break;
+            }
+        }
+    }
+
+    /// False if what comes after it must not be done.
+    fn phase(&mut self, targets: &Targets, phase: Phase) -> bool {
+        let (actions, notes) = plan::phase(self.host, targets, self.request, phase);
+        self.note(notes);
+        let mut goes_on = true;
+        for action in actions {
+            let done = if self.is_late() { Err("the time is up".to_owned()) } else { self.act(&action, targets) };
+            match done {
+                Ok(true) => self.did(action.to_string()),
+                Ok(false) => {}
+                Err(why) => {
+                    self.leave(format!("cannot {action}: {why}"));
+                    goes_on &= !matches!(action, Action::Stop { .. });
+                }
+            }
+        }
+        goes_on
+    }
+
+    /// Whether it was done; what is left of a deletion is told at once.
+    fn act(&mut self, action: &Action, targets: &Targets) -> Result<bool, String> {
+        let told = |error: Error| error.to_string();
+        match action {
+            Action::ShutGate => self.shut(targets).map(|()| true).map_err(told),
+            Action::Stop { unit } => {
+                let said = units::stop(self.host, unit, self.end)?;
+                self.note(said);
+                Ok(true)
+            }
+            Action::Run { command, input, .. } => {
+                let words: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
+                let program = command.first().map_or("", String::as_str);
+                let limit = TOOL.min(self.time());
+                self.host.run_with(program, &words, input.as_bytes(), 1 << 16, limit).map(|_| true).map_err(told)
+            }
+            Action::Delete { path, mounted } => Ok(self.delete(path, *mounted)),
+            Action::RemoveEmpty { path } => Ok(self.host.remove_empty(path)),
+            Action::End(_) | Action::Unmount { .. } => Ok(false),
+        }
+    }
+
+    fn time(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    fn is_late(&self) -> bool {
+        self.time().is_zero()
+    }
+
+    /// Nothing starts RKE2 before the next plan: apply refuses, the unit's condition fails.
+    fn shut(&self, targets: &Targets) -> Result<(), Error> {
+        self.host.make_dir(gate::RUN, 0o700)?;
+        gate::set_refused(self.host, &[REFUSED.to_owned()])?;
+        gate::close(self.host)?;
+        let cleared: BTreeSet<String> = cleared(self.host).into_iter().chain(targets.data_dirs.clone()).collect();
+        if !cleared.is_empty() {
+            let text: String = cleared.iter().flat_map(|path| [path, "\n"]).collect();
+            self.host.install(CLEARED, text.as_bytes(), 0o600, false)?;
+        }
+        if gate::write(self.context)? && self.host.systemd_runs_here() {
+            self.host.run("systemctl", &["daemon-reload"], TOOL.min(self.time()))?;
+        }
+        Ok(())
+    }
+
+    fn end_processes(&mut self, targets: &Targets) -> bool {
+        let mut left: Vec<Process> = Vec::new();
+        for _ in 0..ROUNDS {
+            let found = plan::phase(self.host, targets, self.request, Phase::Processes).0;
+            let found =
+                found.into_iter().filter_map(|action| if let Action::End(it) = action { Some(it) } else { None });
+            let new: Vec<Process> = found.filter(|process| !left.contains(process)).collect();
+            if new.is_empty() || self.is_late() {
+                break;
+            }
+            let survivors = self.host.end_processes(&new, GRACE.min(self.time() / 4), BURIAL.min(self.time() / 4));
+            let gone = new.into_iter().filter(|process| !survivors.contains(process));
+            gone.for_each(|process| self.did(Action::End(process).to_string()));
+            left.extend(survivors);
+        }
+        let sentence = |process: Process| format!("cannot {}: it is still there after SIGKILL", Action::End(process));
+        for process in left {
+            self.leave(sentence(process));
+        }
+        true
+    }
+
+    fn unmount(&mut self, targets: &Targets) {
+        let mut last: Vec<(Mount, bool, String)> = Vec::new();
+        for round in 0..ROUNDS {
+            let (actions, notes) = plan::phase(self.host, targets, self.request, Phase::Mounts);
+            if round == 0 {
+                self.note(notes);
+            }
+            let before = std::mem::take(&mut last);
+            // Before any of them, for an unmount reaches the copies of the mount that it is below.
+            let mut shared: Vec<(String, String)> = Vec::new();
+            for action in &actions {
+                if let Action::Unmount { mount, private: true, .. } = action
+                    && let Err(error) = self.host.make_private(mount)
+                {
+                    shared.push((mount.point.clone(), error.to_string()));
+                }
+            }
+            for action in &actions {
+                let Action::Unmount { mount, lazily, .. } = action else { continue };
+                if self.is_late() {
+                    last.push((mount.clone(), *lazily, "the time is up".into()));
+                    continue;
+                }
+                if let Some((_, why)) = shared.iter().find(|(point, _)| mount.point.starts_with(point.as_str())) {
+                    last.push((mount.clone(), false, why.clone()));
+                    continue;
+                }
+                // The last resort: everything else has been tried, and nothing new has come of it.
+                let is_last = *lazily && before.iter().any(|(other, ..)| other == mount);
+                match self.host.unmount(mount, false) {
+                    Ok(()) => self.did(action.to_string()),
+                    Err(error) if is_busy(&error) && is_last => match self.host.unmount(mount, true) {
+                        Ok(()) => {
+                            self.did(action.to_string());
+                            let point = crate::emit::escape(&mount.point);
+                            self.note([format!("{point} was busy, so it was unmounted lazily")]);
+                        }
+                        Err(error) => last.push((mount.clone(), *lazily, error.to_string())),
+                    },
+                    Err(error) => last.push((mount.clone(), *lazily, error.to_string())),
+                }
+            }
+            let is_stuck = last.iter().all(|(mount, lazily, _)| !lazily && before.iter().any(|(it, ..)| it == mount));
+            if last.is_empty() || is_stuck || self.is_late() {
+                break;
+            }
+        }
+        for (mount, _, why) in last {
+            if self.mounts.insert(mount.point) {
+                self.leave(format!("{why}, nothing in it was deleted, end what uses it and run the reset again"));
+            }
+        }
+    }
+
+    /// Deletes, and says what stays; true if all of it is gone.
+    fn delete(&mut self, path: &str, mounted: bool) -> bool {
+        let remains = self.host.delete(path, mounted, self.end);
+        if remains.is_empty() {
+            return true;
+        }
+        if remains.read_only && remains.mounts.is_empty() {
+            let path = crate::emit::escape(path);
+            self.note([format!("{path} lies on a read-only file system, so it is the image's and stays")]);
+            return false;
+        }
+        for mount in remains.mounts {
+            if !self.mounts.contains(&mount) {
+                let point = crate::emit::escape(&mount);
+                self.leave(format!("cannot delete {point}: it is a mount, nothing in it was deleted"));
+                self.mounts.insert(mount);
+            }
+        }
+        remains.failures.into_iter().for_each(|failure| self.leave(failure));
+        if remains.more > 0 {
+            self.leave(format!("cannot delete {} more files below {}", remains.more, crate::emit::escape(path)));
+        }
+        false
+    }
+
+    fn did(&mut self, sentence: String) {
+        self.log.line(Level::Info, "reset", &sentence);
+        self.report.done.push(sentence);
+    }
+
+    fn leave(&mut self, sentence: String) {
+        self.log.line(Level::Error, "reset", &sentence);
+        self.report.left.push(sentence);
+    }
+
+    fn note(&mut self, sentences: impl IntoIterator<Item = String>) {
+        for sentence in sentences {
+            self.log.line(Level::Warning, "reset", &sentence);
+            self.report.notes.push(sentence);
+        }
+    }
+
+    /// The cluster knows nothing of a reset.
+    fn advise(&mut self, targets: &Targets) {
+        if self.request.keep_state {
+            return;
+        }
+        let file = |path: &str| {
+            let text = self.host.read(path, 1 << 12).ok()?;
+            Some(String::from_utf8_lossy(&text).trim().to_lowercase()).filter(|name| !name.is_empty())
+        };
+        let name = targets.node.clone().or_else(|| file("/etc/hostname")).unwrap_or_else(|| "NODE".into());
+        let name = crate::emit::escape(&name);
+        let advice = &mut self.report.advice;
+        advice.push(format!("on the cluster: kubectl delete node {name}, unless the whole cluster is gone"));
+        if targets.server {
+            advice.push("this node was a server: deleting the node removes its member from etcd too".into());
+        }
+        let password = if self.request.node_password {
+            format!("the node's password was removed: kubectl -n kube-system delete secret {name}.node-password.rke2")
+        } else {
+            format!(
+                "where RKE2 says \"Node password rejected\" later: kubectl -n kube-system delete secret {name}.node-password.rke2"
+            )
+        };
+        advice.push(password);
+    }
+}

@@ -1,0 +1,551 @@
+//! What a reset does, in order: each phase looks at the node and says its actions. That list is what `--dry-run` prints.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::environment;
+use crate::gate::{self, RUN};
+use crate::host::mounts::Mount;
+use crate::host::process::{Process, Search};
+use crate::host::{Error, Host};
+use crate::staged::PLAN_PATH;
+
+use super::Request;
+use super::network::{self, Rules};
+use super::targets::{CLEARED, Targets};
+use super::units;
+
+/// The parts of a reset, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing starts RKE2 any more.
+    Gate,
+    /// The units are stopped.
+    Units,
+    /// What runs from the data directory ends.
+    Processes,
+    /// What is mounted there is taken away.
+    Mounts,
+    /// Interfaces and rules.
+    Network,
+    /// Files.
+    State,
+    /// The document, last: until then a reset that was cut off can be repeated with what it says.
+    Document,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Phase; 7] =
+        [Phase::Gate, Phase::Units, Phase::Processes, Phase::Mounts, Phase::Network, Phase::State, Phase::Document];
+
+    /// Whether it belongs to a reset that keeps the state.
+    pub fn is_for(self, request: &Request) -> bool {
+        !request.keep_state || !matches!(self, Phase::Gate | Phase::State | Phase::Document)
+    }
+}
+
+/// One thing that is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Keeps RKE2 from being started until the node is planned anew.
+    ShutGate,
+    /// Stops a unit and waits until it is gone.
+    Stop {
+        /// Without its suffix.
+        unit: &'static str,
+    },
+    /// Ends a process.
+    End(Process),
+    /// Unmounts.
+    Unmount {
+        /// What.
+        mount: Mount,
+        /// Whether it may go lazily.
+        lazily: bool,
+        /// Whether unmounts below it would reach copies that are none of our business.
+        private: bool,
+    },
+    /// Runs a tool of the host.
+    Run {
+        /// What comes of it.
+        what: String,
+        /// The tool and its arguments.
+        command: Vec<String>,
+        /// What it reads.
+        input: String,
+    },
+    /// Deletes a file, or a directory with all that is in it.
+    Delete {
+        /// Where.
+        path: String,
+        /// Whether it may itself be a mount, which is then emptied and stays.
+        mounted: bool,
+    },
+    /// Removes a directory that is empty by then.
+    RemoveEmpty {
+        /// Where.
+        path: String,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let escape = crate::emit::escape;
+        match self {
+            Action::ShutGate => write!(out, "shut the gate: no RKE2 before the node is planned anew"),
+            Action::Stop { unit } => write!(out, "stop {unit}"),
+            Action::End(process) => write!(out, "end process {} ({})", process.pid, escape(&process.executable)),
+            Action::Unmount { mount, .. } => write!(out, "unmount {} ({})", escape(&mount.point), escape(&mount.kind)),
+            Action::Run { what, .. } => out.write_str(what),
+            Action::Delete { path, .. } => write!(out, "delete {}", escape(path)),
+            Action::RemoveEmpty { path } => write!(out, "remove {}, which is empty then", escape(path)),
+        }
+    }
+}
+
+/// The actions of one phase, and sentences about what could not be looked at.
+pub fn phase(host: &Host, targets: &Targets, request: &Request, phase: Phase) -> (Vec<Action>, Vec<String>) {
+    let all = |actions| (actions, Vec::new());
+    match phase {
+        Phase::Gate => {
+            let links = gate::links(host).into_iter().map(|path| Action::Delete { path, mounted: false });
+            let shut = may_start(host, targets).then_some(Action::ShutGate);
+            all(shut.into_iter().chain(links).collect())
+        }
+        Phase::Units => units(host, targets),
+        Phase::Processes => all(processes(host, targets)),
+        Phase::Mounts => match host.mounts() {
+            Ok(mounts) => all(unmounts(host, targets, &mounts)),
+            Err(error) => (Vec::new(), vec![error.to_string()]),
+        },
+        Phase::Network if host.is_real() => from_network(host),
+        Phase::Network => all(Vec::new()),
+        Phase::State => all(state(host, targets, request)),
+        Phase::Document => {
+            let documents = targets.documents.iter();
+            all(documents.map(|path| Action::Delete { path: path.clone(), mounted: false }).collect())
+        }
+    }
+}
+
+/// The whole of it; nothing if nothing is there.
+pub fn whole(host: &Host, targets: &Targets, request: &Request) -> (Vec<Action>, Vec<String>) {
+    let (mut actions, mut notes) = (Vec::new(), Vec::new());
+    for it in Phase::ALL.into_iter().filter(|it| it.is_for(request)) {
+        let (of_phase, said) = phase(host, targets, request, it);
+        actions.extend(of_phase);
+        notes.extend(said);
+    }
+    // A gate that is shut already, and units of which nobody knows whether they run, are nothing to do.
+    let is_something = |action: &Action| match action {
+        Action::ShutGate => gate::is_ready(host),
+        Action::Stop { .. } => host.is_real(),
+        _ => true,
+    };
+    if !actions.iter().any(is_something) {
+        actions.clear();
+    }
+    (actions, notes)
+}
+
+/// Whether anything here may start RKE2, or has started it.
+pub fn may_start(host: &Host, targets: &Targets) -> bool {
+    is_configured(host, targets) || !units(host, targets).0.is_empty()
+}
+
+fn is_configured(host: &Host, targets: &Targets) -> bool {
+    [PLAN_PATH, "/etc/rancher/rke2"].iter().any(|path| host.is_there(path))
+        || gate::is_ready(host)
+        || !targets.documents.is_empty()
+        || !targets.data_dirs.is_empty()
+        || !gate::links(host).is_empty()
+}
+
+/// On another root nobody knows whether the units run: they are named where something may start them.
+fn units(host: &Host, targets: &Targets) -> (Vec<Action>, Vec<String>) {
+    if !host.is_real() && !is_configured(host, targets) {
+        return (Vec::new(), Vec::new());
+    }
+    let (busy, notes) = units::busy(host);
+    (busy.into_iter().map(|unit| Action::Stop { unit }).collect(), notes)
+}
+
+fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
+    let mut search = Search { below: with_real_paths(host, &targets.roots()), ..Search::default() };
+    for data_dir in &targets.data_dirs {
+        let releases = host.list(&format!("{data_dir}/data")).unwrap_or_default().into_iter();
+        let programs = releases.map(|release| format!("{data_dir}/data/{release}"));
+        // A symlink may lead to programs of the system.
+        let is_whole = |release: &String| !host.is_symlink(release) && !host.is_symlink(&format!("{release}/bin"));
+        for directory in programs.filter(is_whole).map(|release| format!("{release}/bin")) {
+            let names = host.list(&directory).unwrap_or_default();
+            search.files.extend(names.iter().filter_map(|name| host.file_identity(&format!("{directory}/{name}"))));
+        }
+    }
+    let mounts = host.mounts().unwrap_or_default();
+    search.roots = roots(&mounts, &search.below).filter_map(|mount| host.identity(&mount.point)).collect();
+    search.groups = gate::UNITS.iter().map(|unit| format!("/system.slice/{unit}.service")).collect();
+    if !targets.data_dirs.is_empty() {
+        search.groups.extend(["/kubepods.slice".to_owned(), "/kubepods".to_owned()]);
+    }
+    host.processes(&search).into_iter().map(Action::End).collect()
+}
+
+/// The mounts below the directories that may be the root of a container: with a file system of their own, or stored there. What is
+/// mounted from elsewhere may be the root of somebody else's process too.
+fn roots<'m>(mounts: &'m [Mount], directories: &'m [String]) -> impl Iterator<Item = &'m Mount> {
+    let own = mounts.iter().filter(|mount| is_below(&mount.point, directories));
+    own.filter(|mount| {
+        let mut others =
+            mounts.iter().filter(|other| other.device == mount.device && !is_below(&other.point, directories));
+        let is_stored_there = || {
+            directories.iter().any(|path| {
+                stored(mounts, path)
+                    .is_some_and(|(device, root)| device == mount.device && is_below(&mount.root, &[root]))
+            })
+        };
+        others.next().is_none() || is_stored_there()
+    })
+}
+
+/// The device that a directory is on, and its path there.
+fn stored<'m>(mounts: &'m [Mount], path: &str) -> Option<(&'m str, String)> {
+    let rest = |mount: &Mount| {
+        let point = mount.point.trim_end_matches('/');
+        path.strip_prefix(point).filter(|rest| rest.is_empty() || rest.starts_with('/')).map(ToOwned::to_owned)
+    };
+    let found = mounts.iter().filter_map(|mount| Some((mount, rest(mount)?)));
+    let (mount, rest) = found.max_by_key(|(mount, _)| mount.point.len())?;
+    Some((&mount.device, format!("{}{rest}", mount.root.trim_end_matches('/'))))
+}
+
+/// The paths, and what they are without symlinks: that is how the kernel names mounts and programs.
+fn with_real_paths(host: &Host, paths: &[String]) -> Vec<String> {
+    let mut all = paths.to_vec();
+    all.extend(paths.iter().filter_map(|path| host.real_path(path)).filter(|path| !paths.contains(path)));
+    all
+}
+
+fn is_below(path: &str, directories: &[String]) -> bool {
+    directories.iter().any(|directory| path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// What is mounted below the directories of RKE2, the deepest first, of several at one place the last first.
+fn unmounts(host: &Host, targets: &Targets, mounts: &[Mount]) -> Vec<Action> {
+    let roots = with_real_paths(host, &targets.roots());
+    let all: Vec<String> =
+        roots.iter().cloned().chain(with_real_paths(host, &targets.kubelets().collect::<Vec<_>>())).collect();
+    select_unmounts(mounts, &roots, &all)
+}
+
+fn select_unmounts(mounts: &[Mount], roots: &[String], all: &[String]) -> Vec<Action> {
+    let is_namespace = |mount: &Mount| mount.point.starts_with("/run/netns/cni-");
+    let is_ours = |mount: &Mount| is_below(&mount.point, all) || is_namespace(mount);
+    let mut ours: Vec<(usize, &Mount)> = mounts.iter().enumerate().filter(|(_, mount)| is_ours(mount)).collect();
+    let depth = |mount: &Mount| mount.point.matches('/').count();
+    ours.sort_by_key(|(number, mount)| std::cmp::Reverse((depth(mount), *number)));
+    let others: Vec<&Mount> = mounts.iter().filter(|mount| !is_ours(mount)).collect();
+    ours.into_iter()
+        .map(|(_, mount)| Action::Unmount {
+            lazily: is_namespace(mount) || (is_below(&mount.point, roots) && goes_lazily(mount, &others)),
+            private: mount.peers.is_some_and(|peers| others.iter().any(|other| other.peers == Some(peers))),
+            mount: mount.clone(),
+        })
+        .collect()
+}
+
+/// What may go while it is in use, for nothing is stored in it: that lies elsewhere, or nowhere.
+fn goes_lazily(mount: &Mount, others: &[&Mount]) -> bool {
+    let is_bind = others.iter().any(|other| other.device == mount.device)
+        // The root of btrfs' subvolumes is not `/` either.
+        || (mount.root != "/" && mount.kind != "btrfs");
+    matches!(mount.kind.as_str(), "nsfs" | "overlay" | "proc") || is_bind
+}
+
+/// How long a tool may take to tell.
+const TELLS: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// A node with thousands of services has megabytes of rules.
+const TOLD: usize = 256 << 20;
+
+/// What a tool of the host says; nothing if there is no such tool, or with a note if it fails.
+fn ask(host: &Host, program: &str, arguments: &[&str], notes: &mut Vec<String>) -> Option<String> {
+    match host.run_with(program, arguments, b"", TOLD, TELLS) {
+        Ok(output) => Some(output),
+        Err(Error::NoProgram { .. }) => None,
+        Err(error) => {
+            notes.push(format!("{error}, so what it would tell was not looked at"));
+            None
+        }
+    }
+}
+
+fn from_network(host: &Host) -> (Vec<Action>, Vec<String>) {
+    let (mut actions, mut notes) = (Vec::new(), Vec::new());
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let output = ask(host, "ip", &["-o", "link", "show"], &mut notes);
+    if output.is_none() && notes.is_empty() {
+        notes.push("ip is not installed, so network interfaces were not looked at".to_owned());
+    }
+    let links = network::links(&output.unwrap_or_default());
+    if links.iter().any(|link| link == "kube-ipvs0")
+        && let Some(saved) = ask(host, "ipvsadm", &["-S", "-n"], &mut notes)
+    {
+        let addresses = ask(host, "ip", &["-o", "address", "show", "dev", "kube-ipvs0"], &mut notes);
+        for [protocol, server] in network::virtual_servers(&saved, &addresses.unwrap_or_default()) {
+            let what = format!("delete the virtual server {server}");
+            actions.push(Action::Run {
+                what,
+                command: command(&["ipvsadm", "-D", &protocol, &server]),
+                input: String::new(),
+            });
+        }
+    }
+    for link in links {
+        let what = format!("delete the network interface {link}");
+        actions.push(Action::Run {
+            what,
+            command: command(&["ip", "link", "delete", "dev", &link]),
+            input: String::new(),
+        });
+    }
+    for (tool, rules) in rules(host, &mut notes) {
+        let what = format!("delete {} rules and {} chains of {tool}", rules.rules, rules.chains);
+        let command = command(&[&format!("{tool}-restore"), "--noflush"]);
+        actions.push(Action::Run { what, command, input: rules.input });
+    }
+    let sets = ask(host, "ipset", &["list", "-n"], &mut notes).map(|output| network::sets(&output)).unwrap_or_default();
+    for set in sets {
+        let what = format!("destroy the address set {set}");
+        actions.push(Action::Run { what, command: command(&["ipset", "destroy", &set]), input: String::new() });
+    }
+    let tables =
+        ask(host, "nft", &["list", "tables"], &mut notes).map(|output| network::tables(&output)).unwrap_or_default();
+    for (family, name) in tables {
+        let what = format!("delete the table {family} {name} of nftables");
+        let command = command(&["nft", "delete", "table", &family, &name]);
+        actions.push(Action::Run { what, command, input: String::new() });
+    }
+    (actions, notes)
+}
+
+/// The rules of both families in both kernels' tables, by the tool that knows them.
+fn rules(host: &Host, notes: &mut Vec<String>) -> Vec<(String, Rules)> {
+    let mut found = Vec::new();
+    for (family, names) in [("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")] {
+        let mut told = false;
+        for variant in ["-nft", "-legacy", ""] {
+            // Of the plain one nobody knows which it is; it counts where the others are not.
+            if variant.is_empty() && told {
+                continue;
+            }
+            // Asking for tables that are not there would load them.
+            let is_loaded = || host.read(&format!("/proc/self/net/{names}"), 1 << 16).is_ok_and(|it| !it.is_empty());
+            if variant == "-legacy" && !is_loaded() {
+                continue;
+            }
+            let tool = format!("{family}{variant}");
+            let Some(saved) = ask(host, &format!("{tool}-save"), &[], notes) else { continue };
+            told = true;
+            let rules = network::rules(&saved);
+            if !rules.input.is_empty() {
+                found.push((tool, rules));
+            }
+        }
+    }
+    found
+}
+
+/// What RKE2, kubelet and the CNI keep, each of which is theirs alone (rke2 `bundle/bin/rke2-uninstall.sh`).
+const STATE: [&str; 7] = [
+    "/var/lib/kubelet",
+    "/etc/cni",
+    "/var/lib/cni",
+    "/var/lib/calico",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/log/calico",
+];
+
+/// The same where a root path means nothing.
+const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
+
+/// What only this program writes (the log stays, it tells of the reset).
+const OURS: [&str; 4] = [
+    "/etc/sysctl.d/90-provider-rke2.conf",
+    "/etc/issue.d/50-provider-rke2.issue",
+    "/usr/local/lib/provider-rke2/node.json",
+    IMAGES,
+];
+
+fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
+    let mounts = host.mounts().unwrap_or_default();
+    let is_mount = |path: &str| mounts.iter().any(|mount| mount.point == path);
+    let mut actions = Vec::new();
+    for path in &targets.data_dirs {
+        data_dir(host, path, is_mount(path), &mut actions);
+    }
+    let delete = |path: String, mounted| Action::Delete { path, mounted };
+    let prefixed = targets.prefixes.iter().flat_map(|prefix| STATE.iter().map(move |path| format!("{prefix}{path}")));
+    let node = request.node_password.then(|| "/etc/rancher/node".to_owned());
+    for path in prefixed.chain(FIXED.map(ToOwned::to_owned)).chain(node) {
+        // A mount that is empty stays as it is.
+        let is_done = is_mount(&path) && host.list(&path).is_ok_and(|names| names.is_empty());
+        if host.is_there(&path) && !is_done {
+            actions.push(delete(path, true));
+        }
+    }
+    let below = |directory: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
+        let names = host.list(directory).unwrap_or_default();
+        names.into_iter().filter(|name| wanted(name)).map(|name| format!("{directory}/{name}")).collect()
+    };
+    let namespaces = below("/run/netns", &|name| name.starts_with("cni-"));
+    let environments = gate::UNITS.into_iter().map(environment::path);
+    let environments = gate::UNITS
+        .into_iter()
+        .zip(environments)
+        .filter(|(unit, path)| host.is_there(path) && environment::is_ours(host, unit).unwrap_or(false));
+    let ours = OURS.iter().map(|path| (*path).to_owned()).filter(|path| host.is_there(path));
+    // What keeps the gate shut is needed until the node is planned anew; what opens it has gone with the gate.
+    let kept = [gate::LOCK, gate::REFUSED, CLEARED];
+    let is_kept = |name: &str| kept.contains(&format!("{RUN}/{name}").as_str()) || name.starts_with("ready-");
+    let run = below(RUN, &|name| !is_kept(name));
+    let files = namespaces.into_iter().chain(environments.map(|(_, path)| path)).chain(ours).chain(run);
+    actions.extend(files.map(|path| delete(path, false)));
+    actions
+}
+
+/// RKE2's own children of a data directory, and it itself if nothing else is in it.
+fn data_dir(host: &Host, path: &str, is_mount: bool, actions: &mut Vec<Action>) {
+    let names = host.list(path).unwrap_or_default();
+    let before = actions.len();
+    let mut stays = is_mount;
+    for name in &names {
+        let child = format!("{path}/{name}");
+        match name.as_str() {
+            "agent" if !host.is_symlink(&child) => stays |= agent(host, &child, actions),
+            "agent" | "server" | "data" | "bin" => actions.push(Action::Delete { path: child, mounted: false }),
+            name if is_unpacking(name) => actions.push(Action::Delete { path: child, mounted: false }),
+            _ => stays = true,
+        }
+    }
+    if !stays && (actions.len() > before || names.is_empty()) {
+        actions.push(Action::RemoveEmpty { path: path.to_owned() });
+    }
+}
+
+/// Where RKE2 unpacks a release before it gets its name: `runtime-` and a number (Go `os.MkdirTemp`).
+fn is_unpacking(name: &str) -> bool {
+    name.strip_prefix("runtime-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What RKE2 writes among the images: its cache, and lists of what it pulls (rke2 `pkg/images/images.go`, `Pull`).
+const LISTS: [&str; 10] = [
+    ".cache.json",
+    "cloud-controller-manager-image.txt",
+    "etcd-image.txt",
+    "kube-apiserver-image.txt",
+    "kube-controller-manager-image.txt",
+    "kube-proxy-image.txt",
+    "kube-scheduler-image.txt",
+    "pause-image.txt",
+    "runtime-image.txt",
+    "kubelet-image.txt",
+];
+
+/// All of the agent's directory but images of others; gives whether there are some.
+fn agent(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
+    let delete = |path: String| Action::Delete { path, mounted: false };
+    let images = format!("{path}/images");
+    let imported = imported(host, &images);
+    let is_link = host.is_symlink(&images);
+    let names = if is_link { Vec::new() } else { host.list(&images).unwrap_or_default() };
+    let is_ours = |name: &&String| LISTS.contains(&name.as_str()) || imported.contains(name);
+    let (ours, others): (Vec<&String>, Vec<&String>) = names.iter().partition(is_ours);
+    if others.is_empty() {
+        actions.push(delete(path.to_owned()));
+        return false;
+    }
+    actions.extend(ours.into_iter().map(|name| delete(format!("{images}/{name}"))));
+    let names = host.list(path).unwrap_or_default();
+    actions.extend(names.iter().filter(|name| *name != "images").map(|name| delete(format!("{path}/{name}"))));
+    true
+}
+
+/// The record of the images that this program imported.
+const IMAGES: &str = "/usr/local/lib/provider-rke2/images.json";
+
+/// The names of images that this program imported into this directory, but for those that somebody has replaced.
+fn imported(host: &Host, images: &str) -> Vec<String> {
+    let record = host.read(IMAGES, 64 << 20).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let record = record.filter(|record| record.get("target").and_then(Value::as_str) == Some(images));
+    let archives = record.as_ref().and_then(|record| record.get("archives")?.as_object());
+    let ours = |archive: &Value| {
+        let ours = archive.get("imported")?;
+        let name = ours.get("name")?.as_str()?;
+        let is = (ours.get("size")?.as_u64()?, ours.get("second")?.as_i64()?);
+        (host.size_and_second(&format!("{images}/{name}")) == Some(is)).then(|| name.to_owned())
+    };
+    archives.into_iter().flatten().filter_map(|(_, archive)| ours(archive)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::mounts::parse;
+
+    #[test]
+    fn mounts_go_the_deepest_first_and_lazily_only_where_nothing_is_stored() {
+        let text = b"22 1 8:1 / / rw shared:1 - ext4 /dev/vda rw\n\
+            30 22 0:50 / /home rw shared:5 - tmpfs home rw\n\
+            40 22 8:1 /data /var/lib/rancher rw shared:1 - ext4 /dev/vda rw\n\
+            41 40 8:2 / /var/lib/rancher/rke2 rw - ext4 /dev/vdb rw\n\
+            42 41 0:50 / /var/lib/rancher/rke2/agent/home rw shared:5 - tmpfs home rw\n\
+            43 42 0:51 / /var/lib/rancher/rke2/agent/home/a rw - tmpfs own rw\n\
+            44 22 0:60 / /run/k3s/c/1/rootfs rw - overlay overlay rw\n\
+            45 44 0:61 / /run/k3s/c/1/rootfs/x rw - tmpfs one rw\n\
+            46 44 0:62 / /run/k3s/c/1/rootfs/x rw - proc proc rw\n\
+            47 22 0:63 / /var/lib/kubelet/pods/p/v rw - tmpfs pod rw\n\
+            48 22 8:1 /home/x /var/lib/kubelet/pods/p/b rw - ext4 /dev/vda rw\n\
+            49 22 0:4 net:[1] /run/netns/cni-1 rw - nsfs nsfs rw\n\
+            50 22 0:4 net:[2] /run/netns/mine rw - nsfs nsfs rw\n\
+            51 22 0:70 / /run/k3s-other/x rw - tmpfs t rw\n\
+            52 22 0:36 /@sub /run/k3s/sub rw - btrfs /dev/vdc rw\n";
+        let roots = ["/var/lib/rancher/rke2".to_owned(), "/run/k3s".to_owned()];
+        let all: Vec<String> = roots.iter().cloned().chain(["/var/lib/kubelet".to_owned()]).collect();
+        let row = |action: Action| match action {
+            Action::Unmount { mount, lazily, private } => {
+                format!(
+                    "{} {}{}",
+                    mount.point,
+                    if lazily { "lazily" } else { "" },
+                    if private { "private" } else { "" }
+                )
+            }
+            other => other.to_string(),
+        };
+        let found: Vec<String> = select_unmounts(&parse(text), &roots, &all).into_iter().map(row).collect();
+        assert_eq!(
+            found,
+            [
+                "/var/lib/rancher/rke2/agent/home/a ",
+                "/var/lib/kubelet/pods/p/b ",
+                "/var/lib/kubelet/pods/p/v ",
+                "/run/k3s/c/1/rootfs/x lazily",
+                "/run/k3s/c/1/rootfs/x ",
+                "/var/lib/rancher/rke2/agent/home lazilyprivate",
+                "/run/k3s/c/1/rootfs lazily",
+                "/run/k3s/sub ",
+                "/run/netns/cni-1 lazily",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_rke2_unpacks_into_numbered_directories() {
+        assert!(is_unpacking("runtime-123456"));
+        assert!(!is_unpacking("runtime-") && !is_unpacking("runtime-notes") && !is_unpacking("runtime"));
+    }
+}
