@@ -20,7 +20,7 @@ use support::{Outcome, Place, last_line, verdict};
 
 const DIRECTORIES: usize = 100;
 const FILES: usize = 1_000;
-const PAIRS: usize = 5;
+const PAIRS: usize = 3;
 const GOAL: f64 = 1.2;
 const STATE: &str = "var/lib/rancher/rke2/agent";
 

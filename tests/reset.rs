@@ -61,6 +61,8 @@ const NODE: &str = "\
 - /etc/default/rke2-server = # written by provider-rke2; from the cloud-config
 + /etc/default/rke2-agent = SITE=1
 - /etc/sysctl.d/90-provider-rke2.conf
+- /etc/modules-load.d/90-provider-rke2.conf
+- /etc/NetworkManager/conf.d/90-provider-rke2.conf
 + /etc/sysctl.d/60-rke2-cis.conf
 - /etc/issue.d/50-provider-rke2.issue
 + /etc/issue.d/10-site.issue
@@ -378,13 +380,15 @@ fn images_that_were_imported_go_and_those_of_others_stay() {
         (file.len(), std::os::unix::fs::MetadataExt::mtime(&file))
     };
     let (ours, replaced) = (size("ours.tar"), size("replaced.tar"));
-    let entry =
-        |name: &str, size: u64, second: i64| json!({"imported": {"name": name, "size": size, "second": second}});
+    let entry = |name: &str, size: u64, second: i64| {
+        json!({"size": 2, "mtime": [1, 0], "ctime": [1, 0], "inode": 1,
+            "imported": {"name": name, "size": size, "second": second}})
+    };
     let record = json!({"target": images, "archives": {
         "/opt/content/images/ours.tar": entry("ours.tar", ours.0, ours.1),
         "/opt/content/images/replaced.tar": entry("replaced.tar", replaced.0, replaced.1 - 7),
         "/opt/content/images/far.tar": entry("../../../../../../etc/passwd", 2, 0),
-        "/opt/content/images/refused.tar": {"refused": "cut"},
+        "/opt/content/images/refused.tar": {"size": 2, "mtime": [1, 0], "ctime": [1, 0], "inode": 2, "refused": "cut"},
     }});
     make(room.path(), &format!("/usr/local/lib/provider-rke2/images.json = {record}"));
     make(room.path(), "/etc/passwd");

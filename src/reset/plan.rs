@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::environment;
 use crate::gate::{self, RUN};
 use crate::host::mounts::Mount;
 use crate::host::process::{Process, Search};
 use crate::host::{Error, Host};
+use crate::images::record::{self, Ours, Record};
 use crate::staged::PLAN_PATH;
 
 use super::Request;
@@ -373,11 +372,13 @@ const STATE: [&str; 7] = [
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
 /// What only this program writes (the log stays, it tells of the reset).
-const OURS: [&str; 4] = [
+const OURS: [&str; 6] = [
     "/etc/sysctl.d/90-provider-rke2.conf",
+    "/etc/modules-load.d/90-provider-rke2.conf",
+    "/etc/NetworkManager/conf.d/90-provider-rke2.conf",
     "/etc/issue.d/50-provider-rke2.issue",
     "/usr/local/lib/provider-rke2/node.json",
-    IMAGES,
+    record::PATH,
 ];
 
 fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
@@ -474,21 +475,11 @@ fn agent(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
     true
 }
 
-/// The record of the images that this program imported.
-const IMAGES: &str = "/usr/local/lib/provider-rke2/images.json";
-
 /// The names of images that this program imported into this directory, but for those that somebody has replaced.
 fn imported(host: &Host, images: &str) -> Vec<String> {
-    let record = host.read(IMAGES, 64 << 20).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let record = record.filter(|record| record.get("target").and_then(Value::as_str) == Some(images));
-    let archives = record.as_ref().and_then(|record| record.get("archives")?.as_object());
-    let ours = |archive: &Value| {
-        let ours = archive.get("imported")?;
-        let name = ours.get("name")?.as_str()?;
-        let is = (ours.get("size")?.as_u64()?, ours.get("second")?.as_i64()?);
-        (host.size_and_second(&format!("{images}/{name}")) == Some(is)).then(|| name.to_owned())
-    };
-    archives.into_iter().flatten().filter_map(|(_, archive)| ours(archive)).collect()
+    let ours = Record::read(host, images).archives.into_values().filter_map(|archive| archive.imported);
+    let is_there = |it: &Ours| host.size_and_second(&format!("{images}/{}", it.name)) == Some((it.size, it.second));
+    ours.filter(is_there).map(|it| it.name).collect()
 }
 
 #[cfg(test)]
