@@ -28,7 +28,7 @@ use support::{Measured, Outcome, Place, Run, Side, last_line, launch, mib, path,
 const MIB: usize = 128;
 const FILES: [usize; 3] = [1, 10, 200];
 /// Rounds that are measured, after one that is not.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// The same of runs that copy nothing.
 const QUICK_ROUNDS: usize = 30;
 

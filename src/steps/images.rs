@@ -221,7 +221,7 @@ impl<'a> Job<'a> {
                     None => {
                         let changed =
                             Duration::new(u64::try_from(it.identity.ctime.0).unwrap_or_default(), it.identity.ctime.1);
-                        let age = clock.checked_sub(changed).unwrap_or(STALLED);
+                        let age = clock.checked_sub(changed).unwrap_or(STALLED).min(STALLED);
                         now.checked_sub(age).unwrap_or(now)
                     }
                 };
