@@ -43,6 +43,7 @@ pub mod gate;
 pub mod node;
 pub mod reset;
 pub mod rke2;
+pub mod scripts;
 pub mod status;
 
 pub mod cli;

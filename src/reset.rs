@@ -45,12 +45,6 @@ const TOOL: Duration = Duration::from_secs(30);
 const REFUSED: &str =
     "this node was reset, so RKE2 is not started until the next boot, or until agent.boot plans it anew";
 
-/// The scripts that callers know by path, below `/opt/rke2/scripts`: each hands over to this program.
-pub const SCRIPTS: [(&str, &str); 2] = [
-    ("rke2-killall.sh", include_str!("../scripts/rke2-killall.sh")),
-    ("rke2-uninstall.sh", include_str!("../scripts/rke2-uninstall.sh")),
-];
-
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {

@@ -19,6 +19,7 @@ use crate::images::record::{Entry, Other, Ours, Record};
 use crate::images::{Action, Gone, Identity, Import, Plan, Source, Target, expected, plan, sums};
 use crate::log::{Level, Log};
 use crate::rke2::{self, Installed};
+use crate::scripts;
 use crate::staged::Staged;
 use crate::status;
 use crate::stdio;
@@ -26,11 +27,6 @@ use crate::yaml::{self, Node, OPTIONS};
 
 /// Where each archive is told of, as users of the Go provider know it; 0600 like our other log.
 pub const LOG: &str = "/var/log/rke2-import-images.log";
-
-/// Where callers expect the import script, below the root path; /opt outlives an upgrade of the image, so it is written anew.
-const SCRIPT: &str = "/opt/rke2/scripts/import.sh";
-
-const SCRIPT_TEXT: &str = include_str!("../../scripts/import.sh");
 
 /// Held while archives are looked at and copied.
 const LOCK: &str = "/run/provider-rke2/images.lock";
@@ -75,7 +71,7 @@ pub struct Call {
 /// Imports what is complete, within the budget. Gives what was done, or what failed.
 pub fn run(host: &Host, staged: &Staged, call: &Call) -> Result<Vec<String>, Vec<String>> {
     let job = Job::of(host, Some(staged), call);
-    let script = job.script();
+    let script = job.scripts();
     let Some(content) = job.content() else { return script };
     let budget = staged.duration("images_budget", BUDGET);
     let budget = (call.from.is_none() && !call.dry_run).then(|| Instant::now() + budget);
@@ -177,14 +173,13 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Writes the script that other programs call by its path.
-    fn script(&self) -> Result<Vec<String>, Vec<String>> {
+    /// Writes the scripts that other programs call by their path; the import is what they are called for most.
+    fn scripts(&self) -> Result<Vec<String>, Vec<String>> {
         if self.dry_run || self.staged.is_none() {
             return Ok(Vec::new());
         }
         let root = self.staged.map(|staged| staged.root_path.as_str()).unwrap_or_default();
-        let installed = self.host.install(&format!("{root}{SCRIPT}"), SCRIPT_TEXT.as_bytes(), 0o755, true);
-        installed.map(|_| Vec::new()).map_err(|error| vec![error.to_string()])
+        scripts::install(self.host, root).map(|()| Vec::new()).map_err(|error| vec![error.to_string()])
     }
 
     /// The content directory: below the root path if it is there, else as it is; nothing if nothing is to be imported.
