@@ -1,6 +1,6 @@
 //! What deleting costs, in one command: `cargo bench --bench reset`.
 //!
-//! 100 000 files in 100 directories of a data directory: the whole process `reset` against `rm -rf` of the same tree, in turn, each tree made
+//! 100 000 files, or `RESET_FILES` for a look, in 100 directories of a data directory: the whole process `reset` against `rm -rf` of the same tree, in turn, each tree made
 //! anew and synced before. On a file system in memory, where both wait for nobody, and on the disk of the work directory.
 //!
 //! With `-- --check` a missed goal is exit status 1; without, only a run that went wrong is.
@@ -9,7 +9,7 @@
 mod support;
 
 use std::{
-    fmt,
+    env, fmt,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -19,7 +19,7 @@ use std::{
 use support::{Outcome, Place, last_line, verdict};
 
 const DIRECTORIES: usize = 100;
-const FILES: usize = 1_000;
+const FILES: usize = 100_000;
 const PAIRS: usize = 3;
 const GOAL: f64 = 1.2;
 const STATE: &str = "var/lib/rancher/rke2/agent";
@@ -30,25 +30,26 @@ fn main() -> ExitCode {
 
 fn measure() -> Outcome<Report> {
     let place = Place::new("reset")?;
+    let files = env::var("RESET_FILES").ok().and_then(|it| it.parse().ok()).unwrap_or(FILES);
     let agent = place.build_agent()?;
-    let mut compared = vec![compare("disk", &place.work.join("root"), &agent)?];
+    let mut compared = vec![compare("disk", &place.work.join("root"), &agent, files)?];
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         let room = memory.join(format!("bench-reset-{}", std::process::id()));
-        let measured = compare("memory", &room, &agent);
+        let measured = compare("memory", &room, &agent, files);
         let _ = fs::remove_dir_all(&room);
         compared.push(measured?);
     }
-    Ok(Report { machine: place.machine()?, compared })
+    Ok(Report { machine: place.machine()?, files, compared })
 }
 
 /// The medians of both sides.
-fn compare(name: &'static str, root: &Path, agent: &Path) -> Outcome<Compared> {
+fn compare(name: &'static str, root: &Path, agent: &Path, files: usize) -> Outcome<Compared> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..PAIRS {
         // The order alternates: neither side always runs in the wake of the other.
         for is_ours in [round % 2 == 0, round % 2 != 0] {
-            let tree = populate(root)?;
+            let tree = populate(root, files)?;
             let mut command = if is_ours { Command::new(agent) } else { Command::new("rm") };
             if is_ours {
                 command.arg("--root").arg(root).arg("reset");
@@ -70,7 +71,7 @@ fn compare(name: &'static str, root: &Path, agent: &Path) -> Outcome<Compared> {
     Ok(Compared { name, ours: median(&ours), theirs: median(&theirs) })
 }
 
-fn populate(root: &Path) -> Outcome<PathBuf> {
+fn populate(root: &Path, files: usize) -> Outcome<PathBuf> {
     if root.exists() {
         fs::remove_dir_all(root)?;
     }
@@ -78,7 +79,7 @@ fn populate(root: &Path) -> Outcome<PathBuf> {
     for directory in 0..DIRECTORIES {
         let directory = tree.join(format!("containerd/snapshots/{directory}/fs"));
         fs::create_dir_all(&directory)?;
-        for file in 0..FILES {
+        for file in 0..files / DIRECTORIES {
             File::create(directory.join(format!("file-{file:04}")))?;
         }
     }
@@ -100,6 +101,7 @@ impl Compared {
 
 struct Report {
     machine: String,
+    files: usize,
     compared: Vec<Compared>,
 }
 
@@ -111,7 +113,7 @@ impl support::Report for Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "machine: {}\n{} files, medians of {PAIRS} pairs", self.machine, DIRECTORIES * FILES)?;
+        write!(out, "machine: {}\n{} files, medians of {PAIRS} pairs", self.machine, self.files)?;
         for it in &self.compared {
             let (ours, theirs, ratio) = (it.ours.as_secs_f64(), it.theirs.as_secs_f64(), it.ratio());
             let met = verdict(ratio <= GOAL);

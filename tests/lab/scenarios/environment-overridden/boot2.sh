@@ -1,6 +1,7 @@
 sleep 1
 equal 0 starts rke2-server
-must has 'server: stands in /etc/rancher/rke2/config.yaml.d/site.yaml' /etc/issue.d/50-provider-rke2.issue
+must has 'server: stands in a file that RKE2 reads after ' /etc/issue.d/50-provider-rke2.issue
+must has '(/etc/rancher/rke2/config.yaml.d/site.yaml line ' /etc/issue.d/50-provider-rke2.issue
 # Mended, it runs.
 rm /etc/rancher/rke2/config.yaml.d/site.yaml
 must kairos-agent run-stage boot
