@@ -70,15 +70,15 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
-    let ready = locked(host).and_then(|lock| match (step, gate::refused(host)) {
-        (None, Some(sentence)) => Err(sentence),
-        (None, None) => stage(host).map(|()| lock),
+    let ready = locked(host).map_err(|sentence| vec![sentence]).and_then(|lock| match (step, gate::refused(host)) {
+        (None, Some(sentences)) => Err(sentences),
+        (None, None) => stage(host).map(|()| lock).map_err(|sentence| vec![sentence]),
         (Some(_), _) => Ok(lock),
     });
     let mut lock = match ready {
         Ok(lock) => Some(lock),
-        Err(sentence) => {
-            let failed = apply.not_configured(vec![sentence]);
+        Err(sentences) => {
+            let failed = apply.not_configured(sentences);
             apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
             return (Vec::new(), failed);
         }
@@ -144,8 +144,8 @@ impl Apply<'_> {
         let staged = || Staged::read(host).map_err(|sentence| vec![sentence]);
         match (step, gate::refused(host)) {
             (Step::Swap, _) | (_, None) => {}
-            (Step::Config, Some(sentence)) => return self.config(Err(vec![sentence])),
-            (_, Some(sentence)) => return Err(vec![sentence]),
+            (Step::Config, Some(sentences)) => return self.config(Err(sentences)),
+            (_, Some(sentences)) => return Err(sentences),
         }
         match step {
             // Swap is switched off whatever became of the plan, unless there is one that keeps it.

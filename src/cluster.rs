@@ -707,7 +707,9 @@ impl Judge<'_> {
         // On an agent only the proxy environment is made of it.
         let severity = if role.is_server() { Severity::Error } else { Severity::Warning };
         for (name, given) in [("cluster-cidr", &cluster), ("service-cidr", &service)] {
-            for (place, line, text) in given.iter().filter(|(_, _, text)| !no_proxy::is_cidr(text)) {
+            for (place, line, text) in
+                given.iter().filter(|(_, _, text)| !no_proxy::is_cidr(text) && !text.contains("{{"))
+            {
                 let rest =
                     format!("found {}, accepted is an address range such as 10.42.0.0/16, write one", quoted(text));
                 let path = self.path.key("config").key(name);

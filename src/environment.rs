@@ -101,7 +101,8 @@ pub fn late(staged: &Staged, nodes: &[IpNet], is_ours: bool) -> Variables {
 pub fn is_ours(host: &Host, unit: &str) -> Result<bool, Error> {
     match host.read(&path(unit), 1 << 20) {
         Ok(bytes) => Ok(bytes.starts_with(MARK.as_bytes())),
-        Err(error) if error.is_absent() => Ok(true),
+        // A link that leads nowhere yet is somebody's too.
+        Err(error) if error.is_absent() => Ok(!host.is_there(&path(unit))),
         // No file that we would write.
         Err(Error::Kind { .. } | Error::Size { .. }) => Ok(false),
         Err(error) => Err(error),

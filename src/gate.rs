@@ -168,16 +168,16 @@ pub fn close(host: &Host) -> Result<(), Error> {
     closed.into_iter().try_for_each(|removed| removed.map(drop))
 }
 
-/// The sentences of a plan that was refused, if it was. Anything but the certainty that there is no such file means that it was.
-pub fn refused(host: &Host) -> Option<String> {
+/// The sentences of a plan that was refused, one or more, if it was. Anything but the certainty that there is no such file means that it was.
+pub fn refused(host: &Host) -> Option<Vec<String>> {
     match host.read(REFUSED, 1 << 20) {
         Err(error) if error.is_absent() => None,
-        Err(error) => Some(format!("{error}, so the plan counts as refused, run agent.boot again")),
+        Err(error) => Some(vec![format!("{error}, so the plan counts as refused, run agent.boot again")]),
         Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
             Err(_) | Ok("") => {
-                format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again")
+                vec![format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again")]
             }
-            Ok(sentence) => sentence.to_owned(),
+            Ok(sentences) => sentences.lines().map(str::to_owned).collect(),
         }),
     }
 }

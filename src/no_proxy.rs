@@ -56,13 +56,14 @@ pub fn is_cidr(text: &str) -> bool {
 }
 
 /// The networks of the node: of every global unicast address of an interface that leads out of it, but for the address that equals the
-/// control plane host, which may be one that moves; where it is the only one it is the node's own. IPv4 before IPv6, in numeric order, each once.
+/// control plane host, which may be one that moves; where it is the only one of its family it is the node's own. IPv4 before IPv6, in numeric order, each once.
 pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>) -> Vec<IpNet> {
     let moving = control_plane_host.and_then(|host| host.parse::<IpAddr>().ok());
     let outward = interfaces.iter().filter(|it| !is_internal(&it.name)).map(|it| it.address);
     let global: Vec<IpNet> = outward.filter(|it| is_global(it.addr())).collect();
     let moves = |it: &IpNet| Some(it.addr()) == moving;
-    let is_own = global.iter().all(moves);
+    let is_own =
+        moving.is_some_and(|moving| global.iter().filter(|it| it.addr().is_ipv4() == moving.is_ipv4()).all(moves));
     // In ipnet's order IPv4 comes before IPv6.
     let mut networks: Vec<IpNet> = global.iter().filter(|it| is_own || !moves(it)).map(IpNet::trunc).collect();
     networks.sort_unstable();
@@ -99,9 +100,9 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
         return "*".into();
     }
     let only_v6 = !nodes.is_empty() && nodes.iter().all(|it| matches!(it, IpNet::V6(_)));
-    let or_default = |given: &[String], v4: &str, v6: &str| match given.is_empty() {
-        true => vec![if only_v6 { v6 } else { v4 }.to_owned()],
-        false => given.to_vec(),
+    let or_default = |given: &[String], v4: &str, v6: &str| {
+        let known: Vec<String> = given.iter().filter(|text| !text.contains("{{")).cloned().collect();
+        if known.is_empty() { vec![if only_v6 { v6 } else { v4 }.to_owned()] } else { known }
     };
     let domain = match networks.domain.trim_matches('.') {
         given if given.split('.').all(is_label) => given,

@@ -44,12 +44,7 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
             }
         }
     }
-    for name in host.list(DROP_INS).unwrap_or_default() {
-        let lower = name.to_ascii_lowercase();
-        if !(lower.ends_with(".yaml") || lower.ends_with(".yml")) {
-            continue;
-        }
-        let file = format!("{DROP_INS}/{name}");
+    for file in drop_ins(host) {
         // What does not parse stops RKE2, which says so.
         let Ok(document) = yaml::read(&text(host, &file, findings), OPTIONS) else { continue };
         for (key, value) in document.root.entries() {
@@ -63,6 +58,16 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
             }
         }
     }
+}
+
+/// RKE2's own drop-ins.
+pub fn drop_ins(host: &Host) -> Vec<String> {
+    let is_drop_in = |name: &String| {
+        let lower = name.to_ascii_lowercase();
+        lower.ends_with(".yaml") || lower.ends_with(".yml")
+    };
+    let names = host.list(DROP_INS).unwrap_or_default().into_iter().filter(is_drop_in);
+    names.map(|name| format!("{DROP_INS}/{name}")).collect()
 }
 
 fn refuse(findings: &mut Findings, file: &str, line: usize, written: &str, key: &str) {
@@ -90,7 +95,7 @@ fn text(host: &Host, file: &str, findings: &mut Findings) -> String {
 }
 
 /// The files that the unit reads besides ours (rke2 `bundle/lib/systemd/system/rke2-server.service`).
-fn environment_files(host: &Host, unit: &str) -> Vec<String> {
+pub fn environment_files(host: &Host, unit: &str) -> Vec<String> {
     let default = (!environment::is_ours(host, unit).unwrap_or(false)).then(|| environment::path(unit));
     let shipped = ["/usr/local/lib", "/usr/lib"].map(|lib| format!("{lib}/systemd/system/{unit}.env"));
     default.into_iter().chain([format!("/etc/sysconfig/{unit}")]).chain(shipped).collect()

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::CONFIG;
 use crate::environment;
-use crate::gate::RUN;
+use crate::gate::{self, RUN};
 use crate::host::{Error, Host};
 use crate::no_proxy;
 use crate::node;
@@ -63,6 +63,8 @@ pub fn run(host: &Host, unit: &str) -> Vec<String> {
             }
             failed.extend(images::prestart(host, &staged));
         }
+        // The gate was open for what is no longer whole: what an earlier start found is better than nothing.
+        Err(sentence) if gate::is_open(host, unit) => failed.push(sentence),
         // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
         _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(|error| error.to_string())),
     }

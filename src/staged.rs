@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cluster::{Certificate, Networks, Role};
 use crate::gate::RUN;
 use crate::host::Host;
+use crate::template::{self, Evaluated};
 use crate::yaml::{self, Key, Node, OPTIONS};
 
 /// The plan, as the steps on the node need it.
@@ -110,6 +111,15 @@ impl Staged {
             let pair = |(key, value): &(Key, Node)| Some((key.scalar.text.clone(), value.scalar()?.text.clone()));
             entries.iter().filter_map(pair).collect()
         };
+        let values = file("values.json");
+        // The same as of the options, which config.yaml gets evaluated.
+        let evaluated = |text: String| match template::evaluate(&text, || {
+            values.as_ref().ok().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default()
+        }) {
+            Evaluated::Text(text) => text,
+            Evaluated::Kept | Evaluated::Missing(_) => text,
+        };
+        let networks = |key: &str| -> Vec<String> { texts(key).into_iter().map(evaluated).collect() };
         let certificate = |it: &Node| {
             let text = |key: &str| it.get(key).and_then(Node::scalar).map(|it| it.text.clone());
             text("pem").map(Certificate::Pem).or_else(|| text("path").map(Certificate::Path))
@@ -122,9 +132,9 @@ impl Staged {
             append: texts("append"),
             control_plane_host: get("control_plane_host"),
             networks: Networks {
-                cluster: texts("cluster_cidr"),
-                service: texts("service_cidr"),
-                domain: get("cluster_domain").unwrap_or_default(),
+                cluster: networks("cluster_cidr"),
+                service: networks("service_cidr"),
+                domain: get("cluster_domain").map(evaluated).unwrap_or_default(),
             },
             env: map("env"),
             ca_certs: certificates.iter().filter_map(certificate).collect(),
@@ -133,7 +143,7 @@ impl Staged {
             settings: map("settings"),
             user: file("config.d/90_userdata.yaml")?,
             provider: file("config.d/99_userdata.yaml")?,
-            values: file("values.json"),
+            values,
         })
     }
 }

@@ -307,12 +307,15 @@ fn networks_are_in_numeric_order_each_once() {
 #[test]
 fn an_address_that_moves_does_not_count() {
     let own = interface("eth0", "10.10.0.17/24");
-    for (vip, host) in [("10.10.0.5/32", "10.10.0.5"), ("10.10.0.5/24", "10.10.0.5"), ("2001:db8::5/64", "2001:db8::5")]
-    {
+    for (vip, host) in [("10.10.0.5/32", "10.10.0.5"), ("10.10.0.5/24", "10.10.0.5"), ("10.9.0.5/24", "10.9.0.5")] {
         let with = [own.clone(), interface("eth0", vip)];
         assert_eq!(between(&with, Some(host)), format!("10.10.0.0/24,{host}"), "{vip}");
         assert_eq!(between(&with, Some(host)), between(std::slice::from_ref(&own), Some(host)), "{vip}");
     }
+    // The only one of its family does not move, whatever the node has of the other.
+    let other = interface("eth0", "2001:db8::5/64");
+    assert_eq!(between(&[own.clone(), other.clone()], Some("10.10.0.17")), "10.10.0.0/24,2001:db8::/64,10.10.0.17");
+    assert_eq!(between(&[own.clone(), other], Some("2001:db8::5")), "10.10.0.0/24,2001:db8::/64,2001:db8::5");
     assert_eq!(
         between(&[own, interface("eth0", "10.11.0.5/24")], Some("k8s.example.com")),
         "10.10.0.0/24,10.11.0.0/24,k8s.example.com"

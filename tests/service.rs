@@ -410,7 +410,14 @@ fn what_is_read_later_counts_and_prestart_runs_before_it() {
 #[test]
 fn a_file_that_is_none_for_a_shell_is_left_out_and_not_quoted() {
     for shell in shells() {
-        for broken in ["A=\"SECRET-unterminated\n", "A=1\n)SECRET-word\n", "if SECRET-if; then\n"] {
+        for broken in [
+            "A=\"SECRET-unterminated\n",
+            "A=1\n)SECRET-word\n",
+            "if SECRET-if; then\n",
+            "A=${NONE:?SECRET}\n",
+            "A=1\nexit 0\n",
+            "A=1\nexec true\n",
+        ] {
             let script = Script::new(&shell, "rke2-server");
             script.write("etc/default/rke2-server", broken);
             script.write("etc/sysconfig/rke2-server", "B=2\nno-such-SECRET-command SECRET-argument\nC=3\n");

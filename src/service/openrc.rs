@@ -50,7 +50,7 @@ pub fn script(program: &str) -> String {
 /// Whether an init script is ours. Nothing if there is none; one that cannot be read is somebody else's.
 fn is_ours(host: &Host, unit: &str) -> Option<bool> {
     match host.read(&path(unit), 1 << 20) {
-        Err(error) if error.is_absent() => None,
+        Err(error) if error.is_absent() => host.is_there(&path(unit)).then_some(false),
         Err(_) => Some(false),
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);

@@ -7,6 +7,7 @@ use crate::accounts::{Accounts, Table};
 use crate::check::{Code, Findings, Path, Severity};
 use crate::config::CONFIG;
 use crate::host::{Error, Host};
+use crate::overrides;
 use crate::service::Manager as _;
 use crate::service::systemd::Systemd;
 use crate::staged::Staged;
@@ -113,7 +114,7 @@ pub fn run(host: &Host, staged: &Staged) -> Outcome {
     Outcome { done: step.done, findings: step.findings, failed }
 }
 
-/// The most demanding profile that the cloud-config, the installed configuration or the environment names: RKE2 starts on a node that is
+/// The most demanding profile that the cloud-config, the installed configuration, or what RKE2 reads after them names: RKE2 starts on a node that is
 /// prepared for more than it asks for, and not on one that is prepared for less.
 fn profile(host: &Host, staged: &Staged) -> Option<Profile> {
     let installed = host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default();
@@ -123,7 +124,16 @@ fn profile(host: &Host, staged: &Staged) -> Option<Profile> {
     };
     let texts = [&staged.provider, &staged.user, String::from_utf8_lossy(&installed).as_ref()].map(of_text);
     let variable = staged.env.get("RKE2_CIS_PROFILE").and_then(|name| Profile::of(name));
-    texts.into_iter().chain([variable]).flatten().max()
+    let files = overrides::drop_ins(host)
+        .into_iter()
+        .filter_map(|file| of_text(&String::from_utf8_lossy(&host.read(&file, LIMIT).unwrap_or_default())));
+    let assigned = overrides::environment_files(host, staged.role.unit()).into_iter().flat_map(|file| {
+        let text = host.read(&file, LIMIT).unwrap_or_default();
+        overrides::assignments(&String::from_utf8_lossy(&text))
+    });
+    let assigned =
+        assigned.filter(|(_, (name, _))| name == "RKE2_CIS_PROFILE").filter_map(|(_, (_, it))| Profile::of(&it));
+    texts.into_iter().chain([variable]).flatten().chain(files).chain(assigned).max()
 }
 
 struct Preparation<'a> {
@@ -139,7 +149,7 @@ impl Preparation<'_> {
         let told = |error: Error| error.to_string();
         let found = match host.read(&path, LIMIT) {
             Ok(bytes) => Some(bytes.starts_with(MARK.as_bytes())),
-            Err(error) if error.is_absent() => None,
+            Err(error) if error.is_absent() => host.is_there(&path).then_some(false),
             // Whatever it is, it is not ours.
             Err(Error::Kind { .. } | Error::Size { .. }) => Some(false),
             Err(error) => return Err(told(error)),

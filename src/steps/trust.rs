@@ -8,6 +8,7 @@
 //! `registries.yaml`.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::certificates;
@@ -105,7 +106,12 @@ const BUNDLE_LIMIT: u64 = 16 << 20;
 /// A file that cannot be read, or holds something else, is left out and told; all others are trusted all the same. Fails with the
 /// sentences of what is not as asked for.
 pub fn run(host: &Host, staged: &Staged) -> Result<Vec<String>, Vec<String>> {
-    let (wanted, mut failed) = wanted(host, &staged.ca_certs);
+    let (mut wanted, mut failed) = wanted(host, &staged.ca_certs);
+    if !failed.is_empty() {
+        // What cannot be read now may be what was trusted before.
+        let kept: Vec<String> = present(host).into_iter().filter(|pem| !wanted.contains(pem)).collect();
+        wanted.extend(kept);
+    }
     match install(host, &wanted) {
         Ok(done) if failed.is_empty() => Ok(done),
         Ok(_) => Err(failed),
@@ -273,15 +279,29 @@ fn without_tool(host: &Host, wanted: &[String]) -> Result<Vec<String>, String> {
     Ok(done)
 }
 
-/// A bundle without what stands between our marks.
-fn without_ours(bundle: &[u8]) -> Vec<u8> {
+/// What stands between our marks in a bundle, with them.
+fn of_ours(bundle: &[u8]) -> Option<Range<usize>> {
     let find = |text: &[u8], mark: &str| text.windows(mark.len()).position(|it| it == mark.as_bytes());
+    let begin = find(bundle, BEGIN)?;
+    let end = begin + find(bundle.get(begin..)?, END)? + END.len();
+    Some(begin..end)
+}
+
+/// A bundle without that.
+fn without_ours(bundle: &[u8]) -> Vec<u8> {
     let own = || {
-        let begin = find(bundle, BEGIN)?;
-        let end = begin + find(bundle.get(begin..)?, END)? + END.len();
-        Some([bundle.get(..begin)?, bundle.get(end..)?].concat())
+        let own = of_ours(bundle)?;
+        Some([bundle.get(..own.start)?, bundle.get(own.end..)?].concat())
     };
     own().unwrap_or_else(|| bundle.to_vec())
+}
+
+/// The certificates that an earlier run has put somewhere.
+fn present(host: &Host) -> Vec<String> {
+    let files = ours(host).unwrap_or_default().into_iter().filter_map(|path| host.read(&path, LIMIT).ok());
+    let bundles = BUNDLES.into_iter().filter_map(|path| host.read(path, BUNDLE_LIMIT).ok());
+    let marked = bundles.filter_map(|bundle| Some(bundle.get(of_ours(&bundle)?)?.to_vec()));
+    files.chain(marked).flat_map(|bytes| certificates::in_bundle(&bytes)).collect()
 }
 
 /// The files that we have put anywhere, also for a distribution that the node had before: `/usr/local` outlives an image.
@@ -293,7 +313,8 @@ fn ours(host: &Host) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for store in &STORES {
         let names = host.list(store.anchors).map_err(told)?;
-        found.extend(names.into_iter().filter(is_ours).map(|name| format!("{}/{name}", store.anchors)));
+        let paths = names.into_iter().filter(is_ours).map(|name| format!("{}/{name}", store.anchors));
+        found.extend(paths.filter(|path| !host.is_dir(path)));
     }
     Ok(found)
 }
