@@ -424,3 +424,17 @@ fn a_configuration_that_changed_is_written() {
     fs::remove_file(zz).unwrap();
     assert_eq!(installed(&node)["node-name"], "edge-2");
 }
+
+#[test]
+fn what_was_refused_is_told_sentence_by_sentence() {
+    let node = tempfile::tempdir().unwrap();
+    let answer = support::boot(node.path(), &format!("{JOINER}  ca_certs: [1, 2]\n"));
+    assert_ne!(answer.error, "");
+    for step in [None, Some(Step::Config), Some(Step::Service)] {
+        let (_, failed) = apply(node.path(), step);
+        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert!(failed.iter().all(|it| it.starts_with("cluster.ca_certs[") && !it.contains('\n')), "{failed:?}");
+    }
+    let status = fs::read_to_string(node.path().join("run/provider-rke2/status.yaml")).unwrap();
+    assert_eq!(status.matches("cluster.ca_certs[").count(), 2, "{status}");
+}

@@ -378,3 +378,28 @@ fn read_only(node: &Node, directory: &str) -> Option<String> {
     assert!(std::env::var_os("CI").is_none(), "there are no mount namespaces here");
     None
 }
+
+#[test]
+fn what_cannot_be_read_for_now_stays_trusted() {
+    let debian = ["etc/ca-certificates.conf", "usr/share/ca-certificates/README", "usr/sbin/update-ca-certificates"];
+    let bundle = ["etc/ssl/certs/ca-certificates.crt"];
+    for files in [&debian[..], &bundle[..]] {
+        let node = node(files);
+        node.write("mnt/site.pem", ONE, 0o644);
+        plan(&node, &["/mnt/site.pem", TWO]);
+        assert_eq!(apply(&node).0, Some(0));
+        let trusted = |pem: &str| {
+            let files = node.files("");
+            let inside = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(pem.trim());
+            files.iter().any(|(path, (_, bytes))| !path.starts_with("mnt") && path.ends_with(".crt") && inside(bytes))
+        };
+        assert!(trusted(ONE) && trusted(TWO));
+        fs::rename(node.path("mnt/site.pem"), node.path("mnt/elsewhere")).unwrap();
+        assert_eq!(apply(&node).0, Some(1));
+        assert!(trusted(ONE) && trusted(TWO), "{files:?}");
+        // No longer asked for, it goes.
+        plan(&node, &[TWO]);
+        assert_eq!(apply(&node).0, Some(0));
+        assert!(!trusted(ONE) && trusted(TWO), "{files:?}");
+    }
+}
