@@ -164,7 +164,9 @@ impl Story {
             let of: Vec<&str> = sources.map(|(path, _)| path.strip_prefix(CONTENT).unwrap()).collect();
             let name = path.strip_prefix(TARGET).and_then(|it| it.strip_prefix('/')).unwrap_or(&path);
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-            let time = if time.as_secs() + 60 > now {
+            let time = if stat.is_symlink() {
+                "link".into()
+            } else if time.as_secs() + 60 > now {
                 format!("now +{} ns", time.subsec_nanos())
             } else {
                 format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
@@ -422,6 +424,10 @@ fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     assert_eq!(list(), ["small/agent/images/a.tar"]);
     // The next release: there is room for it only where the old one was, which is gone anyway.
     fs::rename(node.path(&format!("{CONTENT}/a.tar")), node.path("old")).unwrap();
+    write(&node, "c.tar", &by_name("c.tar", 3, 1_200_000)[..1_100_000]);
+    let told = quietly(&node, &["apply", "images"]);
+    assert!(told.contains("c.tar: is cut off") && told.contains("nothing was copied"), "{told}");
+    assert_eq!(list(), ["small/agent/images/a.tar"]);
     write(&node, "c.tar", &by_name("c.tar", 3, 1_200_000));
     let told = quietly(&node, &["apply", "images"]);
     assert!(told.contains("1 imported, 0 unchanged") && told.contains("1 removed"), "{told}");
@@ -468,14 +474,14 @@ impl World {
                 self.sources.insert(path.into(), (Source { path: path.into(), identity, sha256: None }, bytes));
             }
             Change::Remove(path) => drop(self.sources.remove(path)),
-            // Somebody else's, in place of nothing or of their own.
-            Change::Other(name, bytes, size) if !self.target.contains_key(name) || self.others.contains_key(name) => {
-                let present = Present { size, mtime: (77, u32::try_from(self.clock).unwrap()), is_file: true };
+            // Somebody else's, in place of nothing, of their own or of ours.
+            Change::Other(name, bytes, size) => {
+                let present =
+                    Present { size, mtime: (77, u32::try_from(self.clock).unwrap()), is_file: true, is_marked: false };
                 self.others.insert(name.into(), (present, bytes));
                 self.target.insert(name.into(), present);
                 self.bytes.insert(name.into(), bytes);
             }
-            Change::Other(..) => {}
             Change::LoseRecord => self.record.archives.clear(),
         }
     }
@@ -503,7 +509,8 @@ impl World {
             };
             let (imported, other) = found.unwrap_or_else(|| {
                 copied += 1;
-                let present = Present { size: source.identity.size, mtime: (import.second, 0), is_file: true };
+                let present =
+                    Present { size: source.identity.size, mtime: (import.second, 0), is_file: true, is_marked: false };
                 let before = self.target.insert(import.name.clone(), present);
                 let was = self.bytes.insert(import.name.clone(), bytes);
                 // RKE2's cache sees every change.
