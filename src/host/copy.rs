@@ -13,12 +13,12 @@ use rustix::{
     fs::{
         Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, XattrFlags,
         copy_file_range, fadvise, fchmod, fsetxattr, fstat, fstatfs, fstatvfs, fsync, futimens, ioctl_ficlone,
-        lgetxattr, openat, renameat, statat, statx, unlinkat,
+        lgetxattr, mkdirat, openat, renameat, statat, statx, unlinkat,
     },
     io::{Errno, pread, pwrite, retry_on_intr},
 };
 
-use super::{Error, Host, kind_name, normal, set_mode};
+use super::{Error, Host, kind_name, made, normal, set_mode};
 use sha2::{Digest as _, Sha256};
 
 use crate::images::archive::ReadAt;
@@ -212,10 +212,22 @@ impl Host {
         let refused = |errno: Errno| Error::os("open", &path, errno);
         let directory = self.open(&path, flags).map_err(refused)?;
         let above = self.open(parent, flags).map_err(refused)?;
-        let aside = if mount(&above) == mount(&directory) { parent } else { &path };
+        let (place, aside) = if mount(&above) == mount(&directory) { (&above, parent) } else { (&directory, &*path) };
         let aside = format!("{aside}/{ASIDE}");
-        self.make_dir(&aside, 0o700)?;
-        let temporary = self.open(&aside, flags).map_err(refused)?;
+        made(mkdirat(place, ASIDE, Mode::from_raw_mode(0o700))).map_err(|errno| Error::os(MAKE, &aside, errno))?;
+        // What is in it is removed: a symlink there is somebody's, and so is what it leads to.
+        let nofollow = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let temporary =
+            retry_on_intr(|| openat(place, ASIDE, nofollow, Mode::empty())).map_err(|errno| match errno {
+                Errno::LOOP | Errno::NOTDIR => {
+                    let kind =
+                        statat(place, ASIDE, AtFlags::SYMLINK_NOFOLLOW).map(|it| FileType::from_raw_mode(it.st_mode));
+                    let what = kind.map_or("file", kind_name);
+                    Error::Obstacle { doing: MAKE, path: aside.clone(), what, obstacle: aside.clone() }
+                }
+                errno => Error::os(MAKE, &aside, errno),
+            })?;
+        set_mode(&temporary, 0o700).map_err(|errno| Error::os(MAKE, &aside, errno))?;
         clear(&temporary).map_err(|errno| Error::os("empty", &aside, errno))?;
         let device = fstat(&directory).map_err(refused)?.st_dev;
         Ok(Store { directory, temporary, device, path, aside, parts: Cell::new(0) })
@@ -243,6 +255,8 @@ impl Host {
         if self.is_dir(path) { Ok(()) } else { self.make_dir(path, 0o755) }
     }
 }
+
+const MAKE: &str = "make the directory";
 
 /// The place of unfinished files.
 const ASIDE: &str = ".provider-rke2";
