@@ -327,10 +327,7 @@ impl<'a> Job<'a> {
         files.retain(|it| once.insert(it.file));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = files.into_iter().filter(|it| Kind::of(&it.path).is_some()).map(|it| Source {
-            sha256: digests
-                .iter()
-                .find(|(file, name, _)| sums::names(file, name, &it.path))
-                .map(|(_, _, digest)| *digest),
+            sha256: sums::of(&digests, &it.path),
             path: it.path,
             identity: it.identity,
         });
