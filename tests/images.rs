@@ -594,6 +594,53 @@ proptest! {
     }
 }
 
+/// Bytes, then zeros up to a size: a file that was made long before it was written. Counts how often it is read.
+struct Hole {
+    head: Vec<u8>,
+    reads: usize,
+}
+
+impl archive::ReadAt for Hole {
+    fn size(&self) -> u64 {
+        1 << 30
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        self.reads += 1;
+        assert!(self.reads < 100, "it is walked to its end");
+        buffer.fill(0);
+        self.head.as_slice().read_at(buffer, offset)?;
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn what_was_made_long_and_not_written_is_refused_at_once() {
+    let legacy = [&[0x02, 0x21, 0x4c, 0x18, 100, 0, 0, 0][..], &noise(1, 100)].concat();
+    for (name, head, at) in [
+        ("a.tar.zst", zstd(&noise(1, 300_000), 0x38)[..150_000].to_vec(), 204_812),
+        ("a.tar.zst", zstd(&noise(1, 300), 0x38)[..6].to_vec(), 6),
+        ("a.tar.lz4", legacy, 108),
+    ] {
+        let verdict = archive::check(archive::Kind::of(name).unwrap(), &mut Hole { head, reads: 0 }).unwrap();
+        let why = format!("is damaged at byte {at}, copy it again");
+        assert_eq!(verdict, archive::Verdict::Refused(why), "{name}");
+    }
+}
+
+#[test]
+fn two_first_runs_at_a_time_both_write_the_scripts() {
+    for _ in 0..10 {
+        let node = node("");
+        let ran: Vec<Ran> = thread::scope(|scope| {
+            let run = || node.run(&["apply", "images"]);
+            let running: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            running.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(ran.iter().all(|ran| ran.code == Some(0)), "{ran:?}");
+    }
+}
+
 #[test]
 fn checksum_files_are_read_as_they_are_written() {
     let sum = "3f22496f86a12aff27309343f4215bf1a7c203e0d903156e216adfdcb87aa1c9";
