@@ -56,6 +56,8 @@ pub struct Present {
     pub mtime: Time,
     /// Whether it is a regular file.
     pub is_file: bool,
+    /// Whether it bears our mark, and is as it was when it got that: ours, whatever the record says.
+    pub is_marked: bool,
 }
 
 /// What lies in RKE2's directory, by name.
@@ -124,10 +126,11 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
     let here: BTreeSet<String> = sources.iter().map(absolute).collect();
     // Names that stay with an archive that is there, or that may come back.
     let mut taken: BTreeSet<&str> = BTreeSet::new();
-    let mut owned: BTreeMap<&str, &Ours> = BTreeMap::new();
+    let mut owned: BTreeSet<&str> = BTreeSet::new();
     for (path, entry) in &record.archives {
-        if let Some(ours) = &entry.imported {
-            owned.insert(&ours.name, ours);
+        // What somebody has put in its place is theirs.
+        if let Some(ours) = entry.imported.as_ref().filter(|ours| ours.is_not_replaced(target)) {
+            owned.insert(&ours.name);
             if here.contains(path) {
                 taken.insert(&ours.name);
             }
@@ -151,7 +154,7 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
 }
 
 /// What becomes of recorded archives that are not there. Gone is only what lay in a directory that still holds another archive, at any
-/// depth: an empty directory may be a partition that is not mounted yet.
+/// depth: an empty directory may be a partition that is not mounted yet. What was refused is none, and a text only once it was imported.
 fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, prune: bool) -> BTreeMap<String, Gone> {
     let here: BTreeSet<&str> = sources.iter().map(|source| source.path.as_str()).collect();
     let below = |path: &str| path.strip_prefix(content).and_then(|it| it.strip_prefix('/')).map(str::to_owned);
@@ -159,9 +162,13 @@ fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, pru
         let relative = below(path)?;
         (!here.contains(relative.as_str())).then_some((path, relative, entry))
     });
+    let is_archive = |source: &&Source| match record.archives.get(&format!("{content}/{}", source.path)) {
+        Some(entry) if entry.identity == source.identity => entry.refused.is_none(),
+        _ => archive::Kind::of(source.name()) != Some(archive::Kind::List),
+    };
     let judged = missing.map(|(path, relative, entry)| {
         let directory = relative.rfind('/').and_then(|end| relative.get(..=end)).unwrap_or_default();
-        let is_gone = prune && sources.iter().any(|source| source.path.starts_with(directory));
+        let is_gone = prune && sources.iter().filter(is_archive).any(|source| source.path.starts_with(directory));
         let gone = match &entry.imported {
             _ if !is_gone => Gone::Keep,
             Some(ours) if target.get(&ours.name).is_some_and(|present| ours.is(present)) => {
@@ -178,8 +185,8 @@ fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, pru
 /// Who has which name in RKE2's directory.
 struct Names<'a> {
     target: &'a Target,
-    /// Recorded as ours.
-    owned: BTreeMap<&'a str, &'a Ours>,
+    /// Recorded as ours, and nobody else's by now.
+    owned: BTreeSet<&'a str>,
     /// Recorded as ours, by an archive that is there or may come back.
     kept: BTreeSet<&'a str>,
     /// Spoken for by an archive of this plan.
@@ -198,7 +205,7 @@ impl Names<'_> {
             let present = self.target.get(&other.name);
             present.is_some_and(|it| it.is_file && it.size == source.identity.size && it.mtime == other.written)
         };
-        let ours = entry.and_then(|entry| entry.imported.as_ref());
+        let ours = entry.and_then(|it| it.imported.as_ref()).filter(|ours| self.owned.contains(ours.name.as_str()));
         // Two archives that share a file part ways when one of them changes.
         let ours = ours.filter(|ours| self.used.insert(ours.name.clone()));
         match (same, ours) {
@@ -236,7 +243,7 @@ impl Names<'_> {
                 .then_some((name, present))
         });
         let is_free = |name: &String| {
-            let is_others = self.target.contains_key(name) && !self.owned.contains_key(name.as_str());
+            let is_others = self.target.contains_key(name) && !self.owned.contains(name.as_str());
             !self.taken.contains(name) && !is_others && !self.kept.contains(name.as_str())
         };
         let mut free = candidates.filter(is_free);
@@ -245,7 +252,7 @@ impl Names<'_> {
         self.taken.insert(name);
         let Some((with, present)) = same else { return Action::Import(import) };
         self.taken.insert(with.to_owned());
-        let is_ours = self.owned.contains_key(with) || is_same_second(source, present);
+        let is_ours = self.owned.contains(with) || is_same_second(source, present);
         let ours = is_ours.then(|| Ours { name: with.to_owned(), size: present.size, second: present.mtime.0 });
         Action::Compare { with: with.to_owned(), ours, otherwise: import }
     }

@@ -164,7 +164,9 @@ impl Story {
             let of: Vec<&str> = sources.map(|(path, _)| path.strip_prefix(CONTENT).unwrap()).collect();
             let name = path.strip_prefix(TARGET).and_then(|it| it.strip_prefix('/')).unwrap_or(&path);
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-            let time = if time.as_secs() + 60 > now {
+            let time = if stat.is_symlink() {
+                "link".into()
+            } else if time.as_secs() + 60 > now {
                 format!("now +{} ns", time.subsec_nanos())
             } else {
                 format!("{}.{:09}", time.as_secs(), time.subsec_nanos())
@@ -422,6 +424,10 @@ fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     assert_eq!(list(), ["small/agent/images/a.tar"]);
     // The next release: there is room for it only where the old one was, which is gone anyway.
     fs::rename(node.path(&format!("{CONTENT}/a.tar")), node.path("old")).unwrap();
+    write(&node, "c.tar", &by_name("c.tar", 3, 1_200_000)[..1_100_000]);
+    let told = quietly(&node, &["apply", "images"]);
+    assert!(told.contains("c.tar: is cut off") && told.contains("nothing was copied"), "{told}");
+    assert_eq!(list(), ["small/agent/images/a.tar"]);
     write(&node, "c.tar", &by_name("c.tar", 3, 1_200_000));
     let told = quietly(&node, &["apply", "images"]);
     assert!(told.contains("1 imported, 0 unchanged") && told.contains("1 removed"), "{told}");
@@ -468,14 +474,14 @@ impl World {
                 self.sources.insert(path.into(), (Source { path: path.into(), identity, sha256: None }, bytes));
             }
             Change::Remove(path) => drop(self.sources.remove(path)),
-            // Somebody else's, in place of nothing or of their own.
-            Change::Other(name, bytes, size) if !self.target.contains_key(name) || self.others.contains_key(name) => {
-                let present = Present { size, mtime: (77, u32::try_from(self.clock).unwrap()), is_file: true };
+            // Somebody else's, in place of nothing, of their own or of ours.
+            Change::Other(name, bytes, size) => {
+                let present =
+                    Present { size, mtime: (77, u32::try_from(self.clock).unwrap()), is_file: true, is_marked: false };
                 self.others.insert(name.into(), (present, bytes));
                 self.target.insert(name.into(), present);
                 self.bytes.insert(name.into(), bytes);
             }
-            Change::Other(..) => {}
             Change::LoseRecord => self.record.archives.clear(),
         }
     }
@@ -503,7 +509,8 @@ impl World {
             };
             let (imported, other) = found.unwrap_or_else(|| {
                 copied += 1;
-                let present = Present { size: source.identity.size, mtime: (import.second, 0), is_file: true };
+                let present =
+                    Present { size: source.identity.size, mtime: (import.second, 0), is_file: true, is_marked: false };
                 let before = self.target.insert(import.name.clone(), present);
                 let was = self.bytes.insert(import.name.clone(), bytes);
                 // RKE2's cache sees every change.
@@ -587,6 +594,53 @@ proptest! {
     }
 }
 
+/// Bytes, then zeros up to a size: a file that was made long before it was written. Counts how often it is read.
+struct Hole {
+    head: Vec<u8>,
+    reads: usize,
+}
+
+impl archive::ReadAt for Hole {
+    fn size(&self) -> u64 {
+        1 << 30
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        self.reads += 1;
+        assert!(self.reads < 100, "it is walked to its end");
+        buffer.fill(0);
+        self.head.as_slice().read_at(buffer, offset)?;
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn what_was_made_long_and_not_written_is_refused_at_once() {
+    let legacy = [&[0x02, 0x21, 0x4c, 0x18, 100, 0, 0, 0][..], &noise(1, 100)].concat();
+    for (name, head, at) in [
+        ("a.tar.zst", zstd(&noise(1, 300_000), 0x38)[..150_000].to_vec(), 204_812),
+        ("a.tar.zst", zstd(&noise(1, 300), 0x38)[..6].to_vec(), 6),
+        ("a.tar.lz4", legacy, 108),
+    ] {
+        let verdict = archive::check(archive::Kind::of(name).unwrap(), &mut Hole { head, reads: 0 }).unwrap();
+        let why = format!("is damaged at byte {at}, copy it again");
+        assert_eq!(verdict, archive::Verdict::Refused(why), "{name}");
+    }
+}
+
+#[test]
+fn two_first_runs_at_a_time_both_write_the_scripts() {
+    for _ in 0..10 {
+        let node = node("");
+        let ran: Vec<Ran> = thread::scope(|scope| {
+            let run = || node.run(&["apply", "images"]);
+            let running: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            running.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(ran.iter().all(|ran| ran.code == Some(0)), "{ran:?}");
+    }
+}
+
 #[test]
 fn checksum_files_are_read_as_they_are_written() {
     let sum = "3f22496f86a12aff27309343f4215bf1a7c203e0d903156e216adfdcb87aa1c9";
@@ -596,6 +650,9 @@ fn checksum_files_are_read_as_they_are_written() {
         ("SHA256SUMS", format!("SHA256 (a b.tar) = {sum}\n"), Some("a b.tar")),
         ("a.tar.sha256", format!("{sum}\n"), Some("a.tar")),
         ("a.tar.sha256sum", format!("{sum}  ./dist/a.tar\n"), Some("./dist/a.tar")),
+        ("SHA256SUMS", format!("\\{sum}  a\\\\b\\n\\r.tar\n"), Some("a\\b\n\r.tar")),
+        ("SHA256SUMS", format!("\\SHA256 (a\\\\n.tar) = {sum}\n"), Some("a\\n.tar")),
+        ("SHA256SUMS", format!("{sum}  a\\n.tar\n"), Some("a\\n.tar")),
         ("SHA256SUMS", format!("{sum}\n"), None),
         ("SHA256SUMS", format!("{}  a.tar\n", &sum[1..]), None),
         ("SHA256SUMS", format!("+{}  a.tar\n", &sum[1..]), None),
@@ -612,7 +669,8 @@ fn checksum_files_are_read_as_they_are_written() {
         ("sub/SHA256SUMS", "deep/a.tar", "sub/deep/a.tar", true),
         ("sub/SHA256SUMS", "a.tar", "a.tar", false),
     ] {
-        assert_eq!(sums::names(sums_file, written, archive), is_meant, "{sums_file} {written} {archive}");
+        let lines = [(sums_file.to_owned(), written.to_owned(), [1; 32])];
+        assert_eq!(sums::of(&lines, archive).is_some(), is_meant, "{sums_file} {written} {archive}");
     }
     for (name, is_sums) in [
         ("sha256sum-amd64.txt", true),

@@ -12,13 +12,13 @@ use std::{
 use rustix::{
     fs::{
         Advice, AtFlags, FileType, Mode, OFlags, RawDir, Stat, StatxFlags, Timespec, Timestamps, XattrFlags,
-        copy_file_range, fadvise, fchmod, fgetxattr, fsetxattr, fstat, fstatfs, fstatvfs, fsync, futimens,
-        ioctl_ficlone, openat, renameat, statat, statx, unlinkat,
+        copy_file_range, fadvise, fchmod, fsetxattr, fstat, fstatfs, fstatvfs, fsync, futimens, ioctl_ficlone,
+        lgetxattr, mkdirat, openat, renameat, statat, statx, unlinkat,
     },
     io::{Errno, pread, pwrite, retry_on_intr},
 };
 
-use super::{Error, Host, kind_name, normal, set_mode};
+use super::{Error, Host, kind_name, made, normal, set_mode};
 use sha2::{Digest as _, Sha256};
 
 use crate::images::archive::ReadAt;
@@ -166,8 +166,9 @@ impl Host {
         for Entry { name, .. } in entries(&fd).map_err(refused)? {
             let Ok(stat) = statat(&fd, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-            let identity = identity(&stat, true);
-            target.insert(name, Present { size: identity.size, mtime: identity.mtime, is_file });
+            let Identity { size, mtime, .. } = identity(&stat, true);
+            let is_marked = is_file && mtime.1 == 0 && has_mark(&fd, &name, &mark(size, mtime.0));
+            target.insert(name, Present { size, mtime, is_file, is_marked });
         }
         Ok(target)
     }
@@ -211,10 +212,22 @@ impl Host {
         let refused = |errno: Errno| Error::os("open", &path, errno);
         let directory = self.open(&path, flags).map_err(refused)?;
         let above = self.open(parent, flags).map_err(refused)?;
-        let aside = if mount(&above) == mount(&directory) { parent } else { &path };
+        let (place, aside) = if mount(&above) == mount(&directory) { (&above, parent) } else { (&directory, &*path) };
         let aside = format!("{aside}/{ASIDE}");
-        self.make_dir(&aside, 0o700)?;
-        let temporary = self.open(&aside, flags).map_err(refused)?;
+        made(mkdirat(place, ASIDE, Mode::from_raw_mode(0o700))).map_err(|errno| Error::os(MAKE, &aside, errno))?;
+        // What is in it is removed: a symlink there is somebody's, and so is what it leads to.
+        let nofollow = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let temporary =
+            retry_on_intr(|| openat(place, ASIDE, nofollow, Mode::empty())).map_err(|errno| match errno {
+                Errno::LOOP | Errno::NOTDIR => {
+                    let kind =
+                        statat(place, ASIDE, AtFlags::SYMLINK_NOFOLLOW).map(|it| FileType::from_raw_mode(it.st_mode));
+                    let what = kind.map_or("file", kind_name);
+                    Error::Obstacle { doing: MAKE, path: aside.clone(), what, obstacle: aside.clone() }
+                }
+                errno => Error::os(MAKE, &aside, errno),
+            })?;
+        set_mode(&temporary, 0o700).map_err(|errno| Error::os(MAKE, &aside, errno))?;
         clear(&temporary).map_err(|errno| Error::os("empty", &aside, errno))?;
         let device = fstat(&directory).map_err(refused)?.st_dev;
         Ok(Store { directory, temporary, device, path, aside, parts: Cell::new(0) })
@@ -242,6 +255,8 @@ impl Host {
         if self.is_dir(path) { Ok(()) } else { self.make_dir(path, 0o755) }
     }
 }
+
+const MAKE: &str = "make the directory";
 
 /// The place of unfinished files.
 const ASIDE: &str = ".provider-rke2";
@@ -322,6 +337,18 @@ fn identity(stat: &Stat, stable: bool) -> Identity {
 fn mount(fd: &OwnedFd) -> Option<(u32, u32, u64)> {
     let it = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
     Some((it.stx_dev_major, it.stx_dev_minor, it.stx_mnt_id))
+}
+
+/// What a file of ours bears: who changes it afterwards makes it theirs.
+fn mark(size: u64, second: i64) -> String {
+    format!("{size} {second}")
+}
+
+/// Whether a file bears this mark; it is not opened. False where the file system keeps no attributes.
+fn has_mark(directory: &OwnedFd, name: &str, mark: &str) -> bool {
+    let mut value = [0_u8; 64];
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    lgetxattr(path, MARK, &mut value[..]).is_ok_and(|length| value.get(..length) == Some(mark.as_bytes()))
 }
 
 fn clear(directory: &OwnedFd) -> rustix::io::Result<()> {
@@ -474,13 +501,6 @@ impl Store {
         }
     }
 
-    /// Whether a file was put there by this program, whatever the record says; false where the file system keeps no attributes.
-    pub fn is_ours(&self, name: &str) -> bool {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = retry_on_intr(|| openat(&self.directory, name, flags, Mode::empty()));
-        opened.is_ok_and(|fd| fgetxattr(&fd, MARK, &mut [0_u8; 1][..]).is_ok())
-    }
-
     /// Makes an empty file of whole seconds if there is none of that name.
     pub fn touch(&self, name: &str, second: i64) -> Result<(), Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -600,7 +620,8 @@ impl<'s> Copy<'s, '_> {
         }
         fchmod(&self.part.fd, Mode::from_raw_mode(0o644))?;
         // Without it, a lost record makes the file somebody else's, which is the safe side.
-        let _ = fsetxattr(&self.part.fd, MARK, b"1", XattrFlags::empty());
+        let _ =
+            fsetxattr(&self.part.fd, MARK, mark(self.original.identity.size, second).as_bytes(), XattrFlags::empty());
         futimens(&self.part.fd, &at(second))?;
         // What was read once is not worth the memory of others.
         let _ = fadvise(&self.original.fd, 0, None, Advice::DontNeed);

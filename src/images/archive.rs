@@ -333,6 +333,10 @@ fn zstd(archive: &mut dyn ReadAt) -> Walk<Verdict> {
             let [a, b, c] = exact(archive, offset)?;
             let header = u32::from_le_bytes([a, b, c, 0]);
             let size = u64::from(header >> 3);
+            // What was made long and never written: packers end a frame with an empty block, and have none before.
+            if size == 0 && header & 1 == 0 {
+                return refuse(format!("is damaged at byte {offset}, copy it again"));
+            }
             offset += 3 + match header >> 1 & 3 {
                 0 | 2 => size,
                 1 => 1,
@@ -423,7 +427,7 @@ fn lz4_legacy(archive: &mut dyn ReadAt, start: u64) -> Walk<u64> {
             break;
         }
         let size = u64::from(u32::from_le_bytes(bytes));
-        if size > (8 << 20) + (8 << 20) / 255 + 16 {
+        if size == 0 || size > (8 << 20) + (8 << 20) / 255 + 16 {
             return refuse(format!("is damaged at byte {offset}, copy it again"));
         }
         offset += 4 + size;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Identity, Present, Time};
+use super::{Identity, Present, Target, Time};
 use crate::host::{Error, Host};
 
 /// Where it is, beside the identity of the node.
@@ -64,6 +64,11 @@ impl Ours {
     /// Whether what is there is what was put there.
     pub fn is(&self, present: &Present) -> bool {
         present.is_file && present.size == self.size && present.mtime == (self.second, 0)
+    }
+
+    /// Whether nobody has put something else under its name. A run that was cut off may have put a later copy there.
+    pub fn is_not_replaced(&self, target: &Target) -> bool {
+        target.get(&self.name).is_none_or(|present| present.is_marked || self.is(present))
     }
 }
 

@@ -327,10 +327,7 @@ impl<'a> Job<'a> {
         files.retain(|it| once.insert(it.file));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let sources = files.into_iter().filter(|it| Kind::of(&it.path).is_some()).map(|it| Source {
-            sha256: digests
-                .iter()
-                .find(|(file, name, _)| sums::names(file, name, &it.path))
-                .map(|(_, _, digest)| *digest),
+            sha256: sums::of(&digests, &it.path),
             path: it.path,
             identity: it.identity,
         });
@@ -463,8 +460,6 @@ impl Run<'_> {
             .iter()
             .filter_map(|(path, gone)| if let Gone::Remove(name) = gone { Some((path, name)) } else { None })
             .collect();
-        let forgotten = plan.gone.iter().filter(|(_, gone)| **gone == Gone::Forget);
-        forgotten.for_each(|(path, _)| drop(self.record.archives.remove(path)));
         if self.job.dry_run {
             self.rehearse(&work, &removals);
             return Ok(());
@@ -476,6 +471,10 @@ impl Run<'_> {
             store.close(self.job.host).map_err(told)?;
             result?;
         }
+        if self.is_all_there() {
+            let forgotten = plan.gone.iter().filter(|(_, gone)| **gone == Gone::Forget);
+            forgotten.for_each(|(path, _)| drop(self.record.archives.remove(path)));
+        }
         self.count.time = start.elapsed();
         Ok(())
     }
@@ -486,6 +485,10 @@ impl Run<'_> {
         let freed: u64 = removals.iter().filter_map(|(_, name)| self.target.get(*name)).map(|it| it.size).sum();
         // Where the new ones find no room beside those that go anyway, these go first.
         let first = missing.as_ref().is_some_and(|missing| missing.bytes <= freed);
+        if first {
+            self.check(work);
+        }
+        let first = first && self.is_all_there();
         if first {
             self.remove(store, removals);
         } else if let Some(missing) = missing {
@@ -518,7 +521,7 @@ impl Run<'_> {
             }
         }
         self.publish(&mut copied);
-        if !first {
+        if !first && self.is_all_there() {
             self.remove(store, removals);
         }
         if self.count.imported + self.count.unchanged > 0 {
@@ -526,6 +529,23 @@ impl Run<'_> {
             store.touch(CACHE, i64::try_from(second).unwrap_or_default()).map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    /// Refuses what can be refused before it is copied.
+    fn check(&mut self, work: &[Work]) {
+        for (source, _, _) in work {
+            let original = self.job.host.original(&self.path(source), &source.identity);
+            let kind = Kind::of(source.name()).unwrap_or(Kind::Tar);
+            let verdict = original.ok().flatten().map(|mut original| archive::check(kind, &mut original));
+            if let (Some(Ok(Verdict::Refused(why))), true) = (verdict, kind != Kind::List) {
+                self.refused(source, &why);
+            }
+        }
+    }
+
+    /// Whether every archive that is to be there is: as long as one was refused, failed or is left, its forerunner may be what is gone.
+    fn is_all_there(&self) -> bool {
+        self.count.left == 0 && self.said.again.is_empty()
     }
 
     fn remove(&mut self, store: &Store, removals: &[(&String, &String)]) {
@@ -606,7 +626,7 @@ impl Run<'_> {
                 agree(sum, source.sha256)?;
                 self.count.unchanged += 1;
                 // The same bytes at the same time may also be a copy that somebody else has made.
-                let ours = ours.filter(|ours| self.record.names().any(|it| it == ours.name) || store.is_ours(with));
+                let ours = ours.filter(|ours| self.record.names().any(|it| it == ours.name) || self.is_marked(with));
                 let other = if ours.is_none() { self.other(with) } else { None };
                 self.record
                     .archives
@@ -641,6 +661,7 @@ impl Run<'_> {
         for Copied { source, import, part, doubt, time } in copied.drain(..) {
             if let Err(error) = part.publish(&import.name) {
                 let why = host::reason(&error);
+                self.said.again.push(source.path.clone());
                 self.said.failed.push(format!("{}: cannot be imported: {why}", escape(&self.path(source))));
                 continue;
             }
@@ -650,6 +671,10 @@ impl Run<'_> {
         }
         // A run that is cut off later need not compare these again.
         let _ = self.record.write(self.job.host, false);
+    }
+
+    fn is_marked(&self, name: &str) -> bool {
+        self.target.get(name).is_some_and(|it| it.is_marked)
     }
 
     fn other(&self, name: &str) -> Option<Other> {
@@ -715,7 +740,8 @@ impl Run<'_> {
                 }
             }
         }
-        for (path, name) in removals {
+        let all_there = self.is_all_there();
+        for (path, name) in removals.iter().filter(|_| all_there) {
             self.count.removed += 1;
             self.job.say(Level::Info, &format!("{}: is gone, {} would be removed", escape(path), escape(name)));
         }
