@@ -285,6 +285,35 @@ fn the_data_directory_is_found_wherever_it_is_said() {
     }
 }
 
+/// Without the directories that RKE2 makes: what is left by a reset that was cut off, or that was before the last boot, is no mistake.
+#[test]
+fn a_reset_can_be_repeated_after_a_boot() {
+    let document = "- /usr/local/cloud-config/cluster.kairos.yaml";
+    let rest = "- /var/lib/kubelet/pods/x\n- /etc/rancher/rke2/config.yaml = {\"token\": \"SECRET-token\"}\n";
+    for (path, config) in [("/var/lib/rancher/rke2", ""), ("/data/rke2", "config: {data-dir: /data/rke2}")] {
+        let room = node(&format!("{rest}+ {path}/mine\n{document}\n"));
+        let text = format!(
+            "name: RKE2 Kairos Cluster Provider\nstages:\n  boot.before:\n  - files:\n    - path: /run/provider-rke2/plan.yaml\n      content: \"data_dir: {path}\"\n"
+        );
+        fs::write(room.path().join("usr/local/cloud-config/cluster.kairos.yaml"), text).unwrap();
+        let answer = event(room.path(), &format!("#cloud-config\ncluster: {{role: init, {config}}}\n"));
+        assert_eq!(answer["error"], "", "{path}");
+        assert!(answer["log"].as_str().unwrap().contains(&format!("{path} has none of")), "{answer}");
+        assert!(is_there(room.path(), &format!("{path}/mine")));
+        for line in rest.lines().chain([document]) {
+            assert!(!is_there(room.path(), line[2..].split(' ').next().unwrap()), "{path}: {line}");
+        }
+        fs::remove_dir_all(room.path().join("run")).unwrap();
+        assert_eq!(reset(room.path(), &[]).status.code(), Some(0), "{path}, after a boot");
+    }
+    // Below a root path there may be something else of that name.
+    let room = node("+ /persistent/data/rke2/notes\n- /data/rke2/server/db\n");
+    make(room.path(), "/etc/spectro/environment = STYLUS_ROOT=/persistent");
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /data/rke2}}\n");
+    assert_eq!(answer["error"], "");
+    assert!(is_there(room.path(), "/persistent/data/rke2/notes") && !is_there(room.path(), "/data/rke2"));
+}
+
 #[test]
 fn a_root_path_is_a_prefix_of_state_and_nothing_else() {
     let entries = "\

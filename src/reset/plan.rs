@@ -121,7 +121,7 @@ pub fn phase(host: &Host, targets: &Targets, request: &Request, phase: Phase) ->
         },
         Phase::Network if host.is_real() => from_network(host),
         Phase::Network => all(Vec::new()),
-        Phase::State => all(state(host, targets, request)),
+        Phase::State => (state(host, targets, request), state_notes(targets)),
         Phase::Document => {
             let documents = targets.documents.iter();
             all(documents.map(|path| Action::Delete { path: path.clone(), mounted: false }).collect())
@@ -416,6 +416,17 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     let files = namespaces.into_iter().chain(environments.map(|(_, path)| path)).chain(ours).chain(run);
     actions.extend(files.map(|path| delete(path, false)));
     actions
+}
+
+/// What of the state stays, though a person may not expect it.
+fn state_notes(targets: &Targets) -> Vec<String> {
+    let unmarked = targets.unmarked.iter().map(|path| {
+        let path = crate::emit::escape(path);
+        format!(
+            "{path} has none of the directories that RKE2 makes (server, agent, data), so nothing in it was deleted"
+        )
+    });
+    unmarked.collect()
 }
 
 /// RKE2's own children of a data directory, and it itself if nothing else is in it.
