@@ -12,7 +12,7 @@ use crate::staged::PLAN_PATH;
 
 use super::Request;
 use super::network::{self, Rules};
-use super::targets::{CLEARED, Targets};
+use super::targets::{CLEARED, Targets, cleared};
 use super::units;
 
 /// The parts of a reset, in order.
@@ -172,7 +172,9 @@ fn units(host: &Host, targets: &Targets) -> (Vec<Action>, Vec<String>) {
 }
 
 fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
-    let mut search = Search { below: with_real_paths(host, &targets.roots()), ..Search::default() };
+    // What runs from a directory that an earlier reset has cleared was started meanwhile, or was missed.
+    let below: Vec<String> = targets.roots().into_iter().chain(cleared(host)).collect();
+    let mut search = Search { below: with_real_paths(host, &below), ..Search::default() };
     for data_dir in &targets.data_dirs {
         let releases = host.list(&format!("{data_dir}/data")).unwrap_or_default().into_iter();
         let programs = releases.map(|release| format!("{data_dir}/data/{release}"));
