@@ -83,6 +83,8 @@ const NODE: &str = "\
 + /home/user/thesis
 - /usr/local/cloud-config/cluster.kairos.yaml = name: RKE2 Kairos Cluster Provider
 - /usr/local/cloud-config/cluster.kairos.yaml.retired = name: \"RKE2 Kairos Cluster Provider\"
+- /oem/site/95_deeper.yml = name: RKE2 Kairos Cluster Provider
+- /system/oem/95_image.yaml = name: RKE2 Kairos Cluster Provider
 - /oem/95_elsewhere.yaml = name: RKE2 Kairos Cluster Provider
 + /oem/90_custom.yaml = name: mine
 + /usr/local/cloud-config/other.yaml = name: k3s Kairos Cluster Provider
@@ -312,6 +314,23 @@ fn a_reset_can_be_repeated_after_a_boot() {
     let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /data/rke2}}\n");
     assert_eq!(answer["error"], "");
     assert!(is_there(room.path(), "/persistent/data/rke2/notes") && !is_there(room.path(), "/data/rke2"));
+}
+
+/// Where Kairos does not look for boot stages, only the plan knows of the document.
+#[test]
+fn a_document_at_another_path_is_found_by_the_plan() {
+    let room = node("- /run/provider-rke2/x\n");
+    let config = "#cloud-config\ncluster:\n  role: init\n  cluster_token: SECRET-of-some-length\n  cluster_config_path: /srv/a/b.yaml\n";
+    let text = json!({ "name": "agent.boot", "data": json!({ "config": config }).to_string() }).to_string();
+    let mut child = program(room.path()).arg("agent.boot").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait().unwrap();
+    let document = fs::read_to_string(room.path().join("srv/a/b.yaml")).unwrap();
+    assert!(document.contains("document: /srv/a/b.yaml"), "{document}");
+    make(room.path(), "/run/provider-rke2/plan.yaml = document: /srv/a/b.yaml");
+    make(room.path(), "/srv/a/mine.yaml = name: mine");
+    assert_eq!(reset(room.path(), &[]).status.code(), Some(0));
+    assert!(!is_there(room.path(), "/srv/a/b.yaml") && is_there(room.path(), "/srv/a/mine.yaml"));
 }
 
 #[test]

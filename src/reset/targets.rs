@@ -132,7 +132,7 @@ impl Targets {
             unmarked.extend(others);
         }
         let server = data_dirs.iter().any(|path| host.is_dir(&format!("{path}/server")));
-        let documents = documents(host, known.document);
+        let documents = documents(host, &known.documents);
         Ok(Targets { data_dirs, unmarked, prefixes, documents, node: known.node, server })
     }
 
@@ -155,7 +155,8 @@ struct Known {
     planned: Vec<String>,
     /// Root paths, each with where it was found.
     roots: Vec<(String, String)>,
-    document: Option<String>,
+    /// Where a document may be, besides where Kairos looks for them.
+    documents: Vec<String>,
     node: Option<String>,
 }
 
@@ -169,7 +170,7 @@ impl Known {
             // A default is what nobody has said.
             known.data_dir(Some(cluster::data_dir(section)).filter(|path| path != DATA_DIR));
             let document = section.node.get("cluster_config_path").and_then(Node::scalar);
-            known.document = document.map(|it| it.text.clone());
+            known.document(document.map(|it| it.text.clone()));
             let provider = section.node.get("providerConfig").or_else(|| section.node.get("provider_options"));
             let root = provider.and_then(|it| it.get("cluster_root_path")).and_then(Node::scalar);
             known.root("cluster.providerConfig.cluster_root_path", root.map(|it| it.text.clone()));
@@ -177,7 +178,7 @@ impl Known {
         if let Some(plan) = text(PLAN_PATH) {
             known.plan(PLAN_PATH, &plan);
         }
-        for path in documents(host, known.document.clone()) {
+        for path in documents(host, &known.documents) {
             let staged = text(&path).and_then(|text| document::staged_files(&text, "{}").ok()).unwrap_or_default();
             if let Some((_, plan)) = staged.iter().find(|(staged, _)| staged == PLAN_PATH) {
                 known.plan(&path, plan);
@@ -208,6 +209,11 @@ impl Known {
         self.planned.extend(get("data_dir").map(|path| cluster::normalized(&path)));
         self.data_dir(get("data_dir"));
         self.root(from, get("cluster_root_path"));
+        self.document(get("document"));
+    }
+
+    fn document(&mut self, path: Option<String>) {
+        self.documents.extend(path.filter(|path| path.starts_with('/')).map(|path| cluster::normalized(&path)));
     }
 
     fn data_dir(&mut self, path: Option<String>) {
@@ -277,20 +283,26 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
     Ok(if is_empty { Holds::Nothing } else { Holds::Others })
 }
 
-/// Documents of ours: where one is by default, where the section has it, and wherever Kairos looks for boot stages.
-fn documents(host: &Host, own: Option<String>) -> Vec<String> {
+/// Where Kairos looks for boot stages (kairos-sdk `constants`, `GetCloudInitPaths`); yip walks through what is below.
+const SCANNED: [&str; 3] = ["/oem", "/system/oem", "/usr/local/cloud-config"];
+
+/// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages.
+fn documents(host: &Host, named: &[String]) -> Vec<String> {
     let below = |directory: &str| -> Vec<String> {
         let names = host.list(directory).unwrap_or_default();
-        let names = names.into_iter().filter(|name| {
-            let name = name.strip_suffix(".retired").unwrap_or(name);
-            name.ends_with(".yaml") || name.ends_with(".yml")
-        });
-        names.map(|name| format!("{directory}/{name}")).collect()
+        names.into_iter().map(|name| format!("{directory}/{name}")).collect()
     };
+    let is_yaml = |path: &String| {
+        let name = path.strip_suffix(".retired").unwrap_or(path);
+        name.ends_with(".yaml") || name.ends_with(".yml")
+    };
+    let scanned: Vec<String> = SCANNED.into_iter().flat_map(below).collect();
+    let directories = scanned.iter().filter(|path| !host.is_symlink(path) && host.is_dir(path));
+    let deeper: Vec<String> = directories.flat_map(|directory| below(directory)).collect();
     let with_retired = |path: String| [format!("{path}.retired"), path];
-    let named = own.into_iter().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
+    let named = named.iter().cloned().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
     let mut found: Vec<String> = Vec::new();
-    for path in named.chain(["/oem", "/usr/local/cloud-config"].into_iter().flat_map(below)) {
+    for path in named.chain(scanned.into_iter().chain(deeper).filter(is_yaml)) {
         let is_ours = || {
             let text = host.read(&path, 16 << 20);
             text.is_ok_and(|bytes| cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
