@@ -116,7 +116,10 @@ pub fn phase(host: &Host, targets: &Targets, request: &Request, phase: Phase) ->
         Phase::Units => units(host, targets),
         Phase::Processes => all(processes(host, targets)),
         Phase::Mounts => match host.mounts() {
-            Ok(mounts) => all(unmounts(host, targets, &mounts)),
+            Ok(mounts) => {
+                let notes = if request.keep_state { Vec::new() } else { storages(host, targets, &mounts) };
+                (unmounts(host, targets, &mounts), notes)
+            }
             Err(error) => (Vec::new(), vec![error.to_string()]),
         },
         Phase::Network if host.is_real() => from_network(host),
@@ -255,6 +258,35 @@ fn select_unmounts(mounts: &[Mount], roots: &[String], all: &[String]) -> Vec<Ac
             mount: mount.clone(),
         })
         .collect()
+}
+
+/// Kinds of file systems that keep nothing of their own over a boot.
+const VOLATILE: [&str; 11] =
+    ["bpf", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "nsfs", "overlay", "proc", "sysfs", "tmpfs"];
+
+/// What is stored in mounts among the state is not deleted with it, and may be mounted again by the next boot.
+fn storages(host: &Host, targets: &Targets, mounts: &[Mount]) -> Vec<String> {
+    let data_dirs = with_real_paths(host, &targets.data_dirs);
+    select_storages(mounts, &data_dirs).into_iter().map(|mount| {
+        let escape = crate::emit::escape;
+        let (point, source, root) = (escape(&mount.point), escape(&mount.source), escape(&mount.root));
+        format!("{point} is a mount: what it holds ({root} on {source}) stays; if RKE2's state is there, empty it before the node boots")
+    }).collect()
+}
+
+fn select_storages<'m>(mounts: &'m [Mount], data_dirs: &[String]) -> Vec<&'m Mount> {
+    let parts = |path: &str| [format!("{path}/server"), format!("{path}/agent")];
+    let state: Vec<String> = data_dirs.iter().flat_map(|path| parts(path)).collect();
+    let is_state = |point: &String| state.contains(point) || is_below(point, &state);
+    // A bind mount of what lies in the data directory itself goes there.
+    let is_deleted = |mount: &Mount| {
+        data_dirs.iter().filter_map(|path| stored(mounts, path)).any(|(device, root)| {
+            let parts = parts(root.trim_end_matches('/'));
+            device == mount.device && (parts.contains(&mount.root) || is_below(&mount.root, &parts))
+        })
+    };
+    let own = mounts.iter().filter(|mount| is_state(&mount.point) && !VOLATILE.contains(&mount.kind.as_str()));
+    own.filter(|mount| !is_deleted(mount)).collect()
 }
 
 /// What may go while it is in use, for nothing is stored in it: that lies elsewhere, or nowhere.
@@ -545,6 +577,25 @@ mod tests {
                 "/run/netns/cni-1 lazily",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_stored_in_a_mount_among_the_state_is_told() {
+        let text = b"22 1 8:1 / / rw - ext4 /dev/vda rw\n\
+            40 22 8:1 /data /var/lib/rancher rw - ext4 /dev/vda rw\n\
+            41 40 8:2 / /var/lib/rancher/rke2/server/db rw - ext4 /dev/vdb rw\n\
+            42 40 8:1 /images /var/lib/rancher/rke2/agent/images rw - ext4 /dev/vda rw\n\
+            43 40 8:1 /data/rke2/agent/x /var/lib/rancher/rke2/agent/y rw - ext4 /dev/vda rw\n\
+            44 40 0:60 / /var/lib/rancher/rke2/agent/rootfs rw - overlay overlay rw\n\
+            45 40 0:61 / /var/lib/rancher/rke2/agent/t rw - tmpfs tmpfs rw\n\
+            48 40 8:5 / /var/lib/rancher/rke2/agent rw - ext4 /dev/vde rw\n\
+            46 40 8:3 / /var/lib/rancher/rke2/server-backup rw - ext4 /dev/vdc rw\n\
+            47 22 8:4 / /var/lib/kubelet/pods/p/v rw - ext4 /dev/vdd rw\n";
+        let mounts = parse(text);
+        let found = select_storages(&mounts, &["/var/lib/rancher/rke2".to_owned()]);
+        let points: Vec<&str> = found.iter().map(|mount| mount.point.as_str()).collect();
+        let data_dir = "/var/lib/rancher/rke2";
+        assert_eq!(points, ["server/db", "agent/images", "agent"].map(|it| format!("{data_dir}/{it}")));
     }
 
     #[test]

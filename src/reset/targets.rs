@@ -283,7 +283,7 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
     Ok(if is_empty { Holds::Nothing } else { Holds::Others })
 }
 
-/// Where Kairos looks for boot stages (kairos-sdk `constants`, `GetCloudInitPaths`); yip walks through what is below.
+/// Where Kairos looks for boot stages (kairos-agent `pkg/constants`, `GetCloudInitPaths`); yip walks through what is below.
 const SCANNED: [&str; 3] = ["/oem", "/system/oem", "/usr/local/cloud-config"];
 
 /// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages.
