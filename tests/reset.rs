@@ -390,6 +390,10 @@ fn symlinks_in_place_of_directories_are_deleted_and_not_followed() {
     for path in ["/victim/server/db/x", "/victim/pods/y", "/victim/agent/images/z", "/victim/cni-1"] {
         assert!(is_there(room.path(), path), "{path}");
     }
+    for path in ["/var/lib/rancher/rke2/server", "/var/lib/kubelet", "/etc/cni"] {
+        assert!(stderr(&output).contains(&format!("{path} is a symlink: only it goes")), "{}", stderr(&output));
+    }
+    assert_eq!(stderr(&output).matches("is a symlink").count(), 6, "{}", stderr(&output));
     for path in ["/var/lib/rancher/rke2", "/var/lib/kubelet", "/etc/cni", "/etc/rancher/rke2", "/run/k3s"] {
         assert!(!is_there(room.path(), path), "{path}");
     }
