@@ -287,7 +287,7 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
 const SCANNED: [&str; 3] = ["/oem", "/system/oem", "/usr/local/cloud-config"];
 
 /// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages.
-fn documents(host: &Host, named: &[String]) -> Vec<String> {
+fn documents(host: &Host, told: &[String]) -> Vec<String> {
     let below = |directory: &str| -> Vec<String> {
         let names = host.list(directory).unwrap_or_default();
         names.into_iter().map(|name| format!("{directory}/{name}")).collect()
@@ -300,9 +300,9 @@ fn documents(host: &Host, named: &[String]) -> Vec<String> {
     let directories = scanned.iter().filter(|path| !host.is_symlink(path) && host.is_dir(path));
     let deeper: Vec<String> = directories.flat_map(|directory| below(directory)).collect();
     let with_retired = |path: String| [format!("{path}.retired"), path];
-    let named = named.iter().cloned().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
+    let told = told.iter().cloned().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
     let mut found: Vec<String> = Vec::new();
-    for path in named.chain(scanned.into_iter().chain(deeper).filter(is_yaml)) {
+    for path in told.chain(scanned.into_iter().chain(deeper).filter(is_yaml)) {
         let is_ours = || {
             let text = host.read(&path, 16 << 20);
             text.is_ok_and(|bytes| cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
