@@ -3,7 +3,7 @@
 //! This is the only place where a value meets a stage. Values reach the node in staged files, never in `commands` or `if`.
 
 use crate::cloud_config::DOCUMENT_NAME;
-use crate::cluster::Certificate;
+use crate::cluster::{Certificate, DOCUMENT_PATH};
 use crate::drop_in;
 use crate::emit::{self, Item};
 use crate::plan::Plan;
@@ -75,6 +75,10 @@ fn node(plan: &Plan) -> Item {
         ("unit", Item::text(cluster.role.unit())),
         ("data_dir", Item::text(&cluster.data_dir)),
     ];
+    // A reset without the configuration finds it by this.
+    if cluster.document_path != DOCUMENT_PATH {
+        entries.push(("document", Item::text(&cluster.document_path)));
+    }
     if let Some(endpoint) = &cluster.endpoint {
         entries.push(("control_plane_host", Item::text(&endpoint.host())));
     }

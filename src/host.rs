@@ -492,11 +492,13 @@ impl Host {
     }
 
     /// True if systemd is the init of this very system, so that units can be started: `/run/systemd/system` is there
-    /// (`sd_booted(3)`), we are in no chroot (`/` is the root of process 1; unreadable counts as a chroot) and in no
-    /// initrd (`/etc/initrd-release`).
+    /// (`sd_booted(3)`) and the socket that systemd makes as process 1 before it starts any unit (systemd
+    /// `src/core/dbus.c`, `bus_init_private`), for the gate makes that directory too; we are in no chroot (`/` is the
+    /// root of process 1; unreadable counts as a chroot) and in no initrd (`/etc/initrd-release`).
     pub fn systemd_runs_here(&self) -> bool {
         self.real
             && self.is_dir("/run/systemd/system")
+            && self.exists("/run/systemd/private")
             && !self.exists("/etc/initrd-release")
             && same(&rustix::fs::stat("/"), &rustix::fs::stat("/proc/1/root"))
     }

@@ -102,6 +102,7 @@ pub fn run(context: &Context, section: Option<&Section>, request: &Request) -> R
         end: crate::host::after(request.timeout),
         report: Report::default(),
         mounts: BTreeSet::new(),
+        survivors: Vec::new(),
     };
     let targets = may_reset(host).and_then(|()| Targets::find(host, section));
     match targets {
@@ -124,6 +125,8 @@ struct Reset<'a> {
     report: Report,
     /// Mounts that stay, each named once.
     mounts: BTreeSet<String>,
+    /// Processes that stay, each named once.
+    survivors: Vec<Process>,
 }
 
 impl Reset<'_> {
@@ -155,7 +158,10 @@ impl Reset<'_> {
     fn phases(&mut self, targets: &Targets) {
         for phase in Phase::ALL.into_iter().filter(|phase| phase.is_for(self.request)) {
             let is_done = match phase {
-                Phase::Processes => self.end_processes(targets),
+                Phase::Processes => {
+                    self.end_processes(targets);
+                    true
+                }
                 Phase::Mounts => {
                     self.unmount(targets);
                     true
@@ -165,9 +171,21 @@ impl Reset<'_> {
             // Below a unit that runs nothing is deleted.
             if !is_done {
                 self.leave("nothing was deleted, for RKE2 still runs, run the reset again".into());
-                break;
+                return;
             }
         }
+        // What somebody started again and again is not started any more once it is deleted.
+        self.end_processes(targets);
+        for process in self.running(targets) {
+            self.leave(format!("cannot {}: somebody starts it again, stop that", Action::End(process)));
+        }
+    }
+
+    /// The processes that are to end, but for those that were told to be there for good.
+    fn running(&self, targets: &Targets) -> Vec<Process> {
+        let found = plan::phase(self.host, targets, self.request, Phase::Processes).0.into_iter();
+        let found = found.filter_map(|action| if let Action::End(it) = action { Some(it) } else { None });
+        found.filter(|process| !self.survivors.contains(process)).collect()
     }
 
     /// False if what comes after it must not be done.
@@ -235,26 +253,23 @@ impl Reset<'_> {
         Ok(())
     }
 
-    fn end_processes(&mut self, targets: &Targets) -> bool {
-        let mut left: Vec<Process> = Vec::new();
+    fn end_processes(&mut self, targets: &Targets) {
         for _ in 0..ROUNDS {
-            let found = plan::phase(self.host, targets, self.request, Phase::Processes).0;
-            let found =
-                found.into_iter().filter_map(|action| if let Action::End(it) = action { Some(it) } else { None });
-            let new: Vec<Process> = found.filter(|process| !left.contains(process)).collect();
+            let new = self.running(targets);
             if new.is_empty() || self.is_late() {
                 break;
             }
             let survivors = self.host.end_processes(&new, GRACE.min(self.time() / 4), BURIAL.min(self.time() / 4));
-            let gone = new.into_iter().filter(|process| !survivors.contains(process));
-            gone.for_each(|process| self.did(Action::End(process).to_string()));
-            left.extend(survivors);
+            for process in new {
+                if survivors.contains(&process) {
+                    let action = Action::End(process.clone());
+                    self.leave(format!("cannot {action}: it is still there after SIGKILL"));
+                    self.survivors.push(process);
+                } else {
+                    self.did(Action::End(process).to_string());
+                }
+            }
         }
-        let sentence = |process: Process| format!("cannot {}: it is still there after SIGKILL", Action::End(process));
-        for process in left {
-            self.leave(sentence(process));
-        }
-        true
     }
 
     fn unmount(&mut self, targets: &Targets) {

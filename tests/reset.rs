@@ -83,6 +83,8 @@ const NODE: &str = "\
 + /home/user/thesis
 - /usr/local/cloud-config/cluster.kairos.yaml = name: RKE2 Kairos Cluster Provider
 - /usr/local/cloud-config/cluster.kairos.yaml.retired = name: \"RKE2 Kairos Cluster Provider\"
+- /oem/site/95_deeper.yml = name: RKE2 Kairos Cluster Provider
+- /system/oem/95_image.yaml = name: RKE2 Kairos Cluster Provider
 - /oem/95_elsewhere.yaml = name: RKE2 Kairos Cluster Provider
 + /oem/90_custom.yaml = name: mine
 + /usr/local/cloud-config/other.yaml = name: k3s Kairos Cluster Provider
@@ -285,6 +287,52 @@ fn the_data_directory_is_found_wherever_it_is_said() {
     }
 }
 
+/// Without the directories that RKE2 makes: what is left by a reset that was cut off, or that was before the last boot, is no mistake.
+#[test]
+fn a_reset_can_be_repeated_after_a_boot() {
+    let document = "- /usr/local/cloud-config/cluster.kairos.yaml";
+    let rest = "- /var/lib/kubelet/pods/x\n- /etc/rancher/rke2/config.yaml = {\"token\": \"SECRET-token\"}\n";
+    for (path, config) in [("/var/lib/rancher/rke2", ""), ("/data/rke2", "config: {data-dir: /data/rke2}")] {
+        let room = node(&format!("{rest}+ {path}/mine\n{document}\n"));
+        let text = format!(
+            "name: RKE2 Kairos Cluster Provider\nstages:\n  boot.before:\n  - files:\n    - path: /run/provider-rke2/plan.yaml\n      content: \"data_dir: {path}\"\n"
+        );
+        fs::write(room.path().join("usr/local/cloud-config/cluster.kairos.yaml"), text).unwrap();
+        let answer = event(room.path(), &format!("#cloud-config\ncluster: {{role: init, {config}}}\n"));
+        assert_eq!(answer["error"], "", "{path}");
+        assert!(answer["log"].as_str().unwrap().contains(&format!("{path} has none of")), "{answer}");
+        assert!(is_there(room.path(), &format!("{path}/mine")));
+        for line in rest.lines().chain([document]) {
+            assert!(!is_there(room.path(), line[2..].split(' ').next().unwrap()), "{path}: {line}");
+        }
+        fs::remove_dir_all(room.path().join("run")).unwrap();
+        assert_eq!(reset(room.path(), &[]).status.code(), Some(0), "{path}, after a boot");
+    }
+    // Below a root path there may be something else of that name.
+    let room = node("+ /persistent/data/rke2/notes\n- /data/rke2/server/db\n");
+    make(room.path(), "/etc/spectro/environment = STYLUS_ROOT=/persistent");
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /data/rke2}}\n");
+    assert_eq!(answer["error"], "");
+    assert!(is_there(room.path(), "/persistent/data/rke2/notes") && !is_there(room.path(), "/data/rke2"));
+}
+
+/// Where Kairos does not look for boot stages, only the plan knows of the document.
+#[test]
+fn a_document_at_another_path_is_found_by_the_plan() {
+    let room = node("- /run/provider-rke2/x\n");
+    let config = "#cloud-config\ncluster:\n  role: init\n  cluster_token: SECRET-of-some-length\n  cluster_config_path: /srv/a/b.yaml\n";
+    let text = json!({ "name": "agent.boot", "data": json!({ "config": config }).to_string() }).to_string();
+    let mut child = program(room.path()).arg("agent.boot").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait().unwrap();
+    let document = fs::read_to_string(room.path().join("srv/a/b.yaml")).unwrap();
+    assert!(document.contains("document: /srv/a/b.yaml"), "{document}");
+    make(room.path(), "/run/provider-rke2/plan.yaml = document: /srv/a/b.yaml");
+    make(room.path(), "/srv/a/mine.yaml = name: mine");
+    assert_eq!(reset(room.path(), &[]).status.code(), Some(0));
+    assert!(!is_there(room.path(), "/srv/a/b.yaml") && is_there(room.path(), "/srv/a/mine.yaml"));
+}
+
 #[test]
 fn a_root_path_is_a_prefix_of_state_and_nothing_else() {
     let entries = "\
@@ -342,6 +390,10 @@ fn symlinks_in_place_of_directories_are_deleted_and_not_followed() {
     for path in ["/victim/server/db/x", "/victim/pods/y", "/victim/agent/images/z", "/victim/cni-1"] {
         assert!(is_there(room.path(), path), "{path}");
     }
+    for path in ["/var/lib/rancher/rke2/server", "/var/lib/kubelet", "/etc/cni"] {
+        assert!(stderr(&output).contains(&format!("{path} is a symlink: only it goes")), "{}", stderr(&output));
+    }
+    assert_eq!(stderr(&output).matches("is a symlink").count(), 6, "{}", stderr(&output));
     for path in ["/var/lib/rancher/rke2", "/var/lib/kubelet", "/etc/cni", "/etc/rancher/rke2", "/run/k3s"] {
         assert!(!is_there(room.path(), path), "{path}");
     }

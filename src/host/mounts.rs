@@ -25,6 +25,8 @@ pub struct Mount {
     pub peers: Option<u32>,
     /// The type of the file system.
     pub kind: String,
+    /// What is mounted, in the words of the file system: a device, a server and its directory, any word.
+    pub source: String,
     /// Where it is mounted, as the system has it.
     raw: Vec<u8>,
 }
@@ -48,6 +50,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
         point: String::from_utf8_lossy(&raw).into_owned(),
         peers: shared.next(),
         kind: text(fields.get(hyphen + 1)?),
+        source: text(fields.get(hyphen + 2)?),
         raw,
     })
 }
@@ -125,15 +128,17 @@ mod tests {
             92 22 0:60 / /mnt/\\303\\251 rw propagate_from:3 unbindable - tmpfs a\\040- rw\n\
             torn 22 0:60\n\n";
         let found = parse(text);
-        let row =
-            |it: &Mount| format!("{} {} {} {} {}", it.device, it.root, it.point, it.peers.unwrap_or_default(), it.kind);
+        let row = |it: &Mount| {
+            let peers = it.peers.unwrap_or_default();
+            format!("{} {} {} {peers} {} {}", it.device, it.root, it.point, it.kind, it.source)
+        };
         assert_eq!(
             found.iter().map(row).collect::<Vec<_>>(),
             [
-                "8:1 / / 1 ext4",
-                "8:1 /home/a b /var/lib/kubelet/pods/x\\y\tz 7 ext4",
-                "0:4 net:[4026532241] /run/netns/cni-1 0 nsfs",
-                "0:60 / /mnt/é 0 tmpfs",
+                "8:1 / / 1 ext4 /dev/vda",
+                "8:1 /home/a b /var/lib/kubelet/pods/x\\y\tz 7 ext4 /dev/vda",
+                "0:4 net:[4026532241] /run/netns/cni-1 0 nsfs nsfs",
+                "0:60 / /mnt/é 0 tmpfs a -",
             ]
         );
         assert_eq!(unescaped(br"a\04"), br"a\04");

@@ -37,7 +37,7 @@ const BRIDGE: &str = "cni0";
 const CHAINS: [&str; 6] = ["KUBE-", "CNI-", "cali-", "CILIUM_", "OLD_CILIUM_", "FLANNEL-"];
 
 /// Comments of their rules in chains of others that lead to no chain of theirs.
-const COMMENTS: [&str; 4] = ["cali:", "flanneld ", "cilium", "NodeLocal DNS Cache:"];
+const COMMENTS: [&str; 5] = ["cali:", "flanneld ", "cilium: ", "cilium-feeder: ", "NodeLocal DNS Cache:"];
 
 /// Tables of nftables that are theirs: family and name.
 const TABLES: [(&str, &str); 9] = [
@@ -257,6 +257,8 @@ COMMIT
 -A INPUT -m comment --comment "he said \"-j KUBE-X\" \\" -j MY-KUBE-API
 -A FORWARD -s 10.42.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT
 -A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m comment --comment "Policy explicitly accepted packet." -j ACCEPT
+-A FORWARD -o lxc+ -m comment --comment "cilium: any->cluster on lxc+ forward accept" -j ACCEPT
+-A FORWARD -p tcp --dport 4240 -m comment --comment "cilium health from monitoring, ops rule 7" -j ACCEPT
 -A DOCKER -i KUBE-x -j RETURN
 -A DOCKER -g KUBE-FIREWALL
 -A KUBE-FIREWALL -j DROP
@@ -278,6 +280,7 @@ COMMIT
 -D INPUT -j KUBE-FIREWALL
 -D FORWARD -s 10.42.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT
 -D FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m comment --comment "Policy explicitly accepted packet." -j ACCEPT
+-D FORWARD -o lxc+ -m comment --comment "cilium: any->cluster on lxc+ forward accept" -j ACCEPT
 -D DOCKER -g KUBE-FIREWALL
 -F KUBE-FIREWALL
 -F cali-INPUT
@@ -286,7 +289,7 @@ COMMIT
 COMMIT
 "#
         );
-        assert_eq!((found.rules, found.chains), (5, 3));
+        assert_eq!((found.rules, found.chains), (6, 3));
         assert_eq!(rules("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DOCKER\nCOMMIT\n"), Rules::default());
         // Cut off before COMMIT: nothing of that table.
         assert_eq!(rules("*filter\n:KUBE-X - [0:0]\n"), Rules::default());

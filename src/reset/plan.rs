@@ -12,7 +12,7 @@ use crate::staged::PLAN_PATH;
 
 use super::Request;
 use super::network::{self, Rules};
-use super::targets::{CLEARED, Targets};
+use super::targets::{CLEARED, Targets, cleared};
 use super::units;
 
 /// The parts of a reset, in order.
@@ -116,12 +116,19 @@ pub fn phase(host: &Host, targets: &Targets, request: &Request, phase: Phase) ->
         Phase::Units => units(host, targets),
         Phase::Processes => all(processes(host, targets)),
         Phase::Mounts => match host.mounts() {
-            Ok(mounts) => all(unmounts(host, targets, &mounts)),
+            Ok(mounts) => {
+                let notes = if request.keep_state { Vec::new() } else { storages(host, targets, &mounts) };
+                (unmounts(host, targets, &mounts), notes)
+            }
             Err(error) => (Vec::new(), vec![error.to_string()]),
         },
         Phase::Network if host.is_real() => from_network(host),
         Phase::Network => all(Vec::new()),
-        Phase::State => all(state(host, targets, request)),
+        Phase::State => {
+            let actions = state(host, targets, request);
+            let notes = state_notes(host, targets, &actions);
+            (actions, notes)
+        }
         Phase::Document => {
             let documents = targets.documents.iter();
             all(documents.map(|path| Action::Delete { path: path.clone(), mounted: false }).collect())
@@ -172,18 +179,24 @@ fn units(host: &Host, targets: &Targets) -> (Vec<Action>, Vec<String>) {
 }
 
 fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
-    let mut search = Search { below: with_real_paths(host, &targets.roots()), ..Search::default() };
+    // What runs from a directory that an earlier reset has cleared was started meanwhile, or was missed.
+    let below: Vec<String> = targets.roots().into_iter().chain(cleared(host)).collect();
+    let mut search = Search { below: with_real_paths(host, &below), ..Search::default() };
+    let mounts = host.mounts().unwrap_or_default();
     for data_dir in &targets.data_dirs {
         let releases = host.list(&format!("{data_dir}/data")).unwrap_or_default().into_iter();
         let programs = releases.map(|release| format!("{data_dir}/data/{release}"));
         // A symlink may lead to programs of the system.
         let is_whole = |release: &String| !host.is_symlink(release) && !host.is_symlink(&format!("{release}/bin"));
         for directory in programs.filter(is_whole).map(|release| format!("{release}/bin")) {
-            let names = host.list(&directory).unwrap_or_default();
-            search.files.extend(names.iter().filter_map(|name| host.file_identity(&format!("{directory}/{name}"))));
+            let directory = host.real_path(&directory).unwrap_or(directory);
+            let names = host.list(&directory).unwrap_or_default().into_iter();
+            let files = names.map(|name| format!("{directory}/{name}"));
+            // So may a mount.
+            let files = files.filter(|path| !is_from_elsewhere(&mounts, path, &search.below));
+            search.files.extend(files.filter_map(|path| host.file_identity(&path)));
         }
     }
-    let mounts = host.mounts().unwrap_or_default();
     search.roots = roots(&mounts, &search.below).filter_map(|mount| host.identity(&mount.point)).collect();
     search.groups = gate::UNITS.iter().map(|unit| format!("/system.slice/{unit}.service")).collect();
     if !targets.data_dirs.is_empty() {
@@ -207,6 +220,14 @@ fn roots<'m>(mounts: &'m [Mount], directories: &'m [String]) -> impl Iterator<It
         };
         others.next().is_none() || is_stored_there()
     })
+}
+
+/// Whether a path below the directories lies in a mount there whose content has other paths too.
+fn is_from_elsewhere(mounts: &[Mount], path: &str, directories: &[String]) -> bool {
+    let below = mounts.iter().filter(|mount| is_below(&mount.point, directories));
+    let around = below.filter(|mount| path == mount.point || is_below(path, std::slice::from_ref(&mount.point)));
+    let innermost = around.max_by_key(|mount| mount.point.len());
+    innermost.is_some_and(|mount| !roots(mounts, directories).any(|own| own == mount))
 }
 
 /// The device that a directory is on, and its path there.
@@ -253,6 +274,35 @@ fn select_unmounts(mounts: &[Mount], roots: &[String], all: &[String]) -> Vec<Ac
             mount: mount.clone(),
         })
         .collect()
+}
+
+/// Kinds of file systems that keep nothing of their own over a boot.
+const VOLATILE: [&str; 11] =
+    ["bpf", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "nsfs", "overlay", "proc", "sysfs", "tmpfs"];
+
+/// What is stored in mounts among the state is not deleted with it, and may be mounted again by the next boot.
+fn storages(host: &Host, targets: &Targets, mounts: &[Mount]) -> Vec<String> {
+    let data_dirs = with_real_paths(host, &targets.data_dirs);
+    select_storages(mounts, &data_dirs).into_iter().map(|mount| {
+        let escape = crate::emit::escape;
+        let (point, source, root) = (escape(&mount.point), escape(&mount.source), escape(&mount.root));
+        format!("{point} is a mount: what it holds ({root} on {source}) stays; if RKE2's state is there, empty it before the node boots")
+    }).collect()
+}
+
+fn select_storages<'m>(mounts: &'m [Mount], data_dirs: &[String]) -> Vec<&'m Mount> {
+    let parts = |path: &str| [format!("{path}/server"), format!("{path}/agent")];
+    let state: Vec<String> = data_dirs.iter().flat_map(|path| parts(path)).collect();
+    let is_state = |point: &String| state.contains(point) || is_below(point, &state);
+    // A bind mount of what lies in the data directory itself goes there.
+    let is_deleted = |mount: &Mount| {
+        data_dirs.iter().filter_map(|path| stored(mounts, path)).any(|(device, root)| {
+            let parts = parts(root.trim_end_matches('/'));
+            device == mount.device && (parts.contains(&mount.root) || is_below(&mount.root, &parts))
+        })
+    };
+    let own = mounts.iter().filter(|mount| is_state(&mount.point) && !VOLATILE.contains(&mount.kind.as_str()));
+    own.filter(|mount| !is_deleted(mount)).collect()
 }
 
 /// What may go while it is in use, for nothing is stored in it: that lies elsewhere, or nowhere.
@@ -386,7 +436,7 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     let is_mount = |path: &str| mounts.iter().any(|mount| mount.point == path);
     let mut actions = Vec::new();
     for path in &targets.data_dirs {
-        data_dir(host, path, is_mount(path), &mut actions);
+        data_dir(host, path, &is_mount, &mut actions);
     }
     let delete = |path: String, mounted| Action::Delete { path, mounted };
     let prefixed = targets.prefixes.iter().flat_map(|prefix| STATE.iter().map(move |path| format!("{prefix}{path}")));
@@ -418,15 +468,38 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     actions
 }
 
+/// What of the state stays, though a person may not expect it.
+fn state_notes(host: &Host, targets: &Targets, actions: &[Action]) -> Vec<String> {
+    let escape = crate::emit::escape;
+    let unmarked = targets.unmarked.iter().map(|path| {
+        let path = escape(path);
+        format!(
+            "{path} has none of the directories that RKE2 makes (server, agent, data), so nothing in it was deleted"
+        )
+    });
+    let links = actions.iter().filter_map(|action| match action {
+        // RKE2 itself makes the link `bin`, to what goes too.
+        Action::Delete { path, .. } if !path.ends_with("/bin") && host.is_symlink(path) && host.is_dir(path) => {
+            Some(path)
+        }
+        _ => None,
+    });
+    let links = links.map(|path| {
+        let path = escape(path);
+        format!("{path} is a symlink: only it goes, what it leads to stays; if state is there, empty it before the node boots")
+    });
+    unmarked.chain(links).collect()
+}
+
 /// RKE2's own children of a data directory, and it itself if nothing else is in it.
-fn data_dir(host: &Host, path: &str, is_mount: bool, actions: &mut Vec<Action>) {
+fn data_dir(host: &Host, path: &str, is_mounted: &dyn Fn(&str) -> bool, actions: &mut Vec<Action>) {
     let names = host.list(path).unwrap_or_default();
     let before = actions.len();
-    let mut stays = is_mount;
+    let mut stays = is_mounted(path);
     for name in &names {
         let child = format!("{path}/{name}");
         match name.as_str() {
-            "agent" if !host.is_symlink(&child) => stays |= agent(host, &child, actions),
+            "agent" if !host.is_symlink(&child) => stays |= agent(host, &child, is_mounted, actions),
             "agent" | "server" | "data" | "bin" => actions.push(Action::Delete { path: child, mounted: false }),
             name if is_unpacking(name) => actions.push(Action::Delete { path: child, mounted: false }),
             _ => stays = true,
@@ -457,12 +530,13 @@ const LISTS: [&str; 10] = [
 ];
 
 /// All of the agent's directory but images of others; gives whether there are some.
-fn agent(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
+fn agent(host: &Host, path: &str, is_mounted: &dyn Fn(&str) -> bool, actions: &mut Vec<Action>) -> bool {
     let delete = |path: String| Action::Delete { path, mounted: false };
     let images = format!("{path}/images");
     let imported = imported(host, &images);
-    let is_link = host.is_symlink(&images);
-    let names = if is_link { Vec::new() } else { host.list(&images).unwrap_or_default() };
+    // A mount is taken away before, with all that is in it; where it cannot be, nothing in it is deleted.
+    let is_elsewhere = host.is_symlink(&images) || is_mounted(path) || is_mounted(&images);
+    let names = if is_elsewhere { Vec::new() } else { host.list(&images).unwrap_or_default() };
     let is_ours = |name: &&String| LISTS.contains(&name.as_str()) || imported.contains(name);
     let (ours, others): (Vec<&String>, Vec<&String>) = names.iter().partition(is_ours);
     if others.is_empty() {
@@ -532,6 +606,46 @@ mod tests {
                 "/run/netns/cni-1 lazily",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_stored_in_a_mount_among_the_state_is_told() {
+        let text = b"22 1 8:1 / / rw - ext4 /dev/vda rw\n\
+            40 22 8:1 /data /var/lib/rancher rw - ext4 /dev/vda rw\n\
+            41 40 8:2 / /var/lib/rancher/rke2/server/db rw - ext4 /dev/vdb rw\n\
+            42 40 8:1 /images /var/lib/rancher/rke2/agent/images rw - ext4 /dev/vda rw\n\
+            43 40 8:1 /data/rke2/agent/x /var/lib/rancher/rke2/agent/y rw - ext4 /dev/vda rw\n\
+            44 40 0:60 / /var/lib/rancher/rke2/agent/rootfs rw - overlay overlay rw\n\
+            45 40 0:61 / /var/lib/rancher/rke2/agent/t rw - tmpfs tmpfs rw\n\
+            48 40 8:5 / /var/lib/rancher/rke2/agent rw - ext4 /dev/vde rw\n\
+            46 40 8:3 / /var/lib/rancher/rke2/server-backup rw - ext4 /dev/vdc rw\n\
+            47 22 8:4 / /var/lib/kubelet/pods/p/v rw - ext4 /dev/vdd rw\n";
+        let mounts = parse(text);
+        let found = select_storages(&mounts, &["/var/lib/rancher/rke2".to_owned()]);
+        let points: Vec<&str> = found.iter().map(|mount| mount.point.as_str()).collect();
+        let data_dir = "/var/lib/rancher/rke2";
+        assert_eq!(points, ["server/db", "agent/images", "agent"].map(|it| format!("{data_dir}/{it}")));
+    }
+
+    #[test]
+    fn programs_that_are_mounted_from_elsewhere_are_not_rke2s() {
+        let text = b"22 1 8:1 / / rw - ext4 /dev/vda rw\n\
+            40 22 8:1 /data /var/lib/rancher rw - ext4 /dev/vda rw\n\
+            41 40 8:1 /usr/bin /var/lib/rancher/rke2/data/v1/bin rw - ext4 /dev/vda rw\n\
+            42 40 8:1 /usr/bin/nft /var/lib/rancher/rke2/data/v2/bin/nft rw - ext4 /dev/vda rw\n\
+            43 40 8:1 /data/rke2/data/v1 /var/lib/rancher/rke2/data/v3 rw - ext4 /dev/vda rw\n\
+            44 40 8:2 / /var/lib/rancher/rke2/data/v4 rw - ext4 /dev/vdb rw\n";
+        let (mounts, directories) = (parse(text), ["/var/lib/rancher/rke2".to_owned()]);
+        let is_elsewhere = |file| is_from_elsewhere(&mounts, &format!("{}/data/{file}", directories[0]), &directories);
+        for (file, expected) in [
+            ("v1/bin/cat", true),
+            ("v2/bin/nft", true),
+            ("v2/bin/nft2", false),
+            ("v3/bin/kubelet", false),
+            ("v4/bin/kubelet", false),
+        ] {
+            assert_eq!(is_elsewhere(file), expected, "{file}");
+        }
     }
 
     #[test]

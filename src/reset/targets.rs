@@ -82,6 +82,8 @@ const AGENT_MODE: &str = "/etc/spectro/environment";
 pub struct Targets {
     /// The data directories that exist and are RKE2's.
     pub data_dirs: Vec<String>,
+    /// Directories that may have been RKE2's data directory and hold only what others have put there: they stay.
+    pub unmarked: Vec<String>,
     /// What paths of state may begin with: nothing, and the root path where there is one.
     pub prefixes: Vec<String>,
     /// Documents of ours, retired ones included.
@@ -95,7 +97,9 @@ pub struct Targets {
 impl Targets {
     /// Looks at the section that the event carries, then at what is staged, at the document, at what RKE2 reads.
     ///
-    /// Fails with a sentence that names the directory if one of them cannot be RKE2's own, and if a root path is none.
+    /// Fails with a sentence that names the directory if one of them cannot be RKE2's own, and if a root path is none. Without anything of
+    /// RKE2 in it a directory is refused only where its name is all that there is: the default one, and one for which this program has
+    /// planned, may be what a reset left that was cut off, or that came before the last boot.
     pub fn find(host: &Host, section: Option<&Section>) -> Result<Targets, String> {
         let known = Known::gather(host, section);
         let mut prefixes = vec![String::new()];
@@ -110,15 +114,26 @@ impl Targets {
         if named.is_empty() {
             named.push(DATA_DIR.into());
         }
-        let mut data_dirs = Vec::new();
-        let paths = prefixes.iter().rev().flat_map(|prefix| named.iter().map(move |path| format!("{prefix}{path}")));
-        for path in paths {
-            if !data_dirs.contains(&path) && is_data_dir(host, &path, cleared.contains(&path))? {
-                data_dirs.push(path);
+        let (mut data_dirs, mut unmarked) = (Vec::new(), Vec::new());
+        for name in named {
+            let (mut marked, mut others) = (Vec::new(), Vec::new());
+            for path in prefixes.iter().rev().map(|prefix| format!("{prefix}{name}")) {
+                match holds(host, &path)? {
+                    Holds::Rke2 => marked.push(path),
+                    Holds::Others if !cleared.contains(&path) => others.push(path),
+                    Holds::Others | Holds::Nothing => {}
+                }
             }
+            let is_known = name == DATA_DIR || known.planned.contains(&name) || !marked.is_empty();
+            if let Some(path) = others.first().filter(|_| !is_known) {
+                return Err(refusal(path, "has none of the directories that RKE2 makes (server, agent, data)"));
+            }
+            data_dirs.extend(marked);
+            unmarked.extend(others);
         }
         let server = data_dirs.iter().any(|path| host.is_dir(&format!("{path}/server")));
-        Ok(Targets { data_dirs, prefixes, documents: documents(host, known.document), node: known.node, server })
+        let documents = documents(host, &known.documents);
+        Ok(Targets { data_dirs, unmarked, prefixes, documents, node: known.node, server })
     }
 
     /// Directories below which nothing runs and nothing is mounted after the reset.
@@ -136,9 +151,12 @@ impl Targets {
 #[derive(Default)]
 struct Known {
     data_dirs: Vec<String>,
+    /// Those of them that a plan of this program names.
+    planned: Vec<String>,
     /// Root paths, each with where it was found.
     roots: Vec<(String, String)>,
-    document: Option<String>,
+    /// Where a document may be, besides where Kairos looks for them.
+    documents: Vec<String>,
     node: Option<String>,
 }
 
@@ -152,7 +170,7 @@ impl Known {
             // A default is what nobody has said.
             known.data_dir(Some(cluster::data_dir(section)).filter(|path| path != DATA_DIR));
             let document = section.node.get("cluster_config_path").and_then(Node::scalar);
-            known.document = document.map(|it| it.text.clone());
+            known.document(document.map(|it| it.text.clone()));
             let provider = section.node.get("providerConfig").or_else(|| section.node.get("provider_options"));
             let root = provider.and_then(|it| it.get("cluster_root_path")).and_then(Node::scalar);
             known.root("cluster.providerConfig.cluster_root_path", root.map(|it| it.text.clone()));
@@ -160,7 +178,7 @@ impl Known {
         if let Some(plan) = text(PLAN_PATH) {
             known.plan(PLAN_PATH, &plan);
         }
-        for path in documents(host, known.document.clone()) {
+        for path in documents(host, &known.documents) {
             let staged = text(&path).and_then(|text| document::staged_files(&text, "{}").ok()).unwrap_or_default();
             if let Some((_, plan)) = staged.iter().find(|(staged, _)| staged == PLAN_PATH) {
                 known.plan(&path, plan);
@@ -188,8 +206,14 @@ impl Known {
     fn plan(&mut self, from: &str, text: &str) {
         let Ok(plan) = yaml::read(text, OPTIONS) else { return };
         let get = |key: &str| plan.root.get(key).and_then(Node::scalar).map(|it| it.text.clone());
+        self.planned.extend(get("data_dir").map(|path| cluster::normalized(&path)));
         self.data_dir(get("data_dir"));
         self.root(from, get("cluster_root_path"));
+        self.document(get("document"));
+    }
+
+    fn document(&mut self, path: Option<String>) {
+        self.documents.extend(path.filter(|path| path.starts_with('/')).map(|path| cluster::normalized(&path)));
     }
 
     fn data_dir(&mut self, path: Option<String>) {
@@ -224,50 +248,61 @@ fn root_path(from: &str, path: &str) -> Result<String, String> {
     Ok(cluster::normalized(path).trim_end_matches('/').to_owned())
 }
 
-/// Whether there is something of RKE2 in a data directory.
-fn is_data_dir(host: &Host, path: &str, is_cleared: bool) -> Result<bool, String> {
-    let refused = |why: &str| {
-        Err(format!("{}: {why}, so nothing was reset, correct data-dir in the configuration", quoted(path)))
-    };
+/// What is in a data directory.
+enum Holds {
+    Nothing,
+    Rke2,
+    Others,
+}
+
+fn refusal(path: &str, why: &str) -> String {
+    format!("{}: {why}, so nothing was reset, correct data-dir in the configuration", quoted(path))
+}
+
+/// Fails if the directory cannot be RKE2's own, whatever is in it.
+fn holds(host: &Host, path: &str) -> Result<Holds, String> {
     let identity = host.identity(path);
     let is_system = SYSTEM.contains(&path)
         || PSEUDO.iter().any(|parent| path.starts_with(parent))
         || identity.is_some_and(|it| SYSTEM.iter().any(|system| host.identity(system) == Some(it)));
     if is_system {
-        return refused("is a directory of the system, which is not RKE2's own");
+        return Err(refusal(path, "is a directory of the system, which is not RKE2's own"));
     }
     if let Some(link) = host.symlink_on(path) {
-        return refused(&format!("{} is a symlink, which a reset does not follow", quoted(&link)));
+        return Err(refusal(path, &format!("{} is a symlink, which a reset does not follow", quoted(&link))));
     }
     if !host.is_there(path) {
-        return Ok(false);
+        return Ok(Holds::Nothing);
     }
-    let Ok(names) = host.list(path) else { return refused("is not a directory that can be read") };
+    let names = host.list(path).map_err(|_| refusal(path, "is not a directory that can be read"))?;
     if names.iter().any(|name| MARKERS.contains(&name.as_str())) {
-        return Ok(true);
+        return Ok(Holds::Rke2);
     }
     // mkfs makes the directory in a file system of its own.
     let is_empty = names.iter().all(|name| name == "lost+found");
-    if is_empty || is_cleared {
-        return Ok(false);
-    }
-    refused("has none of the directories that RKE2 makes (server, agent, data)")
+    Ok(if is_empty { Holds::Nothing } else { Holds::Others })
 }
 
-/// Documents of ours: where one is by default, where the section has it, and wherever Kairos looks for boot stages.
-fn documents(host: &Host, own: Option<String>) -> Vec<String> {
+/// Where Kairos looks for boot stages (kairos-agent `pkg/constants`, `GetCloudInitPaths`); yip walks through what is below.
+const SCANNED: [&str; 3] = ["/oem", "/system/oem", "/usr/local/cloud-config"];
+
+/// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages.
+fn documents(host: &Host, told: &[String]) -> Vec<String> {
     let below = |directory: &str| -> Vec<String> {
         let names = host.list(directory).unwrap_or_default();
-        let names = names.into_iter().filter(|name| {
-            let name = name.strip_suffix(".retired").unwrap_or(name);
-            name.ends_with(".yaml") || name.ends_with(".yml")
-        });
-        names.map(|name| format!("{directory}/{name}")).collect()
+        names.into_iter().map(|name| format!("{directory}/{name}")).collect()
     };
+    let is_yaml = |path: &String| {
+        let name = path.strip_suffix(".retired").unwrap_or(path);
+        name.ends_with(".yaml") || name.ends_with(".yml")
+    };
+    let scanned: Vec<String> = SCANNED.into_iter().flat_map(below).collect();
+    let directories = scanned.iter().filter(|path| !host.is_symlink(path) && host.is_dir(path));
+    let deeper: Vec<String> = directories.flat_map(|directory| below(directory)).collect();
     let with_retired = |path: String| [format!("{path}.retired"), path];
-    let named = own.into_iter().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
+    let told = told.iter().cloned().chain([DOCUMENT_PATH.to_owned()]).flat_map(with_retired);
     let mut found: Vec<String> = Vec::new();
-    for path in named.chain(["/oem", "/usr/local/cloud-config"].into_iter().flat_map(below)) {
+    for path in told.chain(scanned.into_iter().chain(deeper).filter(is_yaml)) {
         let is_ours = || {
             let text = host.read(&path, 16 << 20);
             text.is_ok_and(|bytes| cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
