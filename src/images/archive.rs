@@ -114,10 +114,13 @@ pub fn check(kind: Kind, archive: &mut dyn ReadAt) -> io::Result<Verdict> {
     let walked = match kind {
         _ if archive.size() == 0 => refuse("is empty, copy it again"),
         Kind::List => list(archive),
-        _ => magic(kind, archive).and_then(|()| match kind {
+        _ => magic(kind, archive).and_then(|is_known| match kind {
             Kind::Tar => tar(archive),
             Kind::Zstd => zstd(archive),
             Kind::Lz4 => lz4(archive),
+            Kind::Gzip | Kind::Bzip2 if !is_known => {
+                Ok(Verdict::Doubt(format!("does not begin like {}, so RKE2 will hardly read it, copy it again", kind.name())))
+            }
             Kind::Gzip | Kind::Bzip2 | Kind::List => Ok(Verdict::Doubt(format!(
                 "is {}, which cannot be proven whole without unpacking it, put a sha256sum file beside it to have it checked",
                 kind.name()
@@ -152,8 +155,9 @@ fn packed(head: &[u8]) -> Option<Kind> {
     }
 }
 
-/// RKE2 goes by the ending, so what is packed in another way than it says cannot be read.
-fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<()> {
+/// RKE2 goes by the ending, so what is packed in another way than it says cannot be read. Gives whether it begins as it should; gzip and
+/// bzip2 may do otherwise, for they are never more than doubted.
+fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<bool> {
     let mut head = [0; 18];
     let length = archive.read_at(&mut head, 0)?;
     let head = head.get(..length).unwrap_or_default();
@@ -167,6 +171,7 @@ fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<()> {
         // The header of gzip with its trailer; the signature of bzip2 with its checksum.
         Some(Kind::Gzip) if length < 18 => cut(archive),
         Some(Kind::Bzip2) if length < 14 => cut(archive),
+        None if matches!(kind, Kind::Gzip | Kind::Bzip2) => Ok(false),
         None if kind != Kind::Tar && !skippable => {
             if length < 4 {
                 cut(archive)
@@ -174,7 +179,7 @@ fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<()> {
                 refuse(format!("is no {} data, copy it again", kind.name()))
             }
         }
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }
 
