@@ -18,6 +18,9 @@ pub const DATA_DIR: &str = "/var/lib/rancher/rke2";
 /// Where the document goes if nothing else is said (kairos `sdk/clusterplugin/plugin.go`).
 pub const DOCUMENT_PATH: &str = "/usr/local/cloud-config/cluster.kairos.yaml";
 
+/// Where Kairos looks for boot stages (kairos-agent `pkg/constants`, `GetCloudInitPaths`), ours first.
+pub const SCANNED: [&str; 3] = ["/usr/local/cloud-config", "/oem", "/system/oem"];
+
 /// Where local images are looked for if nothing else is said.
 pub const IMAGES_PATH: &str = "/opt/content/images";
 
@@ -983,7 +986,6 @@ impl Judge<'_> {
     }
 
     fn document_path(&mut self) -> String {
-        const SCANNED: [&str; 3] = ["/usr/local/cloud-config/", "/oem/", "/system/oem/"];
         let path = self.path.key("cluster_config_path");
         let accepted = "an absolute path that ends in .yaml or .yml";
         let given = self.scalar("cluster_config_path", accepted, false).filter(|(scalar, _)| !scalar.text.is_empty());
@@ -999,8 +1001,9 @@ impl Judge<'_> {
             return DOCUMENT_PATH.into();
         }
         let document = normalized(text);
-        if !SCANNED.iter().any(|directory| document.starts_with(directory)) {
-            let below = SCANNED.first().unwrap_or(&"");
+        let is_below = |directory: &&str| document.strip_prefix(*directory).is_some_and(|rest| rest.starts_with('/'));
+        if !SCANNED.iter().any(is_below) {
+            let below = format!("{}/", SCANNED.first().unwrap_or(&""));
             let rest = format!(
                 "found {}, where Kairos does not look for boot stages, write a path below {below}",
                 quoted(&document)

@@ -2,7 +2,7 @@
 
 use crate::check::quoted;
 use crate::cloud_config::{self, Section};
-use crate::cluster::{self, DATA_DIR, DOCUMENT_PATH};
+use crate::cluster::{self, DATA_DIR, DOCUMENT_PATH, SCANNED};
 use crate::config::CONFIG;
 use crate::document;
 use crate::gate;
@@ -283,10 +283,8 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
     Ok(if is_empty { Holds::Nothing } else { Holds::Others })
 }
 
-/// Where Kairos looks for boot stages (kairos-agent `pkg/constants`, `GetCloudInitPaths`); yip walks through what is below.
-const SCANNED: [&str; 3] = ["/oem", "/system/oem", "/usr/local/cloud-config"];
-
-/// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages.
+/// Documents of ours: where one is by default, where a section or a plan has it, and wherever Kairos looks for boot stages, one directory deeper too,
+/// for yip walks through what is below.
 fn documents(host: &Host, told: &[String]) -> Vec<String> {
     let below = |directory: &str| -> Vec<String> {
         let names = host.list(directory).unwrap_or_default();
