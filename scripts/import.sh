@@ -6,7 +6,10 @@
     exit 2
 }
 directory=$(CDPATH='' cd -- "$1" 2>/dev/null && pwd) || directory=$1
-for program in /system/providers/agent-provider-rke2 /usr/local/system/providers/agent-provider-rke2; do
+# The prefix of agent mode, if this file lies below one.
+root=${0%/opt/rke2/scripts/*}
+[ "$root" != "$0" ] || root=
+for program in "$root/system/providers/agent-provider-rke2" /system/providers/agent-provider-rke2 /usr/local/system/providers/agent-provider-rke2; do
     [ ! -x "$program" ] || exec "$program" apply images --from "$directory"
 done
 program=$(command -v agent-provider-rke2) || {

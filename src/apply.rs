@@ -6,7 +6,7 @@ use crate::Context;
 use crate::boot;
 use crate::check::Findings;
 use crate::cloud_config;
-use crate::cluster::DOCUMENT_PATH;
+use crate::cluster::{DOCUMENT_PATH, SCANNED};
 use crate::document;
 use crate::environment;
 use crate::gate;
@@ -77,6 +77,11 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     });
     let mut lock = match ready {
         Ok(lock) => Some(lock),
+        // The rest of the steps does not decide whether RKE2 may start.
+        Err(failed) if step.is_some_and(|step| !matches!(step, Step::Config | Step::Environment)) => {
+            apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
+            return (Vec::new(), failed);
+        }
         Err(sentences) => {
             let failed = apply.not_configured(sentences);
             apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
@@ -235,7 +240,7 @@ fn document(host: &Host) -> Result<String, String> {
             .map(|name| format!("{directory}/{name}"))
             .collect()
     };
-    let elsewhere = ["/oem", "/usr/local/cloud-config"].into_iter().flat_map(below);
+    let elsewhere = SCANNED.into_iter().flat_map(below);
     let paths = std::iter::once(DOCUMENT_PATH.to_owned()).chain(elsewhere);
     let mut texts =
         paths.filter_map(|path| host.read(&path, LIMIT).ok()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -16,6 +16,7 @@ use crate::host::mounts::{Mount, is_busy};
 use crate::host::process::Process;
 use crate::host::{Error, Host};
 use crate::log::{Level, Log};
+use crate::steps::images;
 
 pub mod network;
 pub mod plan;
@@ -37,6 +38,9 @@ const BURIAL: Duration = Duration::from_secs(5);
 
 /// How often processes and mounts are looked for again: a shim starts another process while it ends, one mount hides another.
 const ROUNDS: usize = 4;
+
+/// How long an import of images may take to notice.
+const IMPORT_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a tool of the host may take.
 const TOOL: Duration = Duration::from_secs(30);
@@ -156,7 +160,18 @@ impl Reset<'_> {
     }
 
     fn phases(&mut self, targets: &Targets) {
+        let mut _held = None;
         for phase in Phase::ALL.into_iter().filter(|phase| phase.is_for(self.request)) {
+            // An import that still copies would put back what is deleted; the next one finds the gate shut.
+            if phase == Phase::State && self.host.exists(images::LOCK) {
+                match self.host.lock(images::LOCK, IMPORT_WAIT.min(self.time() / 2)) {
+                    Ok(lock) => _held = Some(lock),
+                    Err(error) => {
+                        self.leave(format!("{error}, so nothing was deleted, run the reset again"));
+                        break;
+                    }
+                }
+            }
             let is_done = match phase {
                 Phase::Processes => {
                     self.end_processes(targets);

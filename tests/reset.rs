@@ -60,9 +60,9 @@ const NODE: &str = "\
 + /etc/rancher/k3s/config.yaml
 - /etc/default/rke2-server = # written by provider-rke2; from the cloud-config
 + /etc/default/rke2-agent = SITE=1
-- /etc/sysctl.d/90-provider-rke2.conf
-- /etc/modules-load.d/90-provider-rke2.conf
-- /etc/NetworkManager/conf.d/90-provider-rke2.conf
+- /etc/sysctl.d/90-provider-rke2.conf = # written by provider-rke2; a
+- /etc/modules-load.d/90-provider-rke2.conf = # written by provider-rke2; b
++ /etc/NetworkManager/conf.d/90-provider-rke2.conf = [keyfile]
 + /etc/sysctl.d/60-rke2-cis.conf
 - /etc/issue.d/50-provider-rke2.issue
 + /etc/issue.d/10-site.issue

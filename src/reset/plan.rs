@@ -458,7 +458,12 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
         .into_iter()
         .zip(environments)
         .filter(|(unit, path)| host.is_there(path) && environment::is_ours(host, unit).unwrap_or(false));
-    let ours = OURS.iter().map(|path| (*path).to_owned()).filter(|path| host.is_there(path));
+    let is_ours = |path: &&&str| match path.strip_suffix("/90-provider-rke2.conf") {
+        // Somebody may have put a file of that name there (it is told when the host is prepared).
+        Some(_) => host.read(path, 1 << 20).is_ok_and(|bytes| bytes.starts_with(b"# written by provider-rke2")),
+        None => host.is_there(path),
+    };
+    let ours = OURS.iter().filter(is_ours).map(|path| (*path).to_owned());
     // What keeps the gate shut is needed until the node is planned anew; what opens it has gone with the gate.
     let kept = [gate::LOCK, gate::REFUSED, CLEARED];
     let is_kept = |name: &str| kept.contains(&format!("{RUN}/{name}").as_str()) || name.starts_with("ready-");

@@ -29,7 +29,7 @@ use crate::yaml::{self, Node, OPTIONS};
 pub const LOG: &str = "/var/log/rke2-import-images.log";
 
 /// Held while archives are looked at and copied.
-const LOCK: &str = "/run/provider-rke2/images.lock";
+pub const LOCK: &str = "/run/provider-rke2/images.lock";
 
 /// How long the boot stage may copy; the setting `images_budget`.
 const BUDGET: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ pub fn prestart(host: &Host, staged: &Staged) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
         let Some(content) = job.content() else { return Vec::new() };
-        let late = Instant::now() >= end;
+        let late = Instant::now() >= end || gate::refused(host).is_some();
         let arriving = job.arriving(&content, &mut seen, QUIET);
         let limits = Limits { hold_back: if late { Vec::new() } else { arriving.clone() }, late, ..Limits::default() };
         let said = job.import(&content, &limits);
@@ -147,6 +147,8 @@ struct Job<'a> {
     target: String,
     staged: Option<&'a Staged>,
     dry_run: bool,
+    /// It is another directory than the plan's: what lay in it before may lie on another stick.
+    is_elsewhere: bool,
 }
 
 impl<'a> Job<'a> {
@@ -170,6 +172,7 @@ impl<'a> Job<'a> {
             agent,
             staged,
             dry_run: call.dry_run,
+            is_elsewhere: call.from.is_some() && call.from != staged.and_then(|it| it.images.clone()),
         }
     }
 
@@ -267,6 +270,10 @@ impl<'a> Job<'a> {
             host.make_dir(gate::RUN, 0o700).map_err(told)?;
             Some(host.lock(LOCK, wait).map_err(told)?)
         };
+        // Meanwhile the node may have been reset.
+        if let Some(sentences) = gate::refused(host).filter(|_| !self.dry_run) {
+            return Err(sentences.join("; "));
+        }
         if !self.dry_run {
             host.tidy(&self.agent, "images").map_err(told)?;
         }
@@ -280,7 +287,8 @@ impl<'a> Job<'a> {
         let mut record = Record::read(host, &self.target);
         let before = record.clone();
         let target = host.present(&self.target).map_err(told)?;
-        let prune = look.is_whole && (limits.late || !self.lacks_marker(content)) && limits.hold_back.is_empty();
+        let has_all = limits.hold_back.is_empty() && (limits.late || !self.lacks_marker(content));
+        let prune = look.is_whole && has_all && !self.is_elsewhere;
         let plan = plan(content, &look.sources, &record, &target, prune);
         let mut run =
             Run { job: self, content, target: &target, limits, said, record: &mut record, count: Count::default() };
@@ -636,6 +644,11 @@ impl Run<'_> {
                 self.job.say(Level::Info, &sentence);
                 return Ok(None);
             }
+        }
+        // With a marker, it says when what cannot be proven whole has arrived.
+        let is_doubted = matches!(kind, Kind::Gzip | Kind::Bzip2) && source.sha256.is_none();
+        if is_doubted && !self.limits.late && self.job.lacks_marker(self.content) {
+            return Err(Not::Late);
         }
         let mut copy = store.copy(&original, source.sha256.is_some(), deadline)?;
         let verdict = archive::check(kind, &mut copy).map_err(not)?;

@@ -6,7 +6,7 @@ apply() {
 mkdir -p /etc/lab
 echo ready=1000 >/etc/lab/rke2
 must rc-service rke2-server restart
-within 5 has_started rke2-server 2
+within 20 has_started rke2-server 2
 
 # In the middle of its first bootstrap: not now.
 apply changed.yaml
@@ -20,14 +20,14 @@ must has 'unit_state: "activating (started)"' <("$provider" status)
 mkdir -p /var/lib/rancher/rke2/server/db
 echo ready=0 >/etc/lab/rke2
 must rc-service rke2-server restart
-within 5 is_active rke2-server
+within 20 is_active rke2-server
 equal 3 starts rke2-server
 must kairos-agent run-stage boot
 sleep 1
 equal 3 starts rke2-server
 apply again.yaml
-within 5 has_started rke2-server 4
-within 5 is_active rke2-server
+within 20 has_started rke2-server 4
+within 20 is_active rke2-server
 must kairos-agent run-stage boot
 sleep 1
 equal 4 starts rke2-server
