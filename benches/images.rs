@@ -23,7 +23,7 @@ use std::{
 };
 
 use serde_json::json;
-use support::{Measured, Outcome, Place, Run, Side, last_line, launch, mib, path, verdict};
+use support::{Measured, Outcome, Place, Run, Side, launch, mib, path, verdict};
 
 const MIB: usize = 128;
 const FILES: [usize; 3] = [1, 10, 200];
@@ -90,17 +90,7 @@ impl<'a> Bench<'a> {
             "config": { "cni": "none" },
             "providerConfig": { "images_budget": "10m" },
         }});
-        let data = json!({ "config": format!("#cloud-config\n{section}\n") }).to_string();
-        let event = place.work.join("event.json");
-        fs::write(&event, json!({ "name": "agent.boot", "data": data, "file": "" }).to_string())?;
-        for arguments in [vec!["agent.boot"], vec!["apply"]] {
-            let mut command = Command::new(agent);
-            command.arg("--root").arg(&root).args(&arguments).env_clear().stdin(File::open(&event)?);
-            let output = command.output()?;
-            if !output.status.success() {
-                return Err(format!("{arguments:?} ended with {}: {}", output.status, last_line(&output.stderr)).into());
-            }
-        }
+        place.configure(agent, &root, &section)?;
         let ours = Run {
             written: root.join(RECORD),
             input: "/dev/null".into(),

@@ -18,14 +18,13 @@
 mod support;
 
 use std::{
-    env, fmt,
-    fs::{self, File},
+    env, fmt, fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use serde_json::{Map, Value, json};
-use support::{Measured, Outcome, Place, Run, Side, last_line, launch, mib, path, verdict};
+use support::{Measured, Outcome, Place, Run, Side, launch, mib, path, verdict};
 
 /// Numbers of options; how many pairs of runs are measured, and how many before them only warm the caches.
 const SIZES: [Size; 4] = [
@@ -148,18 +147,7 @@ fn prepare(place: &Place, agent: &Path, jq: &Path, count: usize) -> Outcome<(Run
         "control_plane_host": "10.10.0.5",
         "config": user,
     }});
-    let data = json!({ "config": format!("#cloud-config\n{section}\n") }).to_string();
-    let event = place.work.join("event.json");
-    fs::write(&event, json!({ "name": "agent.boot", "data": data, "file": "" }).to_string())?;
-    for arguments in [vec!["agent.boot"], vec!["apply"]] {
-        let mut command = Command::new(agent);
-        command.arg("--root").arg(&root).args(&arguments).env_clear().stdin(File::open(&event)?);
-        let output = command.output()?;
-        if !output.status.success() {
-            let said = last_line(&output.stderr);
-            return Err(format!("{arguments:?} with {count} options ended with {}: {said}", output.status).into());
-        }
-    }
+    place.configure(agent, &root, &section).map_err(|error| format!("with {count} options: {error}"))?;
 
     let merged = place.work.join(format!("jq-{count}"));
     fs::create_dir_all(&merged)?;

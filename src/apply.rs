@@ -77,13 +77,10 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
     });
     let mut lock = match ready {
         Ok(lock) => Some(lock),
-        // The rest of the steps does not decide whether RKE2 may start.
-        Err(failed) if step.is_some_and(|step| !matches!(step, Step::Config | Step::Environment)) => {
-            apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
-            return (Vec::new(), failed);
-        }
         Err(sentences) => {
-            let failed = apply.not_configured(sentences);
+            // The other steps do not decide whether RKE2 may start.
+            let decides = matches!(step, None | Some(Step::Config | Step::Environment));
+            let failed = if decides { apply.not_configured(sentences) } else { sentences };
             apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
             return (Vec::new(), failed);
         }

@@ -19,6 +19,12 @@ pub const OWNER: &str = "99_userdata.yaml";
 /// The drop-in of the user's options.
 pub const USER: &str = "90_userdata.yaml";
 
+/// Whether a file of a drop-in directory is read, by its ending (k3s `pkg/configfilearg/parser.go`).
+pub fn is_drop_in(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.ends_with(".yaml") || lower.ends_with(".yml")
+}
+
 /// A drop-in that was read.
 #[derive(Debug)]
 pub struct Source {

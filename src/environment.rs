@@ -7,12 +7,10 @@ use ipnet::IpNet;
 use crate::host::{Error, Host};
 use crate::no_proxy;
 use crate::staged::Staged;
+use crate::whose::Whose;
 
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
-
-/// The line by which a file of ours is known.
-const MARK: &str = "# written by provider-rke2";
 
 /// The first line of a file of ours.
 const HEADER: &str =
@@ -99,25 +97,21 @@ pub fn late(staged: &Staged, nodes: &[IpNet], is_ours: bool) -> Variables {
 
 /// Whether the file of a unit is ours, or there is none.
 pub fn is_ours(host: &Host, unit: &str) -> Result<bool, Error> {
-    match host.read(&path(unit), 1 << 20) {
-        Ok(bytes) => Ok(bytes.starts_with(MARK.as_bytes())),
-        // A link that leads nowhere yet is somebody's too.
-        Err(error) if error.is_absent() => Ok(!host.is_there(&path(unit))),
-        // No file that we would write.
-        Err(Error::Kind { .. } | Error::Size { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(Whose::of(host, &path(unit))? != Whose::Others)
+}
+
+/// Whether a unit is to have a file.
+fn is_asked(staged: &Staged, unit: &str) -> bool {
+    unit == staged.role.unit() && !staged.env.is_empty()
 }
 
 /// Whether the files of both units are what is asked for.
 pub fn is_installed(host: &Host, staged: &Staged) -> bool {
-    crate::gate::UNITS.into_iter().all(|unit| match is_ours(host, unit) {
-        Ok(true) if unit == staged.role.unit() && !staged.env.is_empty() => {
-            host.holds(&path(unit), asked_for(staged).as_bytes())
-        }
-        Ok(true) => !host.exists(&path(unit)),
-        Ok(false) => true,
-        Err(_) => false,
+    crate::gate::UNITS.into_iter().all(|unit| match (Whose::of(host, &path(unit)), is_asked(staged, unit)) {
+        (Ok(Whose::Others), _) => true,
+        (Ok(_), true) => host.holds(&path(unit), asked_for(staged).as_bytes()),
+        (Ok(whose), false) => whose == Whose::Nobodys,
+        (Err(_), _) => false,
     })
 }
 
@@ -126,8 +120,8 @@ pub fn is_installed(host: &Host, staged: &Staged) -> bool {
 pub fn install(host: &Host, staged: &Staged) -> Result<Vec<String>, Error> {
     let mut done = Vec::new();
     for unit in crate::gate::UNITS {
-        let (path, asked) = (path(unit), unit == staged.role.unit() && !staged.env.is_empty());
-        match (is_ours(host, unit)?, asked) {
+        let path = path(unit);
+        match (is_ours(host, unit)?, is_asked(staged, unit)) {
             (true, true) => {
                 if host.install(&path, asked_for(staged).as_bytes(), 0o600, true)? {
                     done.push(format!("{path}: written"));

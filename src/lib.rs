@@ -45,6 +45,7 @@ pub mod reset;
 pub mod rke2;
 pub mod scripts;
 pub mod status;
+pub mod whose;
 
 pub mod cli;
 pub mod host;

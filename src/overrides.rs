@@ -3,7 +3,7 @@
 //! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
 
 use crate::check::{Code, Findings, Instead, Path, Severity};
-use crate::config::CONFIG;
+use crate::config::{self, CONFIG};
 use crate::drop_in::{DropIn, Value};
 use crate::environment;
 use crate::host::{Error, Host};
@@ -62,11 +62,8 @@ pub fn find(host: &Host, staged: &Staged, config: &DropIn, findings: &mut Findin
 
 /// RKE2's own drop-ins.
 pub fn drop_ins(host: &Host) -> Vec<String> {
-    let is_drop_in = |name: &String| {
-        let lower = name.to_ascii_lowercase();
-        lower.ends_with(".yaml") || lower.ends_with(".yml")
-    };
-    let names = host.list(DROP_INS).unwrap_or_default().into_iter().filter(is_drop_in);
+    let names = host.list(DROP_INS).unwrap_or_default().into_iter();
+    let names = names.filter(|name| config::is_drop_in(name));
     names.map(|name| format!("{DROP_INS}/{name}")).collect()
 }
 

@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+
 /// What goes wrong ends the benchmark, with a sentence.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -84,6 +86,22 @@ impl Place {
         rustc.args(["--edition", "2024", "-O", "-C", "strip=symbols", "--target", &self.triple, "-o"]).arg(&program);
         succeed(rustc.arg(format!("benches/static/{name}.rs")).current_dir(&self.package))?;
         Ok(program)
+    }
+
+    /// Makes a node of this cluster section below `root`: the plan, then all steps.
+    pub fn configure(&self, agent: &Path, root: &Path, section: &serde_json::Value) -> Outcome<()> {
+        let data = json!({ "config": format!("#cloud-config\n{section}\n") }).to_string();
+        let event = self.work.join("event.json");
+        fs::write(&event, json!({ "name": "agent.boot", "data": data, "file": "" }).to_string())?;
+        for arguments in ["agent.boot", "apply"] {
+            let mut command = Command::new(agent);
+            command.arg("--root").arg(root).arg(arguments).env_clear().stdin(File::open(&event)?);
+            let output = command.output()?;
+            if !output.status.success() {
+                return Err(format!("{arguments} ended with {}: {}", output.status, last_line(&output.stderr)).into());
+            }
+        }
+        Ok(())
     }
 
     /// What the figures depend on: processor, kernel, and the file system of the work directory.

@@ -9,6 +9,7 @@ use crate::host::process::{Process, Search};
 use crate::host::{Error, Host};
 use crate::images::record::{self, Ours, Record};
 use crate::staged::PLAN_PATH;
+use crate::whose::Whose;
 
 use super::Request;
 use super::network::{self, Rules};
@@ -421,15 +422,15 @@ const STATE: [&str; 7] = [
 /// The same where a root path means nothing.
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
-/// What only this program writes (the log stays, it tells of the reset).
-const OURS: [&str; 6] = [
+/// What bears our mark, if it is ours.
+const MARKED: [&str; 3] = [
     "/etc/sysctl.d/90-provider-rke2.conf",
     "/etc/modules-load.d/90-provider-rke2.conf",
     "/etc/NetworkManager/conf.d/90-provider-rke2.conf",
-    "/etc/issue.d/50-provider-rke2.issue",
-    "/usr/local/lib/provider-rke2/node.json",
-    record::PATH,
 ];
+
+/// What only this program writes (the log stays, it tells of the reset).
+const OURS: [&str; 3] = ["/etc/issue.d/50-provider-rke2.issue", "/usr/local/lib/provider-rke2/node.json", record::PATH];
 
 fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     let mounts = host.mounts().unwrap_or_default();
@@ -453,22 +454,15 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
         names.into_iter().filter(|name| wanted(name)).map(|name| format!("{directory}/{name}")).collect()
     };
     let namespaces = below("/run/netns", &|name| name.starts_with("cni-"));
-    let environments = gate::UNITS.into_iter().map(environment::path);
-    let environments = gate::UNITS
-        .into_iter()
-        .zip(environments)
-        .filter(|(unit, path)| host.is_there(path) && environment::is_ours(host, unit).unwrap_or(false));
-    let is_ours = |path: &&&str| match path.strip_suffix("/90-provider-rke2.conf") {
-        // Somebody may have put a file of that name there (it is told when the host is prepared).
-        Some(_) => host.read(path, 1 << 20).is_ok_and(|bytes| bytes.starts_with(b"# written by provider-rke2")),
-        None => host.is_there(path),
-    };
-    let ours = OURS.iter().filter(is_ours).map(|path| (*path).to_owned());
+    // Somebody may have put a file of one of these names there.
+    let marked = gate::UNITS.map(environment::path).into_iter().chain(MARKED.map(ToOwned::to_owned));
+    let marked = marked.filter(|path| matches!(Whose::of(host, path), Ok(Whose::Ours)));
+    let ours = OURS.map(ToOwned::to_owned).into_iter().filter(|path| host.is_there(path));
     // What keeps the gate shut is needed until the node is planned anew; what opens it has gone with the gate.
     let kept = [gate::LOCK, gate::REFUSED, CLEARED];
     let is_kept = |name: &str| kept.contains(&format!("{RUN}/{name}").as_str()) || name.starts_with("ready-");
     let run = below(RUN, &|name| !is_kept(name));
-    let files = namespaces.into_iter().chain(environments.map(|(_, path)| path)).chain(ours).chain(run);
+    let files = namespaces.into_iter().chain(marked).chain(ours).chain(run);
     actions.extend(files.map(|path| delete(path, false)));
     actions
 }

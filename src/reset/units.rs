@@ -1,6 +1,5 @@
 //! What a reset asks of the service manager: the only place that knows which one it is.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::gate;
@@ -46,11 +45,7 @@ pub fn stop(host: &Host, unit: &str, end: Instant) -> Result<Vec<String>, String
         if is_last && Kind::of(host) == Kind::Systemd {
             Systemd::of(host).order(&["kill", "--signal", "SIGKILL", &manager.name(unit)]).map_err(told)?;
         }
-        let end = end.min(Instant::now() + wait);
-        while manager.show(unit).map_err(told)?.is_busy() && Instant::now() < end {
-            sleep(Duration::from_millis(100));
-        }
-        if !manager.show(unit).map_err(told)?.is_busy() {
+        if service::wait_until_gone(&*manager, unit, end.min(Instant::now() + wait)).map_err(told)? {
             return Ok(Vec::new());
         }
     }

@@ -3,6 +3,9 @@
 pub mod openrc;
 pub mod systemd;
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use crate::host::{Error, Host};
 
 use openrc::OpenRc;
@@ -57,6 +60,17 @@ pub fn running(host: &Host) -> Option<Box<dyn Manager + '_>> {
         Kind::OpenRc => host.is_dir(openrc::RUN),
     };
     runs.then(|| kind.manager(host))
+}
+
+/// Waits until a service neither runs nor is about to, at most until `end`; gives whether it is so.
+pub fn wait_until_gone(manager: &dyn Manager, unit: &str, end: Instant) -> Result<bool, Error> {
+    loop {
+        let is_gone = !manager.show(unit)?.is_busy();
+        if is_gone || Instant::now() >= end {
+            return Ok(is_gone);
+        }
+        sleep(Duration::from_millis(100));
+    }
 }
 
 /// The state of a service, in the words of systemctl(1), `show`.

@@ -8,6 +8,7 @@ use crate::emit::shell_quoted;
 use crate::gate::UNITS;
 use crate::host::{Error, Host};
 use crate::rke2;
+use crate::whose::{MARK, Whose};
 
 /// What OpenRC keeps while it runs: a directory per state, a link per service in it (OpenRC `src/librc`).
 pub const RUN: &str = "/run/openrc";
@@ -17,9 +18,6 @@ pub const RUNLEVELS: &str = "/etc/runlevels";
 
 /// The init script of both services, by the name of its file.
 const SCRIPT: &str = include_str!("../../scripts/openrc/rke2");
-
-/// The start of the first comment of an init script of ours.
-const MARK: &str = "# written by provider-rke2";
 
 /// How long an order that only sets something in motion may take.
 const QUICK: Duration = Duration::from_secs(10);
@@ -47,23 +45,20 @@ pub fn script(program: &str) -> String {
     SCRIPT.replace("@PROGRAM@", &shell_quoted(program))
 }
 
-/// Whether an init script is ours. Nothing if there is none; one that cannot be read is somebody else's.
-fn is_ours(host: &Host, unit: &str) -> Option<bool> {
-    match host.read(&path(unit), 1 << 20) {
-        Err(error) if error.is_absent() => host.is_there(&path(unit)).then_some(false),
-        Err(_) => Some(false),
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            let comment = text.lines().find(|line| line.starts_with('#') && !line.starts_with("#!"));
-            Some(comment.is_some_and(|line| line.starts_with(MARK)))
-        }
-    }
+/// Whose an init script is. One that cannot be read is somebody else's.
+fn whose(host: &Host, unit: &str) -> Whose {
+    let is_ours = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let comment = text.lines().find(|line| line.starts_with('#') && !line.starts_with("#!"));
+        comment.is_some_and(|line| line.starts_with(MARK))
+    };
+    Whose::is(host, &path(unit), is_ours).unwrap_or(Whose::Others)
 }
 
 /// Makes the init scripts of both services ours, where there is none or an older one of ours.
 pub fn install(context: &Context) -> Result<(), Error> {
     let text = script(context.program);
-    for unit in UNITS.into_iter().filter(|unit| is_ours(context.host, unit) != Some(false)) {
+    for unit in UNITS.into_iter().filter(|unit| whose(context.host, unit) != Whose::Others) {
         context.host.install(&path(unit), text.as_bytes(), 0o755, true)?;
     }
     Ok(())
@@ -72,7 +67,7 @@ pub fn install(context: &Context) -> Result<(), Error> {
 /// Removes the init scripts of ours, but not that of a service that runs: OpenRC could not stop it.
 pub fn remove(host: &Host) -> Result<(), Error> {
     let idle = |unit: &&str| state(host, unit).is_none_or(|state| state == "failed");
-    for unit in UNITS.into_iter().filter(|unit| is_ours(host, unit) == Some(true)).filter(idle) {
+    for unit in UNITS.into_iter().filter(|unit| whose(host, unit) == Whose::Ours).filter(idle) {
         host.remove(&path(unit))?;
     }
     Ok(())
@@ -80,7 +75,7 @@ pub fn remove(host: &Host) -> Result<(), Error> {
 
 /// A sentence for each init script that somebody else wrote: nothing in it keeps RKE2 from starting.
 pub fn of_others(host: &Host) -> Vec<String> {
-    let others = UNITS.into_iter().filter(|unit| is_ours(host, unit) == Some(false));
+    let others = UNITS.into_iter().filter(|unit| whose(host, unit) == Whose::Others);
     let sentence = |unit| {
         format!(
             "{}: was not written by this program and stays, but it neither waits for the configuration nor runs prestart, \

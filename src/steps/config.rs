@@ -115,9 +115,7 @@ fn read_text(text: &str, path: &str, staged: &Staged, findings: &mut Findings) -
 fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
-        let lower = name.to_ascii_lowercase();
-        let is_drop_in = !name.starts_with('.') && (lower.ends_with(".yaml") || lower.ends_with(".yml"));
-        if !is_drop_in || name == USER || name == OWNER {
+        if name.starts_with('.') || !config::is_drop_in(&name) || name == USER || name == OWNER {
             continue;
         }
         let path = format!("{DROP_INS}/{name}");

@@ -12,10 +12,8 @@ use crate::service::Manager as _;
 use crate::service::systemd::Systemd;
 use crate::staged::Staged;
 use crate::sysctl::{self, Setting};
+use crate::whose::{MARK, Whose};
 use crate::yaml::{self, Node, OPTIONS};
-
-/// The line by which a file of ours is known.
-const MARK: &str = "# written by provider-rke2";
 
 /// What follows the mark in the first line of a file of ours.
 const HEADER: &str = "; the cloud-config decides, what is changed here is lost";
@@ -147,17 +145,10 @@ impl Preparation<'_> {
     fn file(&mut self, directory: &str, lines: &str) -> Result<bool, String> {
         let (host, path) = (self.host, format!("{directory}/{NAME}"));
         let told = |error: Error| error.to_string();
-        let found = match host.read(&path, LIMIT) {
-            Ok(bytes) => Some(bytes.starts_with(MARK.as_bytes())),
-            Err(error) if error.is_absent() => host.is_there(&path).then_some(false),
-            // Whatever it is, it is not ours.
-            Err(Error::Kind { .. } | Error::Size { .. }) => Some(false),
-            Err(error) => return Err(told(error)),
-        };
-        match (found, lines.is_empty()) {
-            (None | Some(false), true) => Ok(false),
-            (Some(false), false) => Err(format!("{path}: was not written by this program, rename or remove it")),
-            (Some(true), true) => {
+        match (Whose::of(host, &path).map_err(told)?, lines.is_empty()) {
+            (Whose::Nobodys | Whose::Others, true) => Ok(false),
+            (Whose::Others, false) => Err(format!("{path}: was not written by this program, rename or remove it")),
+            (Whose::Ours, true) => {
                 self.done.push(format!("{path}: removed, what it has set stays until the next boot"));
                 host.remove(&path).map_err(told)
             }

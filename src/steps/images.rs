@@ -645,7 +645,7 @@ impl Run<'_> {
                 return Ok(None);
             }
         }
-        // With a marker, it says when what cannot be proven whole has arrived.
+        // Whatever is in it there will be a doubt, so it is not copied in vain (see below).
         let is_doubted = matches!(kind, Kind::Gzip | Kind::Bzip2) && source.sha256.is_none();
         if is_doubted && !self.limits.late && self.job.lacks_marker(self.content) {
             return Err(Not::Late);

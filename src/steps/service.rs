@@ -1,6 +1,5 @@
 //! `apply service`: the role's unit queued, once, and the other role's stopped. Nothing here waits for RKE2.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Context;
@@ -8,7 +7,7 @@ use crate::cluster::Role;
 use crate::gate;
 use crate::host::Host;
 use crate::prestart;
-use crate::service::{Kind, Manager, Unit, Verb, openrc};
+use crate::service::{self, Kind, Manager, Unit, Verb, openrc};
 
 /// How long the other role's unit may take to stop.
 const STOP: Duration = Duration::from_secs(60);
@@ -98,18 +97,11 @@ fn stop(host: &Host, manager: &mut dyn Manager, other: &str) -> Result<(), Strin
         return Ok(());
     }
     manager.order(Verb::Stop, other).map_err(told)?;
-    let end = Instant::now() + STOP;
-    while manager.show(other).map_err(told)?.is_busy() {
-        if Instant::now() >= end {
-            return Err(format!(
-                "{}: does not stop within {} s, so the other role is not started",
-                manager.name(other),
-                STOP.as_secs()
-            ));
-        }
-        sleep(Duration::from_millis(200));
+    if service::wait_until_gone(manager, other, Instant::now() + STOP).map_err(told)? {
+        return Ok(());
     }
-    Ok(())
+    let (name, seconds) = (manager.name(other), STOP.as_secs());
+    Err(format!("{name}: does not stop within {seconds} s, so the other role is not started"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 #
 #   live UNIT        state, a busy overlay, processes: in the unit's control group, deaf, and somebody's
 #   is_clean UNIT    nothing of it is left, and nothing else is lost
+#
+#   first_boot UNIT, second_boot UNIT, third_boot: the same life and end, whatever the role
 
 data=/var/lib/rancher/rke2
 
@@ -40,4 +42,44 @@ is_clean() {
     for path in $data/agent/images/mine.tar /home/user/file /etc/rancher/node/password /usr/bin/rke2 "/usr/lib/systemd/system/$1.service"; do
         must test -e "$path"
     done
+}
+
+first_boot() {
+    within 5 is_active "$1"
+    live "$1"
+    must bash -c "$provider reset --dry-run | grep '^stop $1$'"
+    equal active state "$1"
+    must $provider reset
+    is_clean "$1"
+    # Neither a person nor a boot stage starts it again.
+    systemctl start "$1"
+    must_not $provider apply
+    must kairos-agent run-stage boot
+    sleep 0.5
+    equal inactive state "$1"
+    equal 1 starts "$1"
+    must $provider reset
+}
+
+# With a cluster section the next boot makes a fresh node.
+second_boot() {
+    within 5 is_active "$1"
+    equal 1 starts "$1"
+    must_not test -e /var/lib/rancher/rke2/server/db/etcd/of-the-first-life
+    must_not test -e /run/provider-rke2/refused
+    live "$1"
+    # By the event, which the agent's plugins answer.
+    echo '{"name":"cluster.reset","data":"{\"config\":\"\"}"}' | $provider cluster.reset >/tmp/answer
+    must grep -q '"error":""' /tmp/answer
+    is_clean "$1"
+}
+
+# Without one it starts nothing.
+third_boot() {
+    sleep 0.5
+    equal inactive state rke2-server
+    equal inactive state rke2-agent
+    must_not test -e /run/lab/starts/1
+    must_not test -e /usr/local/cloud-config/cluster.kairos.yaml
+    must_not test -e /etc/rancher/rke2
 }
