@@ -1,20 +1,23 @@
 //! The apply phase: the steps that yip's boot stages call, and `apply` without a step, which takes them all.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::Context;
 use crate::boot;
-use crate::check::Findings;
-use crate::cloud_config;
-use crate::cluster::{DOCUMENT_PATH, SCANNED};
+use crate::check::{Code, Severity};
+use crate::cluster::{DOCUMENT_PATH, Role};
 use crate::document;
 use crate::environment;
-use crate::gate;
-use crate::host::{Host, Lock};
+use crate::find;
+use crate::gate::{self, Refused};
+use crate::host::{Error, Host, Lock};
 use crate::log::{Level, Log};
 use crate::node;
-use crate::staged::Staged;
-use crate::status;
+use crate::report::outcome::{Outcome, Reason};
+use crate::report::status::{self, Waiting};
+use crate::reset;
+use crate::staged::{Staged, Unstaged};
 use crate::steps::{self, config, images, service, swap};
 
 /// A step of the apply phase.
@@ -53,15 +56,27 @@ impl Step {
             Step::Service => "service",
         }
     }
+
+    /// What a run of it holds, so that there is one at a time.
+    pub fn lock(self) -> String {
+        format!("{}/{}.lock", gate::RUN, self.name())
+    }
 }
 
-/// How long another run of the program is waited for.
+/// How long an `agent.boot` that is under way is waited for; it is answered within 20 s.
+const EVENT_WAIT: Duration = Duration::from_secs(25);
+
+/// How often it is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long the lock is waited for under which files change. Nobody holds it while a child process runs.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
-fn locked(host: &Host) -> Result<Lock, String> {
-    let locked = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-    locked.map_err(|error| error.to_string())
-}
+/// How long another run of the same step is waited for; a switch of the role takes a minute.
+const TURN_WAIT: Duration = Duration::from_secs(120);
+
+/// How often the configuration is made anew because a new plan came in between.
+const TRIES: usize = 3;
 
 /// Takes one step, or all of them from the document on. Gives the sentences of what was done and of what failed.
 pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) {
@@ -70,48 +85,8 @@ pub fn run(context: &Context, step: Option<Step>) -> (Vec<String>, Vec<String>) 
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
     let apply = Apply { context, host, log: Log::new(host, context.version) };
-    let ready = locked(host).map_err(|sentence| vec![sentence]).and_then(|lock| match (step, gate::refused(host)) {
-        (None, Some(sentences)) => Err(sentences),
-        (None, None) => stage(host).map(|()| lock).map_err(|sentence| vec![sentence]),
-        (Some(_), _) => Ok(lock),
-    });
-    let mut lock = match ready {
-        Ok(lock) => Some(lock),
-        Err(sentences) => {
-            // The other steps do not decide whether RKE2 may start.
-            let decides = matches!(step, None | Some(Step::Config | Step::Environment));
-            let failed = if decides { apply.not_configured(sentences) } else { sentences };
-            apply.say(Level::Error, step.unwrap_or(Step::Config), &failed);
-            return (Vec::new(), failed);
-        }
-    };
-    let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for step in step.map_or(Step::ALL.to_vec(), |step| vec![step]) {
-        // Copying images takes minutes; they have a lock of their own.
-        if step == Step::Images {
-            drop(lock.take());
-        } else if lock.is_none() {
-            match locked(host) {
-                Ok(taken) => lock = Some(taken),
-                Err(sentence) => {
-                    apply.say(Level::Error, step, std::slice::from_ref(&sentence));
-                    failed.push(sentence);
-                    break;
-                }
-            }
-        }
-        match apply.step(step) {
-            Ok(sentences) => {
-                apply.say(Level::Info, step, &sentences);
-                done.extend(sentences);
-            }
-            Err(sentences) => {
-                apply.say(Level::Error, step, &sentences);
-                failed.extend(sentences);
-            }
-        }
-    }
-    (done, failed)
+    let Some(step) = step else { return apply.all() };
+    apply.take(step)
 }
 
 /// `apply images` as a person or a script calls it: as a rehearsal, or with another content directory. Gives the same.
@@ -120,7 +95,7 @@ pub fn images(context: &Context, call: &images::Call) -> (Vec<String>, Vec<Strin
     if node::is_idle(host) {
         return (vec!["nothing is done in this mode of the boot".into()], Vec::new());
     }
-    let result = match Staged::read(host) {
+    let result = match Staged::applied(host) {
         Ok(staged) => images::run(host, &staged, call),
         Err(_) if call.from.is_some() => images::run_without_plan(host, call),
         Err(sentence) => Err(vec![sentence]),
@@ -134,126 +109,250 @@ struct Apply<'a> {
     log: Log<'a>,
 }
 
-impl Apply<'_> {
-    fn say(&self, level: Level, step: Step, sentences: &[String]) {
-        for sentence in sentences {
-            self.log.line(level, step.name(), sentence);
-        }
-    }
-
-    fn step(&self, step: Step) -> Result<Vec<String>, Vec<String>> {
-        let host = self.host;
-        let staged = || Staged::read(host).map_err(|sentence| vec![sentence]);
-        match (step, gate::refused(host)) {
-            (Step::Swap, _) | (_, None) => {}
-            (Step::Config, Some(sentences)) => return self.config(Err(sentences)),
-            (_, Some(sentences)) => return Err(sentences),
-        }
-        match step {
-            // Swap is switched off whatever became of the plan, unless there is one that keeps it.
-            Step::Swap if Staged::read(host).is_ok_and(|staged| staged.keep_swap) => Ok(vec!["swap is kept".into()]),
-            Step::Swap => swap::run(host),
-            Step::Config => self.config(staged().and_then(|staged| config::run(self.context, &staged))),
-            Step::Host => {
-                let result = staged().and_then(|staged| {
-                    let outcome = steps::host::run(host, &staged);
-                    let done = self.found(step, outcome.done, &outcome.findings);
-                    if outcome.failed.is_empty() {
-                        return Ok(done);
-                    }
-                    self.say(Level::Info, step, &done);
-                    Err(outcome.failed)
-                });
-                self.prepared(step, result)
-            }
-            Step::Trust => self.prepared(step, staged().and_then(|staged| steps::trust::run(host, &staged))),
-            Step::Environment => {
-                let result = staged()
-                    .and_then(|staged| environment::install(host, &staged).map_err(|error| vec![error.to_string()]));
-                // With another environment RKE2 may look for its state elsewhere, so it is not started.
-                result.map_err(|sentences| self.not_configured(sentences))
-            }
-            Step::Images => {
-                let result = staged().and_then(|staged| images::run(host, &staged, &images::Call::default()));
-                let _lock = locked(host);
-                self.prepared(step, result)
-            }
-            Step::Service => service::run(self.context, staged()?.role).map_err(|sentence| vec![sentence]),
-        }
-    }
-
-    /// Tells what became of a step without which RKE2 starts all the same.
-    fn prepared(&self, step: Step, result: Result<Vec<String>, Vec<String>>) -> Result<Vec<String>, Vec<String>> {
-        let failed = result.as_ref().err().map(Vec::as_slice).unwrap_or_default();
-        if let Err(error) = status::step(self.host, self.context.version, step.name(), failed) {
-            self.log.line(Level::Warning, step.name(), &error.to_string());
-        }
-        result
-    }
-
-    /// Tells what was found on the way; gives what was done.
-    fn found(&self, step: Step, done: Vec<String>, findings: &Findings) -> Vec<String> {
-        for (severity, sentence) in findings.sentences(|_| true) {
-            self.log.line(boot::level(severity), step.name(), &sentence);
-        }
-        done
-    }
-
-    /// Tells what became of the configuration: in the log, in the status, and above the login prompt.
-    fn config(&self, result: Result<(Vec<String>, Findings), Vec<String>>) -> Result<Vec<String>, Vec<String>> {
-        match result {
-            Ok((done, findings)) => {
-                self.report(&[]);
-                Ok(self.found(Step::Config, done, &findings))
-            }
-            Err(sentences) => Err(self.not_configured(sentences)),
-        }
-    }
-
-    /// Shuts the gate, and tells why. Gives all that failed.
-    fn not_configured(&self, mut sentences: Vec<String>) -> Vec<String> {
-        if let Err(error) = gate::close(self.host) {
-            sentences.push(format!("{error}, so RKE2 may start with another configuration than the one asked for"));
-        }
-        self.report(&sentences);
-        sentences
-    }
-
-    fn report(&self, sentences: &[String]) {
-        let role = Staged::read_at_once(self.host).ok().map(|staged| staged.role);
-        if let Err(error) = status::configured(self.host, self.context.version, role, sentences) {
-            self.log.line(Level::Warning, "config", &error.to_string());
-        }
-    }
+/// Why there is no lock.
+enum Locked {
+    /// Somebody else is at it, for longer than was waited for.
+    ByAnother(String),
+    /// The system does not give one.
+    Never(String),
 }
 
-/// Where a document of ours may be: the default path, then wherever Kairos looks for boot stages.
-fn document(host: &Host) -> Result<String, String> {
-    let below = |directory: &str| -> Vec<String> {
-        let names = host.list(directory).unwrap_or_default();
-        names
-            .into_iter()
-            .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
-            .map(|name| format!("{directory}/{name}"))
-            .collect()
-    };
-    let elsewhere = SCANNED.into_iter().flat_map(below);
-    let paths = std::iter::once(DOCUMENT_PATH.to_owned()).chain(elsewhere);
-    let mut texts =
-        paths.filter_map(|path| host.read(&path, LIMIT).ok()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    texts.find(|text| cloud_config::is_ours(text)).ok_or_else(|| {
-        format!("{DOCUMENT_PATH}: there is no document of this program, there or elsewhere, run agent.boot first")
-    })
+/// What became of a step.
+enum Taken {
+    /// It was taken, for a plan of this role where that is known.
+    Done(Option<Role>, Outcome),
+    /// What is staged is of another plan than the one in force: an older run of the boot stages, which is left alone and is no failure.
+    Left(String),
+}
+
+impl Apply<'_> {
+    /// All steps, from the document on.
+    fn all(&self) -> (Vec<String>, Vec<String>) {
+        self.wait_for_event("apply");
+        if gate::refused(self.host).is_some() {
+            return self.take(Step::Config);
+        }
+        let laid_out = match self.locked() {
+            Ok(_lock) => stage(self.host).map_err(|sentence| self.not_configured(Outcome::failed(sentence))),
+            Err(locked) => Err(self.without_lock(Step::Config, locked)),
+        };
+        if let Err(outcome) = laid_out {
+            return self.tell(Step::Config, Taken::Done(None, outcome));
+        }
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for step in Step::ALL {
+            let (of_step, not) = self.take(step);
+            done.extend(of_step);
+            failed.extend(not.into_iter().filter(|sentence| !failed.contains(sentence)).collect::<Vec<_>>());
+        }
+        (done, failed)
+    }
+
+    /// One step, once no other run is at it and nobody is about to plan the node anew.
+    fn take(&self, step: Step) -> (Vec<String>, Vec<String>) {
+        let turn = match step {
+            // Who imports takes it itself, and the start of RKE2 does so too.
+            Step::Images => Ok(None),
+            _ => self.lock(step.name(), &step.lock(), TURN_WAIT).map(Some),
+        };
+        match turn {
+            Ok(_held) => {
+                self.wait_for_event(step.name());
+                self.tell(step, self.step(step))
+            }
+            Err(locked) => self.tell(step, Taken::Done(None, self.without_lock(step, locked))),
+        }
+    }
+
+    /// Takes a lock. That it is waited for is told before.
+    fn lock(&self, who: &str, path: &str, wait: Duration) -> Result<Lock, Locked> {
+        let locked = self.host.make_dir(gate::RUN, 0o700).and_then(|()| self.host.lock(path, Duration::ZERO));
+        let locked = match locked {
+            Err(Error::Held { .. }) => {
+                let _waiting = Waiting::begin(self.context, who, &format!("another run that holds {path}"));
+                self.host.lock(path, wait)
+            }
+            other => other,
+        };
+        locked.map_err(|error| match error {
+            Error::Held { .. } => Locked::ByAnother(error.to_string()),
+            error => Locked::Never(error.to_string()),
+        })
+    }
+
+    /// The lock under which files change.
+    fn locked(&self) -> Result<Lock, Locked> {
+        let lock = self.lock("apply", gate::LOCK, LOCK_WAIT)?;
+        match self.host.is_locked(reset::LOCK) {
+            true => Err(Locked::ByAnother("a reset is under way on this node".into())),
+            false => Ok(lock),
+        }
+    }
+
+    /// A step that cannot be taken, because there is no lock. Who holds it may have opened the gate, so that stays as it is; where there can
+    /// be no lock at all, what decides whether RKE2 may start shuts it.
+    fn without_lock(&self, step: Step, locked: Locked) -> Outcome {
+        match (locked, step) {
+            (Locked::Never(sentence), Step::Config | Step::Environment) => {
+                self.not_configured(Outcome::failed(sentence))
+            }
+            (Locked::Never(sentence) | Locked::ByAnother(sentence), _) => Outcome::failed(sentence),
+        }
+    }
+
+    /// As long as an event is under way nobody knows what is asked for.
+    fn wait_for_event(&self, who: &str) {
+        let is_live =
+            || matches!(gate::refused(self.host), Some(Refused::Unfinished(_))) && self.host.is_locked(gate::REFUSED);
+        if !is_live() {
+            return;
+        }
+        let _waiting = Waiting::begin(self.context, who, "agent.boot to finish");
+        let end = Instant::now() + EVENT_WAIT;
+        while is_live() && Instant::now() < end {
+            sleep(TICK);
+        }
+    }
+
+    /// Tells what a step came to, in the log and the status; gives it.
+    fn tell(&self, step: Step, taken: Taken) -> (Vec<String>, Vec<String>) {
+        let name = step.name();
+        match taken {
+            Taken::Left(sentence) => {
+                self.log.line(Level::Info, name, &sentence);
+                (Vec::new(), vec![sentence])
+            }
+            Taken::Done(role, outcome) => {
+                outcome.done.iter().for_each(|sentence| self.log.line(Level::Info, name, sentence));
+                outcome.notes.iter().for_each(|it| self.log.line(boot::level(it.severity), name, &it.sentence));
+                outcome.failed.iter().for_each(|it| self.log.line(Level::Error, name, &it.sentence));
+                status::step(self.context, name, role, &outcome);
+                let worth_telling = outcome.notes.iter().filter(|it| it.severity > Severity::Note);
+                let notes = worth_telling.map(|it| it.sentence.clone());
+                (outcome.done.into_iter().chain(notes).collect(), Reason::sentences(&outcome.failed))
+            }
+        }
+    }
+
+    fn step(&self, step: Step) -> Taken {
+        match (step, gate::refused(self.host)) {
+            (Step::Swap, _) => return Taken::Done(None, self.swap()),
+            (_, None) => {}
+            // Nothing must start RKE2 by what an earlier plan has opened.
+            (Step::Config, Some(refused)) => {
+                return Taken::Done(None, self.not_configured(Outcome::refused(refused.sentences())));
+            }
+            (_, Some(refused)) => return Taken::Done(None, Outcome::refused(refused.sentences())),
+        }
+        if step == Step::Config {
+            return self.config();
+        }
+        let staged = match Staged::applied(self.host) {
+            Ok(staged) => staged,
+            Err(sentence) => return Taken::Done(None, Outcome::failed(sentence)),
+        };
+        let outcome = match step {
+            Step::Host => steps::host::run(self.host, &staged),
+            Step::Trust => steps::trust::run(self.host, &staged).into(),
+            Step::Environment => self.environment(&staged),
+            Step::Images => images::run(self.host, &staged, &images::Call::default()).into(),
+            Step::Swap | Step::Config | Step::Service => service::run(self.context, &staged),
+        };
+        Taken::Done(Some(staged.role), outcome)
+    }
+
+    /// Swap is switched off whatever became of the plan, unless there is one that keeps it.
+    fn swap(&self) -> Outcome {
+        match Staged::applied(self.host) {
+            Ok(staged) if staged.keep_swap => Outcome::done(vec!["swap is kept".into()]),
+            _ => swap::run(self.host).into(),
+        }
+    }
+
+    /// With another environment RKE2 may look for its state elsewhere, so it is not started.
+    fn environment(&self, staged: &Staged) -> Outcome {
+        let lock = match self.locked() {
+            Ok(lock) => lock,
+            Err(locked) => return self.without_lock(Step::Environment, locked),
+        };
+        let outcome = match environment::install(self.host, staged) {
+            Ok(done) => Outcome::done(done),
+            Err(error) => self.not_configured(Outcome::failed(error.to_string())),
+        };
+        drop(lock);
+        outcome
+    }
+
+    /// Makes the configuration of what is staged, and installs it if it is of the plan in force then.
+    fn config(&self) -> Taken {
+        for _ in 0..TRIES {
+            let staged = match self.accepted() {
+                Ok(staged) => staged,
+                Err(Unstaged::Other(sentence)) => return Taken::Left(sentence),
+                Err(unstaged) => {
+                    return Taken::Done(None, self.not_configured(Outcome::failed(unstaged.sentence())));
+                }
+            };
+            let role = Some(staged.role);
+            let prepared = match config::prepare(self.host, &staged) {
+                Ok(prepared) => prepared,
+                Err(outcome) => return Taken::Done(role, self.not_configured(outcome)),
+            };
+            let lock = match self.locked() {
+                Ok(lock) => lock,
+                Err(locked) => return Taken::Done(role, self.without_lock(Step::Config, locked)),
+            };
+            match gate::refused(self.host) {
+                Some(Refused::Decided(sentences)) => {
+                    return Taken::Done(role, self.not_configured(Outcome::refused(sentences)));
+                }
+                None if staged.is_in_force(self.host) => {
+                    let outcome = config::install(self.context, &staged, prepared);
+                    let is_installed = outcome.failed.is_empty();
+                    return Taken::Done(role, if is_installed { outcome } else { self.not_configured(outcome) });
+                }
+                // Meanwhile the node is planned anew.
+                None | Some(Refused::Unfinished(_)) => drop(lock),
+            }
+            self.wait_for_event("config");
+        }
+        let sentence = "agent.boot has not finished, or plans this node anew all the time; run apply again";
+        Taken::Done(None, Outcome::failed(sentence))
+    }
+
+    /// What is staged, kept for the other steps. Where two runs of the boot stages have mixed it, the document in force is laid out again.
+    fn accepted(&self) -> Result<Staged, Unstaged> {
+        let staged = match Staged::read(self.host) {
+            Err(Unstaged::Mixed(_)) => {
+                stage(self.host).map_err(Unstaged::Torn)?;
+                Staged::read(self.host)?
+            }
+            other => other?,
+        };
+        staged.accept(self.host).map_err(|error| Unstaged::Torn(error.to_string()))?;
+        Ok(staged)
+    }
+
+    /// Shuts the gate: what is installed is not what is asked for.
+    fn not_configured(&self, mut outcome: Outcome) -> Outcome {
+        if let Err(error) = gate::close(self.host) {
+            let sentence = format!("{error}, so RKE2 may start with another configuration than the one asked for");
+            outcome.failed.push(Reason::failed(Code::StepFailed, sentence));
+        }
+        outcome
+    }
 }
 
 /// How much of a document is read.
 const LIMIT: u64 = 16 << 20;
 
-/// Lays out the staged files of the document, as yip does, for hosts without it. What yip has laid out of the same plan stays.
+/// Lays out the staged files of the document in force, as yip does, for hosts without it. What yip has laid out of the same plan stays.
 fn stage(host: &Host) -> Result<(), String> {
-    let told = |error: crate::host::Error| error.to_string();
-    let text = document(host)?;
-    for (path, content) in document::staged_files(&text, &values(host))? {
+    let told = |error: Error| error.to_string();
+    let found = find::in_force(host).ok_or_else(|| {
+        format!("{DOCUMENT_PATH}: there is no document of this program, there or elsewhere; run agent.boot first")
+    })?;
+    for (path, content) in document::staged_files(&found.text, &values(host))? {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("/", &path));
         let id = content.lines().last().unwrap_or_default();
         // yip's own values say more than ours.

@@ -1,26 +1,43 @@
 //! The plan phase: what `agent.boot` does to the node.
+//!
+//! Nobody knows what is asked of the node until the event has an outcome. So it begins by shutting everything: `refused` is there from its
+//! first moment on, then the gate. The outcome takes both back, or leaves what is right. An event that hangs, panics or is killed leaves
+//! them as they are, and nothing is started.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use crate::Context;
-use crate::check::{Findings, Severity, limit, quoted};
-use crate::cloud_config::{self, CloudConfig, Section, Source};
+use crate::check::{Code, Findings, Severity, limit, quoted};
+use crate::cloud_config::{self, CloudConfig, LeftOut, Section, Source};
 use crate::cluster::{self, Cluster, DOCUMENT_PATH};
-use crate::document::document;
+use crate::document::{Document, document};
+use crate::emit::escape;
+use crate::find::{self, Found};
 use crate::gate;
-use crate::host::{Error, Host};
+use crate::host::{Error, Host, Lock};
 use crate::log::{Level, Log};
 use crate::node;
 use crate::plan::plan;
+use crate::report::outcome::Reason;
+use crate::report::status::{self, Plan};
+use crate::reset;
 use crate::staged;
-use crate::status::{self, Outcome};
 
 /// How much of a source is read.
 const SOURCE_LIMIT: u64 = 16 << 20;
 
-/// How long another run of the program is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long another event is waited for, and then another run of the program: nobody holds that lock for long.
+const EVENT_WAIT: Duration = Duration::from_secs(6);
+const LOCK_WAIT: Duration = Duration::from_secs(4);
+
+/// How long systemd may take to read the gate, where it runs already.
+const RELOAD: Duration = Duration::from_secs(5);
+
+/// Where the Kairos collector looks for cloud-configs (kairos `agent/cmd/notify.go`, `sdk/collector/collector.go`), and how deep and how many of
+/// its files are looked through.
+const COLLECTED: [&str; 3] = ["/oem", "/usr/local/cloud-config", "/run/initramfs/live"];
+const DEPTH: usize = 16;
+const FILES: usize = 10_000;
 
 /// What the bus is told.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,47 +48,125 @@ pub struct Answer {
     pub log: String,
 }
 
-/// Plans the node from the text of a cloud-config, or from the sentence why there is none.
-///
-/// Nothing is done in the modes of [`node::is_idle`]. Whatever fails on the way, RKE2 does not start with a configuration that is not
-/// the one asked for.
-pub fn boot(context: &Context, text: Result<&str, &str>) -> Answer {
-    let host = context.host;
-    if node::is_idle(host) {
-        return Answer::default();
-    }
-    let boot = Boot { context, host, log: Log::new(host, context.version), gate_changed: Cell::new(false) };
-    let lock = host.make_dir(gate::RUN, 0o700).and_then(|()| host.lock(gate::LOCK, LOCK_WAIT));
-    // Before anything that may take long: a document of the last boot must not start RKE2 while this one is undecided.
-    if lock.is_ok() && boot.is_ours(DOCUMENT_PATH) {
-        boot.gate_changed.set(gate::write(context).unwrap_or(false));
-    }
-    let sources = text.map(|text| boot.sources(text)).unwrap_or_default();
-    let answer = match text {
-        Ok(text) => cloud_config::of_collected(text, &sources),
-        Err(sentence) => CloudConfig::Unreadable(sentence.to_owned()),
-    };
-    let _lock = match lock {
-        Ok(lock) => Some(lock),
-        Err(_) if matches!(answer, CloudConfig::Absent) => None,
-        Err(error) => return boot.failed(&error.to_string()),
-    };
-    match answer {
-        CloudConfig::Present(section) => boot.present(&section, &sources),
-        CloudConfig::Absent => boot.absent(&sources),
-        CloudConfig::Unreadable(sentence) => boot.unreadable(&sentence, &sources, None),
-    }
-}
-
-struct Boot<'a> {
+/// An event that has begun and has no outcome yet.
+#[derive(Debug)]
+pub struct Boot<'a> {
     context: &'a Context<'a>,
     host: &'a Host,
     log: Log<'a>,
-    /// Whether systemd has something to reload since the gate was written first.
-    gate_changed: Cell<bool>,
+    /// What holds `refused` as long as nothing is decided, or why it is not held.
+    undecided: Result<Lock, String>,
+    /// Whether systemd has something to reload.
+    gate_changed: bool,
 }
 
-impl Boot<'_> {
+impl<'a> Boot<'a> {
+    /// Begins: from here on nothing is started until there is an outcome. Nothing at all is done in the modes of [`node::is_idle`].
+    pub fn begin(context: &'a Context<'a>) -> Option<Boot<'a>> {
+        let host = context.host;
+        if node::is_idle(host) {
+            return None;
+        }
+        let log = Log::new(host, context.version);
+        let undecided = gate::undecided(host, Duration::ZERO).or_else(|error| match error {
+            Error::Held { .. } => {
+                log.line(Level::Info, "plan", "waits for another agent.boot to finish");
+                gate::undecided(host, EVENT_WAIT)
+            }
+            error => Err(error),
+        });
+        let mut boot =
+            Boot { context, host, log, undecided: undecided.map_err(|error| error.to_string()), gate_changed: false };
+        // An init script stays for good, so it is written only where a node has been planned.
+        if !gate::is_lasting(host) || find::at(host, DOCUMENT_PATH).is_some() {
+            boot.gate_changed = gate::write(context).unwrap_or(false);
+        }
+        Some(boot)
+    }
+
+    /// Plans the node from the text of a cloud-config, or from the sentence why there is none. Whatever fails on the way, RKE2 does not
+    /// start with a configuration that is not the one asked for.
+    pub fn finish(mut self, text: Result<&str, &str>) -> Answer {
+        let answer = self.decide(text);
+        // The lock is not held any more: systemd may take its time.
+        if self.gate_changed
+            && self.host.systemd_runs_here()
+            && let Err(error) = self.host.run("systemctl", &["daemon-reload"], RELOAD)
+        {
+            self.log.line(Level::Warning, "plan", &format!("{error}, so systemd may not know the gate yet"));
+        }
+        answer
+    }
+
+    fn decide(&mut self, text: Result<&str, &str>) -> Answer {
+        let sources = text.map(|text| self.sources(text)).unwrap_or_default();
+        let payload = text.map(cloud_config::payload).unwrap_or_default();
+        let is_known = self.documents(&sources, None).iter().any(|found| found.is_made_from(&payload));
+        if is_known && !self.is_overtaken() {
+            // The document in force was made from this very event, so there is nothing to decide.
+            if let Err(sentence) = self.take_back() {
+                return self.failed(&sentence);
+            }
+        }
+        let config = match text {
+            Ok(text) => self.read(text, &sources),
+            Err(sentence) => CloudConfig::Unreadable(sentence.to_owned()),
+        };
+        // All that takes its time is done before the lock is taken.
+        let understood = match &config {
+            CloudConfig::Present(section) => Some(self.understand(section, &sources)),
+            CloudConfig::Absent | CloudConfig::Unreadable(_) => None,
+        };
+        let lock = self.lock();
+        match (lock, config, understood) {
+            (Err(sentence), CloudConfig::Present(_), _) if is_known => {
+                let sentence =
+                    format!("{sentence}, so nothing is written anew; the plan in force is the one asked for");
+                self.log.line(Level::Warning, "plan", &sentence);
+                Answer { log: sentence, ..Answer::default() }
+            }
+            (Err(sentence), CloudConfig::Present(_), _) => self.cut_off(&sentence),
+            _ if self.is_overtaken() => self.cut_off("another agent.boot, or a reset, has decided meanwhile"),
+            (_held, CloudConfig::Present(section), Some((cluster, findings))) => {
+                self.present(&section, cluster, &findings, &sources, &payload)
+            }
+            (_held, CloudConfig::Unreadable(sentence), _) => self.unreadable(&sentence, &sources, None),
+            (_held, CloudConfig::Absent | CloudConfig::Present(_), _) => self.absent(&sources),
+        }
+    }
+
+    /// The lock under which files change; held for the blink of an eye by everybody, unless a disk hangs.
+    fn lock(&self) -> Result<Lock, String> {
+        let lock = self.host.make_dir(gate::RUN, 0o700).and_then(|()| self.host.lock(gate::LOCK, LOCK_WAIT));
+        let lock = lock.map_err(|error| error.to_string())?;
+        if self.host.is_locked(reset::LOCK) {
+            return Err("a reset is under way on this node".into());
+        }
+        Ok(lock)
+    }
+
+    /// Whether somebody else has written `refused` since this event began: a reset, or another event.
+    fn is_overtaken(&self) -> bool {
+        match &self.undecided {
+            Ok(lock) => lock.is_replaced(self.host, gate::REFUSED),
+            Err(_) => self.host.is_locked(gate::REFUSED),
+        }
+    }
+
+    /// Takes back that nothing is decided.
+    fn take_back(&mut self) -> Result<(), String> {
+        gate::set_refused(self.host, &[]).map_err(|error| error.to_string())
+    }
+
+    /// This event can come to no outcome; what holds as long as nothing is decided goes on to hold.
+    fn cut_off(&self, sentence: &str) -> Answer {
+        let sentence = limit(&format!(
+            "{sentence}, so this agent.boot has not finished and its plan is not in force; run agent.boot again, or reboot"
+        ));
+        self.log.line(Level::Error, "plan", &sentence);
+        Answer { error: sentence, log: "the event has no outcome".into() }
+    }
+
     fn sources(&self, text: &str) -> Vec<Source> {
         let files = cloud_config::sources(text).into_iter().filter(|source| cloud_config::is_file(source));
         files
@@ -80,7 +175,7 @@ impl Boot<'_> {
                 let text = bytes.and_then(|bytes| {
                     String::from_utf8(bytes).map_err(|error| {
                         let at = error.utf8_error().valid_up_to();
-                        format!("{}: is not UTF-8 from byte {at} on", crate::emit::escape(path))
+                        format!("{}: is not UTF-8 from byte {at} on", escape(path))
                     })
                 });
                 Source { path: path.to_owned(), text }
@@ -88,115 +183,201 @@ impl Boot<'_> {
             .collect()
     }
 
-    fn present(&self, section: &Section, sources: &[Source]) -> Answer {
+    /// The three answers. Where there is a document of ours, "no cluster section" is believed only if nothing can have been left out.
+    fn read(&self, text: &str, sources: &[Source]) -> CloudConfig {
+        let answer = cloud_config::of_collected(text, sources);
+        if !matches!(answer, CloudConfig::Absent) || self.documents(sources, None).is_empty() {
+            return answer;
+        }
+        let listed = cloud_config::sources(text);
+        let doubt = if listed.is_empty() {
+            Some("the event names no sources, so nobody knows what it was collected from".to_owned())
+        } else {
+            self.left_out(&listed)
+        };
+        doubt.map_or(answer, |sentence| {
+            CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"))
+        })
+    }
+
+    /// The sentence about a file that the collector has left out although it names a cluster, if there is one.
+    fn left_out(&self, listed: &[&str]) -> Option<String> {
+        let mut waiting: Vec<(String, usize)> = COLLECTED.iter().rev().map(|it| ((*it).to_owned(), 0)).collect();
+        let mut files = 0;
+        while let Some((path, depth)) = waiting.pop() {
+            if self.host.is_dir(&path) && (depth == 0 || !self.host.is_symlink(&path)) {
+                let names = self.host.list(&path).unwrap_or_default().into_iter().rev();
+                waiting.extend(names.filter(|_| depth < DEPTH).map(|name| (format!("{path}/{name}"), depth + 1)));
+                continue;
+            }
+            let is_yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+            if !is_yaml || listed.contains(&path.as_str()) {
+                continue;
+            }
+            files += 1;
+            if files > FILES {
+                return Some(format!("there are more than {FILES} files that Kairos leaves out"));
+            }
+            let bytes = match self.host.read(&path, SOURCE_LIMIT) {
+                Ok(bytes) => bytes,
+                Err(error @ Error::Size { .. }) => return Some(error.to_string()),
+                Err(_) => continue,
+            };
+            if cloud_config::names_cluster(&bytes) && !cloud_config::is_ours(&String::from_utf8_lossy(&bytes)) {
+                let why = LeftOut::of(&bytes)
+                    .map_or("names a cluster, but is not among the sources of the event", LeftOut::sentence);
+                return Some(format!("{}: {why}", escape(&path)));
+            }
+        }
+        None
+    }
+
+    fn understand(&self, section: &Section, sources: &[Source]) -> (Option<Cluster>, Findings) {
         let mut findings = Findings::default();
         let state = node::state(self.host, &cluster::data_dir(section));
         let cluster = cluster::understand(section, state, &mut findings);
         cloud_config::place(&mut findings, section, sources);
+        (cluster, findings)
+    }
+
+    fn present(
+        &mut self,
+        section: &Section,
+        cluster: Option<Cluster>,
+        findings: &Findings,
+        sources: &[Source],
+        payload: &str,
+    ) -> Answer {
         let Some(cluster) = cluster else {
-            let own =
-                section.node.get("cluster_config_path").and_then(|node| node.scalar()).map(|path| path.text.as_str());
+            let own = section.node.get("cluster_config_path").and_then(|node| node.scalar());
+            let own = own.map(|path| path.text.as_str());
             // A file that was left out may hold what is missing here.
-            if !section.broken.is_empty() && self.documents(sources, own).next().is_some() {
+            if !section.broken.is_empty() && !self.documents(sources, own).is_empty() {
                 let (broken, refused) = (section.broken.join("; "), findings.refused().join("; "));
-                return self.unreadable(
-                    &format!("{broken}; without it the cluster section is refused: {refused}"),
-                    sources,
-                    own,
-                );
+                let sentence = format!("{broken}; without it the cluster section is refused: {refused}");
+                return self.unreadable(&sentence, sources, own);
             }
-            self.say(section, &findings);
-            return self.refused(&findings.refused(), "the cluster section is refused");
+            let told = self.say(section, findings);
+            let refused: Vec<Reason> = told.into_iter().filter(|it| it.severity == Severity::Refused).collect();
+            return self.refused(&refused, "the cluster section is refused");
         };
-        self.say(section, &findings);
-        self.planned(cluster, sources)
-    }
-
-    /// Logs what was found; what was refused is logged as such.
-    fn say(&self, section: &Section, findings: &Findings) {
-        for sentence in &section.broken {
-            self.log.line(Level::Warning, "plan", sentence);
-        }
-        for (severity, sentence) in findings.sentences(|severity| severity != Severity::Refused) {
-            self.log.line(level(severity), "plan", &sentence);
-        }
-    }
-
-    fn planned(&self, cluster: Cluster, sources: &[Source]) -> Answer {
-        let (role, path) = (cluster.role, cluster.document_path.clone());
-        match self.write_plan(cluster, &path, sources) {
-            Ok(changed) => {
-                let document = if changed { "written" } else { "unchanged" };
-                let sentence = format!("planned role {} for {}, {path} {document}", role.as_str(), role.unit());
+        let mut reasons = self.say(section, findings);
+        reasons.retain(|reason| reason.severity >= Severity::Error);
+        let left_out = section.broken.iter();
+        reasons.extend(left_out.map(|sentence| Reason::failed(Code::SourceUnreadable, sentence)));
+        let role = cluster.role;
+        match self.write_plan(cluster, sources, payload) {
+            Ok((sentence, is_same)) => {
                 self.log.line(Level::Info, "plan", &sentence);
-                self.report(Outcome::Planned(role), &[]);
+                status::planned(self.context, Plan::Planned, Some(role), reasons, is_same);
                 Answer { error: String::new(), log: sentence }
             }
             Err(sentence) => self.failed(&sentence),
         }
     }
 
-    fn write_plan(&self, cluster: Cluster, path: &str, sources: &[Source]) -> Result<bool, String> {
-        if path != DOCUMENT_PATH && self.is_of_others(path) {
+    /// Logs what was found, but for what was refused, which is logged as such. Gives it.
+    fn say(&self, section: &Section, findings: &Findings) -> Vec<Reason> {
+        for sentence in &section.broken {
+            self.log.line(Level::Warning, "plan", sentence);
+        }
+        let reasons = findings.reasons();
+        for reason in reasons.iter().filter(|reason| reason.severity != Severity::Refused) {
+            self.log.line(level(reason.severity), "plan", &reason.sentence);
+        }
+        reasons
+    }
+
+    /// Puts a plan in force. Gives what to log, and whether it was in force before.
+    fn write_plan(&mut self, cluster: Cluster, sources: &[Source], payload: &str) -> Result<(String, bool), String> {
+        let (role, path) = (cluster.role, cluster.document_path.clone());
+        if path != DOCUMENT_PATH && find::is_of_others(self.host, &path) {
             return Err(format!(
                 "cluster.cluster_config_path: found {}, which holds something that is not ours, accepted is a path of its own, choose another",
-                quoted(path)
+                quoted(&path)
             ));
         }
-        let text = document(&plan(cluster), self.context.program)?;
-        let write = || -> Result<bool, Error> {
+        let Document { text, id } = document(&plan(cluster), self.context.program)?;
+        let text = find::made_from(&text, payload);
+        let is_same = staged::plan_id(self.host).as_deref() == Some(id.as_str());
+        let mut write = || -> Result<bool, Error> {
             self.shut_gate()?;
-            let changed = self.host.install(path, text.as_bytes(), 0o600, true)?;
-            self.retire(sources, Some(path))?;
+            let changed = self.host.install(&path, text.as_bytes(), 0o600, true)?;
+            self.retire(sources, Some(&path))?;
+            staged::set_plan_id(self.host, Some(&id))?;
+            // The last thing: from here on a step that waits for this event goes on, and finds all of it.
             gate::set_refused(self.host, &[])?;
             Ok(changed)
         };
-        write().map_err(|error| error.to_string())
+        let changed = write().map_err(|error| error.to_string())?;
+        let document = if changed { "written" } else { "unchanged" };
+        Ok((format!("planned role {} for {}, {path} {document}", role.as_str(), role.unit()), is_same))
     }
 
     /// A plan that could not be carried out: the plan before it is not what was asked for, so it must not start RKE2 either.
-    fn failed(&self, sentence: &str) -> Answer {
-        self.refused(&[format!("{sentence}, until then RKE2 is not started")], "the plan cannot be carried out")
+    fn failed(&mut self, sentence: &str) -> Answer {
+        let reason = Reason::failed(Code::PlanRefused, format!("{sentence}, until then RKE2 is not started"));
+        self.refused(&[reason], "the plan cannot be carried out")
     }
 
-    fn refused(&self, sentences: &[String], summary: &str) -> Answer {
-        let mut error = sentences.to_vec();
-        for sentence in sentences {
+    fn refused(&mut self, reasons: &[Reason], summary: &str) -> Answer {
+        let sentences = Reason::sentences(reasons);
+        let mut error = sentences.clone();
+        for sentence in &sentences {
             self.log.line(Level::Error, "plan", sentence);
         }
-        for failure in [self.shut_gate(), gate::set_refused(self.host, sentences)].into_iter().filter_map(Result::err) {
+        let written =
+            [self.shut_gate(), staged::set_plan_id(self.host, None), gate::set_refused(self.host, &sentences)];
+        for failure in written.into_iter().filter_map(Result::err) {
             let failure = failure.to_string();
             self.log.line(Level::Error, "plan", &failure);
             error.push(failure);
         }
-        self.report(Outcome::Refused, sentences);
+        status::planned(self.context, Plan::Refused, None, reasons.to_vec(), false);
         Answer { error: limit(&error.join("; ")), log: summary.into() }
     }
 
-    /// The last plan stays in force, behind the same gate.
-    fn unreadable(&self, sentence: &str, sources: &[Source], own: Option<&str>) -> Answer {
-        let kept = self.documents(sources, own).next().is_some();
-        let then =
-            if kept { "the last plan stays in force" } else { "there is no earlier plan, so RKE2 is not configured" };
+    /// The last plan stays in force, behind the same gate. A document of the Go provider knows nothing of the gate, so there is none; and
+    /// without any document nothing is known of this node, so nothing is started unless it has state already.
+    fn unreadable(&mut self, sentence: &str, sources: &[Source], own: Option<&str>) -> Answer {
+        let kept = self.documents(sources, own).into_iter().next();
+        let then = match &kept {
+            Some(_) => "the last plan stays in force",
+            None => "there is no earlier plan, so RKE2 is not configured",
+        };
         let sentence = limit(&format!("{sentence}; {then}"));
         self.log.line(Level::Error, "plan", &sentence);
-        let gate = if kept { self.shut_gate() } else { Ok(()) };
-        if let Err(error) = gate.and_then(|()| gate::set_refused(self.host, &[])) {
+        let plan_id = kept.as_ref().and_then(Found::plan_id);
+        let is_same = plan_id.is_some() && staged::plan_id(self.host) == plan_id;
+        let is_gated = match &kept {
+            Some(found) => found.stages_plan(),
+            None => !node::has_state(self.host, cluster::DATA_DIR),
+        };
+        let mut settle = || -> Result<(), Error> {
+            match is_gated {
+                true if kept.is_some() => self.shut_gate()?,
+                true => self.gate_changed |= gate::write(self.context)?,
+                false => self.open_gate()?,
+            }
+            staged::set_plan_id(self.host, plan_id.as_deref())?;
+            gate::set_refused(self.host, &[])
+        };
+        if let Err(error) = settle() {
             self.log.line(Level::Error, "plan", &error.to_string());
         }
-        self.report(Outcome::Unreadable, std::slice::from_ref(&sentence));
+        let role = kept.as_ref().and_then(Found::role);
+        let reason = Reason::failed(Code::Unreadable, &sentence);
+        status::planned(self.context, Plan::Unreadable, role, vec![reason], is_same);
         Answer { error: String::new(), log: sentence }
     }
 
-    fn absent(&self, sources: &[Source]) -> Answer {
-        let clean = || -> Result<bool, Error> {
+    fn absent(&mut self, sources: &[Source]) -> Answer {
+        let has_state = self.state_without_section(sources);
+        let mut clean = || -> Result<bool, Error> {
             let retired = self.retire(sources, None)?;
+            staged::remove(self.host)?;
+            self.open_gate()?;
             gate::set_refused(self.host, &[])?;
-            // What is staged must not be installed by hand either.
-            self.host.remove(staged::PLAN_PATH)?;
-            if gate::remove(self.host)? {
-                self.reload();
-            }
             Ok(retired)
         };
         let (level, sentence) = match clean() {
@@ -205,67 +386,61 @@ impl Boot<'_> {
             Err(error) => (Level::Error, error.to_string()),
         };
         self.log.line(level, "plan", &sentence);
-        self.report(Outcome::Absent, &[]);
+        let reasons = has_state.into_iter().map(|path| {
+            let sentence = format!(
+                "cluster: the cloud-config has no cluster section any more, but {} holds state of RKE2, which nothing starts; \
+                 write the section again, or reset the node",
+                escape(&path)
+            );
+            self.log.line(Level::Warning, "plan", &sentence);
+            Reason::failed(Code::SectionGone, sentence)
+        });
+        status::planned(self.context, Plan::Absent, None, reasons.collect(), false);
         let error = if level == Level::Error { sentence.clone() } else { String::new() };
         Answer { error, log: sentence }
     }
 
-    fn shut_gate(&self) -> Result<(), Error> {
+    /// The data directory with state that a plan of ours has left, in this boot or an earlier one.
+    fn state_without_section(&self, sources: &[Source]) -> Option<String> {
+        let retired = find::at(self.host, &format!("{DOCUMENT_PATH}.retired"));
+        let found = self.documents(sources, None).into_iter().chain(retired);
+        let mut directories = found.map(|found| found.data_dir().unwrap_or_else(|| cluster::DATA_DIR.to_owned()));
+        directories.find(|path| node::has_state(self.host, path))
+    }
+
+    fn shut_gate(&mut self) -> Result<(), Error> {
         let (changed, failed) = gate::shut(self.context)?;
         for sentence in failed {
             self.log.line(Level::Warning, "plan", &sentence);
         }
-        if changed | self.gate_changed.take() {
-            self.reload();
-        }
+        self.gate_changed |= changed;
         Ok(())
     }
 
-    /// In agent mode systemd runs already and must hear of the gate; at boot it reads it when it starts.
-    fn reload(&self) {
-        if self.host.systemd_runs_here()
-            && let Err(error) = self.host.run("systemctl", &["daemon-reload"], Duration::from_secs(5))
-        {
-            self.log.line(Level::Error, "plan", &error.to_string());
-        }
-    }
-
-    fn report(&self, outcome: Outcome, sentences: &[String]) {
-        if let Err(error) = status::planned(self.host, self.context.version, outcome, sentences) {
-            self.log.line(Level::Warning, "plan", &error.to_string());
-        }
+    /// Where RKE2 is none of our business.
+    fn open_gate(&mut self) -> Result<(), Error> {
+        self.gate_changed |= gate::remove(self.host)?;
+        Ok(())
     }
 
     /// Documents of ours: at the default path, at the path that the section names, and among the sources.
-    fn documents<'s>(&'s self, sources: &'s [Source], own: Option<&'s str>) -> impl Iterator<Item = &'s str> {
-        let named = [Some(DOCUMENT_PATH), own.filter(|path| *path != DOCUMENT_PATH)].into_iter().flatten();
-        let named = named.filter(|path| self.is_ours(path));
-        let listed =
-            sources.iter().filter(move |source| source.path != DOCUMENT_PATH && Some(source.path.as_str()) != own);
-        let listed = listed.filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
-        named.chain(listed.map(|source| source.path.as_str()))
-    }
-
-    /// Whether there is something that somebody else wrote.
-    fn is_of_others(&self, path: &str) -> bool {
-        let text = self.host.read(path, SOURCE_LIMIT);
-        text.is_ok_and(|bytes| !bytes.is_empty() && !cloud_config::is_ours(&String::from_utf8_lossy(&bytes)))
-    }
-
-    /// Whether a document is ours. One that the system does not let us read may be, and yip may still run it.
-    fn is_ours(&self, path: &str) -> bool {
-        match self.host.read(path, SOURCE_LIMIT) {
-            Ok(bytes) => cloud_config::is_ours(&String::from_utf8_lossy(&bytes)),
-            Err(error) => matches!(error, Error::Os { .. }) && !error.is_absent(),
+    fn documents(&self, sources: &[Source], own: Option<&str>) -> Vec<Found> {
+        let mut paths = vec![DOCUMENT_PATH];
+        let listed = sources.iter().filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
+        for path in own.into_iter().chain(listed.map(|source| source.path.as_str())) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
         }
+        paths.into_iter().filter_map(|path| find::at(self.host, path)).collect()
     }
 
     /// Renames documents of ours, so that yip passes them over: all but the one in force.
     fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
         let mut retired = false;
         let kept = |path: &str| keep.is_some_and(|keep| path == keep || self.host.is_same_file(path, keep));
-        for path in self.documents(sources, None).filter(|path| !kept(path)) {
-            self.host.rename(path, &format!("{path}.retired"))?;
+        for Found { path, .. } in self.documents(sources, None).into_iter().filter(|found| !kept(&found.path)) {
+            self.host.rename(&path, &format!("{path}.retired"))?;
             self.log.line(Level::Info, "plan", &format!("retired {path}, now {path}.retired"));
             retired = true;
         }

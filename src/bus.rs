@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use crate::Context;
-use crate::boot;
+use crate::boot::Boot;
 use crate::check::limit;
 use crate::cloud_config::{self, CloudConfig};
 use crate::host::{DeadlineReader, Host, read_payload, reason};
@@ -93,8 +93,9 @@ const PANICKED: &str = "the provider came upon a mistake of its own, please repo
 pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Response {
     match name {
         "agent.boot" => {
+            let Some(boot) = Boot::begin(context) else { return Response::default() };
             let text = config(stdin);
-            let answer = boot::boot(context, text.as_deref().map_err(String::as_str));
+            let answer = boot.finish(text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
         "cluster.reset" => cluster_reset(context, config(stdin)),

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::emit::escape;
+use crate::report::outcome::Reason;
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,11 @@ macro_rules! codes {
                 match self { $(Code::$variant => $code,)* }
             }
 
+            /// The code of this name, if there is one.
+            pub fn of(name: &str) -> Option<Code> {
+                Code::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+
             /// Why it matters and what to do.
             pub fn explain(self) -> &'static str {
                 match self { $(Code::$variant => $explain,)* }
@@ -61,6 +67,20 @@ macro_rules! codes {
 codes! {
     Unreadable "cloud-config-unreadable" "The cloud-config is not YAML that Kairos can read (a syntax error, a key twice in one mapping); Kairos drops such a file silently, so nothing in it takes effect."
     SourceUnreadable "source-unreadable" "A file that the cloud-config was collected from is missing or does not parse; Kairos leaves such a file out, so what it says has no effect."
+    HeaderMissing "header-missing" "Kairos reads a file only if one of its first nine lines is #cloud-config, #kairos-config or #node-config; any other file it leaves out without a word (kairos sdk/collector/collector.go)."
+    ByteOrderMark "byte-order-mark" "Kairos leaves a file that begins with a byte order mark out without a word; save it as UTF-8 without one."
+    FileTooLarge "file-too-large" "Kairos leaves a file of 2 MiB or more out without a word."
+    SectionMissing "no-cluster-section" "Without a cluster section the provider does nothing on the node."
+    SectionGone "section-gone" "The node holds state of RKE2, but its cloud-config has no cluster section any more, so nothing starts RKE2 at boot."
+    EventUnfinished "event-unfinished" "agent.boot was cut off before it knew what is asked of the node; the plan of an earlier boot may be another, so nothing is started."
+    EventMissing "event-missing" "No agent.boot has finished in this boot, so nobody has looked whether the cloud-config still asks for the same."
+    PlanRefused "plan-refused" "The plan of this boot was refused, or the node was reset; nothing is started until agent.boot makes a plan again."
+    StepFailed "step-failed" "A step of the boot stages, or of the start of RKE2, could not do what is asked of it."
+    UnitFailed "unit-failed" "RKE2's unit has failed, and its service manager does not start it again."
+    UnitRestarts "unit-restarts" "RKE2 ends again and again before it is ready; its service manager starts it anew each time."
+    UnitStopped "unit-stopped" "RKE2's unit does not run, although it was started in this boot; somebody has stopped it, or a condition of the unit was not met."
+    UnitMissing "unit-missing" "RKE2's unit is not on this host, or is masked."
+    StatusUnknown "status-unknown" "What became of this boot is recorded where only root can read, or the record or the service manager does not answer."
     SecondDocument "second-document" "Only the first YAML document of a text is read; what follows `---` has no effect."
     WrongType "wrong-type" "The value is of another YAML type than the key takes."
     UnknownKey "unknown-key" "The key is not one of the cluster section; Kairos ignores it."
@@ -311,20 +331,21 @@ impl Findings {
         self.list.iter().map(|finding| finding.severity).max()
     }
 
-    /// The sentences to be told, of each severity by itself: at most 20 of a code, and how many were left out.
-    pub fn sentences(&self, wanted: impl Fn(Severity) -> bool) -> Vec<(Severity, String)> {
+    /// What is to be told: at most 20 of a code, and how many were left out.
+    pub fn reasons(&self) -> Vec<Reason> {
         let (shown, more) = self.shown();
-        let shown = shown.into_iter().filter(|it| wanted(it.severity)).map(|it| (it.severity, it.sentence()));
+        let shown = shown.into_iter().map(|it| (it.severity, it.code, it.sentence()));
         let counted = more.into_iter().filter_map(|(code, count)| {
             let severity = self.list.iter().find(|it| it.code == code)?.severity;
-            wanted(severity).then(|| (severity, format!("{count} more of {}", code.as_str())))
+            Some((severity, code, format!("{count} more of {}", code.as_str())))
         });
-        shown.chain(counted).collect()
+        shown.chain(counted).map(|(severity, code, sentence)| Reason { severity, code, sentence }).collect()
     }
 
     /// The sentences of what was refused.
     pub fn refused(&self) -> Vec<String> {
-        self.sentences(|severity| severity == Severity::Refused).into_iter().map(|(_, sentence)| sentence).collect()
+        let refused = self.reasons().into_iter().filter(|reason| reason.severity == Severity::Refused);
+        refused.map(|reason| reason.sentence).collect()
     }
 
     /// In the order of the text, the heaviest first within a line.

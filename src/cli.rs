@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::apply::{self, Step};
-use crate::check::{Code, Findings, Severity};
-use crate::cloud_config::{self, Section};
+use crate::check::{Findings, Severity};
+use crate::cloud_config;
 use crate::cluster::{self, Cluster};
 use crate::document::document;
 use crate::emit::escape;
@@ -21,8 +21,8 @@ use crate::host::{self, Host};
 use crate::node;
 use crate::plan::plan;
 use crate::prestart;
-use crate::reset::{self, Report, Request};
-use crate::status;
+use crate::report::status::{Report, Word};
+use crate::reset::{self, Request};
 use crate::stdio;
 use crate::steps::images::Call;
 use crate::{Context, VERSION};
@@ -89,6 +89,9 @@ enum Verb {
         /// How it is printed
         #[arg(long, value_enum, default_value_t = StatusFormat::Text)]
         format: StatusFormat,
+        /// Waits until nothing is pending, at most so many seconds
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=24 * 3600))]
+        wait: Option<u64>,
     },
     /// Takes RKE2's state off this node and leaves all else; the cluster is not told
     Reset {
@@ -172,19 +175,33 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
             u8::from(!failed.is_empty())
         }
         Verb::Prestart { unit } => {
-            prestart::run(&host, &unit).iter().map(String::as_str).for_each(tell);
+            let context = Context { host: &host, program, version: VERSION };
+            prestart::run(&context, &unit).iter().map(String::as_str).for_each(tell);
             0
         }
-        Verb::Status { format } => {
-            let report = status::Report::of(&host);
+        Verb::Status { format, wait } => {
+            let report = settled(&host, Duration::from_secs(wait.unwrap_or_default()));
             stdio::to_stdout(&if format == StatusFormat::Json { report.to_json() } else { report.to_text() });
-            u8::from(!report.is_ok())
+            report.word.exit_status()
         }
         Verb::Reset { dry_run, node_password, keep_state, timeout } => {
             let request = Request { node_password, keep_state, timeout };
             if dry_run { reset_dry_run(&host, &request) } else { reset(host, program, request) }
         }
     })
+}
+
+/// The status, once nothing is pending any more, or as it is when the time is up.
+fn settled(host: &Host, wait: Duration) -> Report {
+    let end = Instant::now() + wait;
+    loop {
+        let report = Report::of(host);
+        let left = end.saturating_duration_since(Instant::now());
+        if report.word != Word::Pending || left.is_zero() {
+            return report;
+        }
+        thread::sleep(left.min(Duration::from_millis(250)));
+    }
 }
 
 /// A number of seconds, minutes or hours.
@@ -231,7 +248,7 @@ fn reset(host: Host, program: &str, request: Request) -> u8 {
         tell("gave up, something on this node does not answer, what was done is in /var/log/provider-rke2.log");
         return FAILED;
     };
-    let Report { done, notes, left, advice } = report;
+    let reset::Report { done, notes, left, advice } = report;
     let is_clean = left.is_empty();
     for sentence in done.iter().chain(&notes).chain(&left).chain(&advice) {
         tell(sentence);
@@ -253,7 +270,6 @@ fn tell(sentence: &str) {
 
 /// A cloud-config that was read and judged.
 struct Judged {
-    section: Option<Section>,
     cluster: Option<Cluster>,
     findings: Findings,
 }
@@ -268,11 +284,7 @@ impl Judged {
             cluster::understand(section, state, &mut findings)
         });
         findings.sort();
-        Ok(Judged { section, cluster, findings })
-    }
-
-    fn is_unreadable(&self) -> bool {
-        self.findings.list.iter().any(|finding| finding.code == Code::Unreadable)
+        Ok(Judged { cluster, findings })
     }
 }
 
@@ -307,15 +319,13 @@ fn render(host: &Host, file: &Path, show_secrets: bool, program: &str) -> u8 {
     for sentence in judged.findings.refused() {
         tell(&sentence);
     }
-    if judged.is_unreadable() {
-        return UNREADABLE;
-    }
-    let Some(cluster) = judged.cluster else { return if judged.section.is_some() { FAILED } else { 0 } };
+    let is_refused = judged.findings.worst() == Some(Severity::Refused);
+    let Some(cluster) = judged.cluster.filter(|_| !is_refused) else { return u8::from(is_refused) };
     let plan = plan(cluster);
     let plan = if show_secrets { plan } else { plan.masked() };
     match document(&plan, program) {
         Ok(document) => {
-            stdio::to_stdout(&document);
+            stdio::to_stdout(&document.text);
             0
         }
         Err(sentence) => {
@@ -345,7 +355,7 @@ fn check(host: &Host, files: &[PathBuf], strict: bool, format: Format) -> u8 {
         }
         let worst = judged.findings.worst();
         let failed = worst >= Some(if strict { Severity::Warning } else { Severity::Error });
-        status = status.max(if judged.is_unreadable() { UNREADABLE } else { u8::from(failed) });
+        status = status.max(u8::from(failed));
     }
     if format == Format::Json {
         let array = serde_json::to_string_pretty(&array).unwrap_or_default();

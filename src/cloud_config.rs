@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use crate::check::{Code, Finding, Findings, MOST_PRINTED, Path, Severity, quoted};
+use crate::emit;
 use crate::yaml::{self, CLOUD_CONFIG, Document, Duplicate, Kind, Node, OPTIONS, Style};
 
 /// The `name:` by which a document is known to be ours; the Go provider wrote the same.
@@ -115,6 +116,87 @@ impl Options {
     }
 }
 
+/// Why the Kairos collector leaves a file out, and does not even list it (kairos `sdk/collector/collector.go`, `parseFiles` and
+/// `HasValidHeader`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It begins with a byte order mark.
+    ByteOrderMark,
+    /// None of its first lines is a header that Kairos knows.
+    NoHeader,
+    /// It is too large.
+    TooLarge,
+}
+
+/// The headers that Kairos knows, and in how many lines it looks for one.
+const HEADERS: [&str; 3] = ["#cloud-config", "#kairos-config", "#node-config"];
+const HEADER_LINES: usize = 9;
+
+/// The size from which on Kairos leaves a file out.
+const TOO_LARGE: usize = 2 << 20;
+
+impl LeftOut {
+    /// Looks at the content of a file; nothing if Kairos reads it.
+    pub fn of(bytes: &[u8]) -> Option<LeftOut> {
+        let header = |line: &[u8]| HEADERS.iter().any(|header| line.trim_ascii_end() == header.as_bytes());
+        if bytes.len() >= TOO_LARGE {
+            Some(LeftOut::TooLarge)
+        } else if bytes.starts_with("\u{feff}".as_bytes()) {
+            Some(LeftOut::ByteOrderMark)
+        } else if !bytes.split(|byte| *byte == b'\n').take(HEADER_LINES).any(header) {
+            Some(LeftOut::NoHeader)
+        } else {
+            None
+        }
+    }
+
+    /// What follows the name of the file in a sentence: what is wrong, what comes of it, what to do.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            LeftOut::ByteOrderMark => {
+                "begins with a byte order mark, so Kairos leaves it out; save it as UTF-8 without one"
+            }
+            LeftOut::NoHeader => {
+                "has no #cloud-config, #kairos-config or #node-config in its first nine lines, so Kairos leaves it out; \
+                 write #cloud-config in the first line"
+            }
+            LeftOut::TooLarge => "has 2 MiB or more, so Kairos leaves it out; make it smaller, or split it",
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            LeftOut::ByteOrderMark => Code::ByteOrderMark,
+            LeftOut::NoHeader => Code::HeaderMissing,
+            LeftOut::TooLarge => Code::FileTooLarge,
+        }
+    }
+}
+
+/// Whether a text has a line by which it may hold a cluster section, though nobody could parse it.
+pub fn names_cluster(bytes: &[u8]) -> bool {
+    let mut lines = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(b"cluster:"))
+}
+
+/// What tells one event from another: a hash of all that makes the plan. It hashes the token.
+///
+/// Of a text that the collector made, that is the cluster section alone: what else it holds includes the document of the last boot.
+pub fn payload(text: &str) -> String {
+    let is_collected = text.lines().any(|line| line == "# Sources:");
+    let mut is_in = false;
+    let section: String = text
+        .split_inclusive('\n')
+        .filter(|line| {
+            if !line.starts_with([' ', '\t', '\n', '\r']) {
+                is_in = line.starts_with("cluster:");
+            }
+            is_in
+        })
+        .collect();
+    emit::fnv(if is_collected && !section.is_empty() { section.bytes() } else { text.bytes() })
+}
+
 /// The files listed under `# Sources:` in the comments at the top: absolute paths and URLs; `cmdline` and `reader` are neither.
 pub fn sources(text: &str) -> Vec<&str> {
     let comments = text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
@@ -167,12 +249,22 @@ fn parse(text: &str) -> (Option<Document>, Findings) {
 /// A whole cloud-config as a person hands it over: the section if there is one, and what keeps Kairos from reading the file.
 pub fn of_file(text: &str) -> (Option<Section>, Findings) {
     let (document, mut findings) = parse(text);
-    let Some(document) = document else { return (None, findings) };
-    if let Some(line) = document.second {
+    let section = document.as_ref().and_then(|document| section(&document.root));
+    // Without a cluster section it is no business of ours whether Kairos reads the file.
+    let is_ours = section.is_some() || (document.is_none() && names_cluster(text.as_bytes()));
+    if let Some(left_out) = LeftOut::of(text.as_bytes()).filter(|_| is_ours) {
+        let rest = format!("the cloud-config {}", left_out.sentence());
+        findings.push(Severity::Refused, left_out.code(), &Path::default(), 1, &rest);
+    }
+    if let Some(line) = document.as_ref().and_then(|document| document.second) {
         let rest = "the cloud-config goes on with a second document, which has no effect, remove it";
         findings.push(Severity::Warning, Code::SecondDocument, &Path::default(), line, rest);
     }
-    (section(&document.root), findings)
+    if document.is_some() && section.is_none() {
+        let rest = "no cluster section, so the provider does nothing; write one if this node is to run RKE2";
+        findings.push(Severity::Warning, Code::SectionMissing, &Path::default(), 1, rest);
+    }
+    (section, findings)
 }
 
 fn section(root: &Node) -> Option<Section> {

@@ -36,6 +36,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Role; 3] = [Role::Init, Role::ControlPlane, Role::Worker];
+
+    /// The role of a word of the cloud-config.
+    pub fn of(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
     /// The word of the cloud-config.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use crate::cluster::{Certificate, DOCUMENT_PATH};
 use crate::drop_in;
 use crate::emit::{self, Item};
 use crate::plan::Plan;
-use crate::yaml::{self, Kind, Node, OPTIONS, Yaml11};
+use crate::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
 
 /// The boot stages, in the order in which they run: file name and text.
 pub const STAGES: [(&str, &str); 8] = [
@@ -28,11 +28,24 @@ const SWAP: &str = "10-swap.yaml";
 const STAGE_KEYS: [&str; 5] = ["name", "if", "directories", "files", "commands"];
 const ENTRY_KEYS: [&str; 7] = ["path", "permissions", "owner", "group", "content", "encoding", "ownerstring"];
 
+/// The yip document of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What is written.
+    pub text: String,
+    /// The id of the plan, which stands in every file that it lays out.
+    pub id: String,
+}
+
 /// The document for a plan; `program` is the absolute path of this program on the node.
 ///
-/// The same plan and program give the same bytes. Fails only if a stage and this program do not fit, which a test rules out.
-pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
-    let variables = variables(plan, program);
+/// The same plan and program give the same bytes. Fails if the plan is larger than the steps would read.
+pub fn document(plan: &Plan, program: &str) -> Result<Document, String> {
+    let (variables, id) = variables(plan, program);
+    if let Some(large) = variables.iter().find(|variable| variable.value.len() > CLOUD_CONFIG.bytes) {
+        let (name, most) = (large.name, CLOUD_CONFIG.bytes >> 20);
+        return Err(format!("cluster: its {name} are larger than {most} MiB; shorten config, env or ca_certs"));
+    }
     let mut stages = Vec::new();
     for (name, text) in STAGES {
         if name == SWAP && plan.cluster.keep_swap {
@@ -42,7 +55,7 @@ pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
     }
     let boot = Item::map([("boot.before", Item::List(stages))]);
     let document = Item::map([("name", Item::text(DOCUMENT_NAME)), ("stages", boot)]);
-    Ok(format!("#cloud-config\n{}", emit::to_yaml(&document)))
+    Ok(Document { text: format!("#cloud-config\n{}", emit::to_yaml(&document)), id })
 }
 
 /// A value of the program that a stage asks for by `@NAME@`.
@@ -51,7 +64,8 @@ struct Variable {
     value: String,
 }
 
-fn variables(plan: &Plan, program: &str) -> Vec<Variable> {
+/// What the stages ask for, and the id of the plan.
+fn variables(plan: &Plan, program: &str) -> (Vec<Variable>, String) {
     let staged = [
         ("PLAN", emit::to_yaml(&node(plan))),
         ("USER_OPTIONS", drop_in::to_json(&plan.user)),
@@ -59,8 +73,8 @@ fn variables(plan: &Plan, program: &str) -> Vec<Variable> {
     ];
     let id = id(&staged);
     let program = emit::shell_quoted(program);
-    let staged = staged.into_iter().chain([("PROGRAM", program), ("ID", id)]);
-    staged.map(|(name, value)| Variable { name, value: escape_templates(&value) }).collect()
+    let staged = staged.into_iter().chain([("PROGRAM", program), ("ID", id.clone())]);
+    (staged.map(|(name, value)| Variable { name, value: escape_templates(&value) }).collect(), id)
 }
 
 /// What the steps on the node need to know, `plan.yaml`.
@@ -119,12 +133,9 @@ fn node(plan: &Plan) -> Item {
     Item::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// Tells one plan from another: FNV-1a over names and contents, 16 hex digits. It hashes the token, so it stays in 0600 files.
+/// Tells one plan from another, by names and contents. It hashes the token, so it stays in 0600 files.
 fn id(staged: &[(&str, String)]) -> String {
-    let bytes = staged.iter().flat_map(|(name, text)| name.bytes().chain([0]).chain(text.bytes()).chain([0]));
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+    emit::fnv(staged.iter().flat_map(|(name, text)| name.bytes().chain([0]).chain(text.bytes()).chain([0])))
 }
 
 /// Text that yip's template engine gives back as it is: only `{{` opens an action (Go `text/template`).
@@ -137,7 +148,7 @@ fn escape_templates(text: &str) -> String {
 /// Fails with what is wrong if the document does not parse.
 pub fn staged_files(document: &str, values: &str) -> Result<Vec<(String, String)>, String> {
     let read =
-        yaml::read(document, yaml::CLOUD_CONFIG).map_err(|error| format!("{} (line {})", error.problem, error.line))?;
+        yaml::read(document, CLOUD_CONFIG).map_err(|error| format!("{} (line {})", error.problem, error.line))?;
     let stages =
         read.root.get("stages").and_then(|stages| stages.get("boot.before")).map(Node::items).unwrap_or_default();
     let files = stages.iter().filter_map(|stage| stage.get("files")).flat_map(Node::items);

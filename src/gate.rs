@@ -4,8 +4,10 @@
 //! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot. With OpenRC it
 //! stands in the init scripts, which are ours.
 
+use std::time::Duration;
+
 use crate::Context;
-use crate::host::{Error, Host};
+use crate::host::{Error, Host, Lock};
 use crate::service::{Kind, openrc};
 
 /// The directory of everything that lives as long as the boot.
@@ -14,11 +16,19 @@ pub const RUN: &str = "/run/provider-rke2";
 /// The lock that plan and apply hold.
 pub const LOCK: &str = "/run/provider-rke2/lock";
 
-/// The sentence of a plan that was refused; while it exists, `apply` fails.
+/// Why there is no plan: while it exists, `apply` installs and starts nothing. It exists from the first moment of `agent.boot` on, until the
+/// event has an outcome.
 pub const REFUSED: &str = "/run/provider-rke2/refused";
 
+/// What it holds until then. Whatever ends the event before, nothing is started.
+const UNFINISHED: &str = "agent.boot has not finished, so nobody knows what is asked of this node and RKE2 is not started; \
+                          run agent.boot again, or reboot";
+
+/// The unit of servers.
+pub const SERVER: &str = "rke2-server";
+
 /// The units of both roles.
-pub const UNITS: [&str; 2] = ["rke2-server", "rke2-agent"];
+pub const UNITS: [&str; 2] = [SERVER, "rke2-agent"];
 
 /// The same for both units; `%N` is the unit's name without its suffix. A prestart that fails does not keep RKE2 from starting.
 fn drop_in_text(program: &str) -> String {
@@ -79,14 +89,20 @@ pub fn write(context: &Context) -> Result<bool, Error> {
     Ok(changed)
 }
 
+/// Whether the gate outlives the boot: init scripts do.
+pub fn is_lasting(host: &Host) -> bool {
+    Kind::of(host) == Kind::OpenRc
+}
+
 /// Takes the gate away, where RKE2 is none of our business any more. Gives whether systemd has something to reload.
 pub fn remove(host: &Host) -> Result<bool, Error> {
     if Kind::of(host) == Kind::OpenRc {
         return openrc::remove(host).map(|()| false);
     }
     let mut changed = false;
-    for unit in UNITS {
-        changed |= host.remove(&drop_in(unit).1)?;
+    for (directory, file) in UNITS.map(drop_in) {
+        changed |= host.remove(&file)?;
+        host.remove_empty(&directory);
     }
     Ok(changed)
 }
@@ -124,6 +140,17 @@ pub fn links(host: &Host) -> Vec<String> {
     let levels = below(openrc::RUNLEVELS);
     let services = levels.flat_map(|level| UNITS.map(|unit| format!("{}/{level}/{unit}", openrc::RUNLEVELS)));
     links.chain(services).filter(|link| host.is_there(link)).collect()
+}
+
+/// Says, before anything is known, that nothing is decided yet. As long as the lock is held, somebody is at it.
+///
+/// Fails if the file cannot be made, or if another event holds it for the whole of `wait`.
+pub fn undecided(host: &Host, wait: Duration) -> Result<Lock, Error> {
+    host.make_dir(RUN, 0o700)?;
+    let lock = host.lock(REFUSED, wait)?;
+    // Its being there is what counts.
+    let _ = lock.write(format!("{UNFINISHED}\n").as_bytes());
+    Ok(lock)
 }
 
 /// Says that the plan was refused, or that it no longer is.
@@ -168,16 +195,36 @@ pub fn close(host: &Host) -> Result<(), Error> {
     closed.into_iter().try_for_each(|removed| removed.map(drop))
 }
 
-/// The sentences of a plan that was refused, one or more, if it was. Anything but the certainty that there is no such file means that it was.
-pub fn refused(host: &Host) -> Option<Vec<String>> {
+/// Why `apply` installs and starts nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The plan was refused, or the node was reset: the sentences why.
+    Decided(Vec<String>),
+    /// `agent.boot` has no outcome: it is under way ([`Host::is_locked`]), or it was cut off.
+    Unfinished(String),
+}
+
+impl Refused {
+    /// The sentences, one at least.
+    pub fn sentences(self) -> Vec<String> {
+        match self {
+            Refused::Decided(sentences) => sentences,
+            Refused::Unfinished(sentence) => vec![sentence],
+        }
+    }
+}
+
+/// Why nothing may be installed or started, if that is so. Anything but the certainty that there is no such file means that it is.
+pub fn refused(host: &Host) -> Option<Refused> {
     match host.read(REFUSED, 1 << 20) {
         Err(error) if error.is_absent() => None,
-        Err(error) => Some(vec![format!("{error}, so the plan counts as refused, run agent.boot again")]),
+        Err(error) => {
+            Some(Refused::Decided(vec![format!("{error}, so the plan counts as refused; run agent.boot again")]))
+        }
         Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
-            Err(_) | Ok("") => {
-                vec![format!("{REFUSED}: holds no sentence, so the plan counts as refused, run agent.boot again")]
-            }
-            Ok(sentences) => sentences.lines().map(str::to_owned).collect(),
+            // Made, but not filled.
+            Err(_) | Ok("" | UNFINISHED) => Refused::Unfinished(UNFINISHED.into()),
+            Ok(sentences) => Refused::Decided(sentences.lines().map(str::to_owned).collect()),
         }),
     }
 }

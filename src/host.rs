@@ -22,6 +22,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{
             ffi::OsStringExt as _,
+            fs::FileExt as _,
             process::{CommandExt as _, ExitStatusExt as _},
         },
     },
@@ -39,7 +40,8 @@ use rustix::{
     },
     io::{Errno, retry_on_intr},
     process::{
-        Pid, PidfdFlags, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process_group, pidfd_open, setrlimit,
+        DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process_group,
+        pidfd_open, set_dumpable_behavior, setrlimit,
     },
 };
 
@@ -227,6 +229,12 @@ impl Host {
         }
     }
 
+    /// Gives the same host once more, for another thread.
+    pub fn again(&self) -> Result<Host, Error> {
+        let root = self.root.try_clone().map_err(|error| Error::os("use", "/", error))?;
+        Ok(Host { root, real: self.real })
+    }
+
     /// True if the root is `/`: the machine itself, not a tree.
     pub fn is_real(&self) -> bool {
         self.real
@@ -403,12 +411,20 @@ impl Host {
             let locked = flock_until(&file, end).map_err(refused)?;
             // Who removed the file meanwhile has left us the lock of a file that nobody will find.
             if locked && is_at(&file, &directory, name) {
-                return Ok(Lock { _file: file });
+                return Ok(Lock { file });
             }
             if Instant::now() >= end {
                 return Err(Error::Held { path: path.to_owned(), wait });
             }
         }
+    }
+
+    /// True if somebody holds the lock that this file is; false if there is no such file. Whoever tries for the lock at this very moment may
+    /// have to try again.
+    pub fn is_locked(&self, path: &str) -> bool {
+        let file = self.open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY);
+        let shared = file.and_then(|file| retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockShared)));
+        is_normal(path) && shared == Err(Errno::WOULDBLOCK)
     }
 
     /// True if there is a program of this name, without a slash, where [`Host::run`] looks for it.
@@ -599,7 +615,22 @@ impl Host {
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
-    _file: OwnedFd,
+    file: OwnedFd,
+}
+
+impl Lock {
+    /// Replaces what the file holds, in place. A file that is cut off this way still is locked, and still is there.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let file = File::from(self.file.try_clone()?);
+        file.set_len(0)?;
+        file.write_all_at(bytes, 0)
+    }
+
+    /// True if the path is another file by now. Where the system does not tell, nobody knows of another.
+    pub fn is_replaced(&self, host: &Host, path: &str) -> bool {
+        let found = host.open(path, OFlags::PATH | OFlags::NOFOLLOW).and_then(fstat);
+        is_normal(path) && found.is_ok() && !same(&fstat(&self.file), &found)
+    }
 }
 
 /// Gives the content of the payload file of a bus event, whose path is no path of the node and lies outside any root.
@@ -623,10 +654,15 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     read_all(&file, &named, limit)
 }
 
-/// Keeps this process from leaving a core file, which would hold secrets. Where the system refuses, nothing happens.
+/// Keeps this process from leaving a core, which would hold secrets: neither as a file nor, as root, through a pipe to a handler, which is
+/// made whatever the limit is (core(5)). Where the system refuses, nothing happens.
 pub fn forbid_core_dumps() {
     let maximum = getrlimit(Resource::Core).maximum;
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
+    // Another user has no secrets of the node, but may want to trace the program.
+    if geteuid().is_root() {
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 /// Reads until a point in time.

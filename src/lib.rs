@@ -17,6 +17,7 @@ pub mod certificates;
 pub mod cloud_config;
 pub mod cluster;
 pub mod document;
+pub mod find;
 pub mod plan;
 
 pub mod accounts;
@@ -27,6 +28,7 @@ pub mod images;
 pub mod no_proxy;
 pub mod overrides;
 pub mod prestart;
+pub mod report;
 pub mod service;
 pub mod staged;
 pub mod steps;
@@ -44,7 +46,6 @@ pub mod node;
 pub mod reset;
 pub mod rke2;
 pub mod scripts;
-pub mod status;
 pub mod whose;
 
 pub mod cli;

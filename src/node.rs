@@ -11,6 +11,12 @@ pub fn is_idle(host: &Host) -> bool {
     IDLE_MODES.iter().any(|mode| host.exists(&format!("/run/cos/{mode}")))
 }
 
+/// The words of this boot: `active_mode`, `passive_mode`, `uki_boot_mode`, `in_ram_mode`, … None where Kairos does not run.
+pub fn modes(host: &Host) -> Vec<String> {
+    let names = host.list("/run/cos").unwrap_or_default();
+    names.into_iter().filter(|name| name.ends_with("_mode")).collect()
+}
+
 /// What RKE2 has left on this node.
 pub fn state(host: &Host, data_dir: &str) -> State {
     let exists = |path: &str| host.exists(&format!("{data_dir}/{path}"));

@@ -10,13 +10,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::Context;
+use crate::apply::Step;
 use crate::cloud_config::Section;
 use crate::gate;
 use crate::host::mounts::{Mount, is_busy};
 use crate::host::process::Process;
-use crate::host::{Error, Host};
+use crate::host::{Error, Host, Lock};
 use crate::log::{Level, Log};
-use crate::steps::images;
 
 pub mod network;
 pub mod plan;
@@ -28,6 +28,9 @@ use targets::{CLEARED, Targets, cleared};
 
 /// How long a reset may take by default.
 pub const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Held from the first to the last deed of a reset; who finds it held leaves the node alone.
+pub const LOCK: &str = "/run/provider-rke2/reset.lock";
 
 /// How long another run of this program is waited for, at most; RKE2 cannot be started by it any more then.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
@@ -146,10 +149,8 @@ impl Reset<'_> {
         {
             self.leave(error.to_string());
         }
-        let lock = self.host.make_dir(gate::RUN, 0o700);
-        let lock = lock.and_then(|()| self.host.lock(gate::LOCK, LOCK_WAIT.min(self.time() / 2)));
-        match lock {
-            // Who had it may have planned the node anew.
+        match self.alone() {
+            // Who was at it may have planned the node anew.
             Ok(_lock) => match Targets::find(self.host, section) {
                 Ok(targets) => self.phases(&targets),
                 Err(sentence) => self.leave(sentence),
@@ -159,12 +160,24 @@ impl Reset<'_> {
         self.advise(targets);
     }
 
+    /// Waits until nothing else of this program is at work on the node; nothing begins any more as long as the lock is held that is given.
+    fn alone(&self) -> Result<Lock, Error> {
+        self.host.make_dir(gate::RUN, 0o700)?;
+        let end = Instant::now() + LOCK_WAIT.min(self.time() / 2);
+        let left = || end.saturating_duration_since(Instant::now());
+        let reset = self.host.lock(LOCK, left())?;
+        for path in Step::ALL.map(Step::lock).into_iter().chain([gate::LOCK.to_owned()]) {
+            drop(self.host.lock(&path, left())?);
+        }
+        Ok(reset)
+    }
+
     fn phases(&mut self, targets: &Targets) {
-        let mut _held = None;
+        let (mut _held, images) = (None, Step::Images.lock());
         for phase in Phase::ALL.into_iter().filter(|phase| phase.is_for(self.request)) {
             // An import that still copies would put back what is deleted; the next one finds the gate shut.
-            if phase == Phase::State && self.host.exists(images::LOCK) {
-                match self.host.lock(images::LOCK, IMPORT_WAIT.min(self.time() / 2)) {
+            if phase == Phase::State && self.host.exists(&images) {
+                match self.host.lock(&images, IMPORT_WAIT.min(self.time() / 2)) {
                     Ok(lock) => _held = Some(lock),
                     Err(error) => {
                         self.leave(format!("{error}, so nothing was deleted, run the reset again"));

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::{Certificate, Networks, Role};
 use crate::gate::RUN;
-use crate::host::Host;
+use crate::host::{Error, Host};
 use crate::template::{self, Evaluated};
-use crate::yaml::{self, Key, Node, OPTIONS};
+use crate::yaml::{self, CLOUD_CONFIG, Key, Node};
 
 /// The plan, as the steps on the node need it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Staged {
     /// What the node does.
     pub role: Role,
@@ -41,6 +41,10 @@ pub struct Staged {
     settings: BTreeMap<String, String>,
     /// yip's values, JSON, or why there are none; only a template asks for them.
     pub values: Result<String, String>,
+    /// The id of the plan.
+    id: String,
+    /// The plan itself, as it was laid out.
+    text: String,
 }
 
 /// How long a file that is not whole is looked at again: another run of the boot stages may be writing it, in place, under no lock of ours.
@@ -50,25 +54,112 @@ const WRITING: Duration = Duration::from_millis(200);
 const LIMIT: u64 = 16 << 20;
 
 const PLAN: &str = "plan.yaml";
+const USER: &str = "config.d/90_userdata.yaml";
+const PROVIDER: &str = "config.d/99_userdata.yaml";
+const VALUES: &str = "values.json";
 
 /// Without this file nothing is staged.
 pub const PLAN_PATH: &str = "/run/provider-rke2/plan.yaml";
 
+/// The id of the plan in force: what the last `agent.boot` of this boot has left behind.
+const PLAN_ID: &str = "/run/provider-rke2/plan-id";
+
+/// Copies of the staged files that `apply config` has accepted, which every other step goes by. yip may lay out an older plan meanwhile.
+const APPLIED: &str = "/run/provider-rke2/applied";
+
+/// The id of the plan in force; nothing if no `agent.boot` has left one in this boot.
+pub fn plan_id(host: &Host) -> Option<String> {
+    let bytes = host.read(PLAN_ID, 64).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    is_id(text.trim_end()).then(|| text.trim_end().to_owned())
+}
+
+/// Says which plan is in force, or that none is.
+pub fn set_plan_id(host: &Host, id: Option<&str>) -> Result<(), Error> {
+    match id {
+        Some(id) => host.install(PLAN_ID, format!("{id}\n").as_bytes(), 0o600, false).map(drop),
+        None => host.remove(PLAN_ID).map(drop),
+    }
+}
+
+/// Removes all that is staged, so that it is not installed by hand either.
+pub fn remove(host: &Host) -> Result<(), Error> {
+    set_plan_id(host, None)?;
+    for path in [PLAN_PATH.to_owned(), format!("{APPLIED}/{PLAN}")] {
+        host.remove(&path)?;
+    }
+    Ok(())
+}
+
+/// Why what is staged is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unstaged {
+    /// It is whole, but of another plan than the one in force. The sentence is no reason to do anything.
+    Other(String),
+    /// Its files are whole, but not all of one plan.
+    Mixed(String),
+    /// A file is missing, cut off, or cannot be read.
+    Torn(String),
+}
+
+impl Unstaged {
+    /// The sentence.
+    pub fn sentence(self) -> String {
+        match self {
+            Unstaged::Other(sentence) | Unstaged::Mixed(sentence) | Unstaged::Torn(sentence) => sentence,
+        }
+    }
+}
+
 impl Staged {
-    /// Reads what was staged, once it is whole and of one plan. Fails with a sentence that names the file if it does not become so.
-    pub fn read(host: &Host) -> Result<Staged, String> {
+    /// Reads what yip has laid out, once it is whole and of one plan, and that the one in force, if that is known.
+    pub fn read(host: &Host) -> Result<Staged, Unstaged> {
         let end = Instant::now() + WRITING;
         loop {
-            let staged = Staged::read_at_once(host);
+            let staged = Staged::read_at_once(host, RUN);
             let is_whole = match &staged {
                 Ok(staged) => staged.values.is_ok() || !(staged.user.contains("{{") || staged.provider.contains("{{")),
                 Err(_) => !host.exists(PLAN_PATH),
             };
             if is_whole || Instant::now() >= end {
-                return staged;
+                let staged = staged?;
+                return match staged.is_in_force(host) {
+                    true => Ok(staged),
+                    false => Err(Unstaged::Other(format!(
+                        "{PLAN_PATH}: is not of the plan in force, which agent.boot has made since, so it is left alone; \
+                         run the boot stages again if RKE2 does not start"
+                    ))),
+                };
             }
             sleep(Duration::from_millis(25));
         }
+    }
+
+    /// Reads what `apply config` has accepted; where that is not of the plan in force, what is staged, if that is. Fails with a sentence if
+    /// neither is.
+    pub fn applied(host: &Host) -> Result<Staged, String> {
+        let is_in_force = |staged: &Staged| staged.is_in_force(host);
+        let in_directory = |directory| Staged::read_at_once(host, directory).ok().filter(is_in_force);
+        in_directory(APPLIED).map_or_else(|| Staged::read(host).map_err(Unstaged::sentence), Ok)
+    }
+
+    /// Whether it is of the plan in force. Where no `agent.boot` has left one in this boot, any plan is.
+    pub fn is_in_force(&self, host: &Host) -> bool {
+        plan_id(host).is_none_or(|id| id == self.id)
+    }
+
+    /// Keeps what was accepted for the other steps.
+    pub fn accept(&self, host: &Host) -> Result<(), Error> {
+        host.make_dir(APPLIED, 0o700)?;
+        host.make_dir(&format!("{APPLIED}/config.d"), 0o700)?;
+        let id = format!("# plan {}\n", self.id);
+        let values = self.values.as_deref().unwrap_or_default();
+        // The plan is the last: without it nothing is accepted.
+        let texts = [(USER, self.user.as_str()), (PROVIDER, &self.provider), (VALUES, values), (PLAN, &self.text)];
+        for (name, text) in texts {
+            host.install(&format!("{APPLIED}/{name}"), format!("{text}{id}").as_bytes(), 0o600, false)?;
+        }
+        Ok(())
     }
 
     /// A duration of the settings, or what it is by default.
@@ -86,22 +177,20 @@ impl Staged {
         self.settings.get(setting).map(String::as_str)
     }
 
-    /// The same for what is there at this moment.
-    pub fn read_at_once(host: &Host) -> Result<Staged, String> {
-        let (text, id) = whole(host, PLAN)?;
-        let file = |name: &str| match whole(host, name)? {
-            (text, its) if its == id => Ok(text),
-            _ => Err(format!("{RUN}/{name}: is of another plan than {PLAN}, reboot, or run the boot stages again")),
+    /// What lies in a directory at this moment.
+    fn read_at_once(host: &Host, directory: &str) -> Result<Staged, Unstaged> {
+        let (text, id) = whole(host, directory, PLAN).map_err(Unstaged::Torn)?;
+        let file = |name: &str| match whole(host, directory, name) {
+            Ok((text, its)) if its == id => Ok(text),
+            Ok(_) => Err(Unstaged::Mixed(format!(
+                "{directory}/{name}: is of another plan than {PLAN}; reboot, or run the boot stages again"
+            ))),
+            Err(sentence) => Err(Unstaged::Torn(sentence)),
         };
-        let incomplete = |what: &str| format!("{RUN}/{PLAN}: {what}, run agent.boot again");
-        let document = yaml::read(&text, OPTIONS).map_err(|error| incomplete(&error.problem))?;
+        let incomplete = |what: &str| Unstaged::Torn(format!("{directory}/{PLAN}: {what}; run agent.boot again"));
+        let document = yaml::read(&text, CLOUD_CONFIG).map_err(|error| incomplete(&error.problem))?;
         let get = |key: &str| document.root.get(key).and_then(Node::scalar).map(|it| it.text.clone());
-        let role = match get("role").as_deref() {
-            Some("init") => Role::Init,
-            Some("controlplane") => Role::ControlPlane,
-            Some("worker") => Role::Worker,
-            _ => return Err(incomplete("names no role")),
-        };
+        let role = get("role").as_deref().and_then(Role::of).ok_or_else(|| incomplete("names no role"))?;
         let texts = |key: &str| -> Vec<String> {
             let items = document.root.get(key).map(Node::items).unwrap_or_default();
             items.iter().filter_map(|it| Some(it.scalar()?.text.clone())).collect()
@@ -111,7 +200,7 @@ impl Staged {
             let pair = |(key, value): &(Key, Node)| Some((key.scalar.text.clone(), value.scalar()?.text.clone()));
             entries.iter().filter_map(pair).collect()
         };
-        let values = file("values.json");
+        let values = file(VALUES).map_err(Unstaged::sentence);
         // The same as of the options, which config.yaml gets evaluated.
         let evaluated = |text: String| match template::evaluate(&text, || {
             values.as_ref().ok().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default()
@@ -141,22 +230,27 @@ impl Staged {
             root_path: get("cluster_root_path").unwrap_or_default(),
             images: get("local_images_path"),
             settings: map("settings"),
-            user: file("config.d/90_userdata.yaml")?,
-            provider: file("config.d/99_userdata.yaml")?,
+            user: file(USER)?,
+            provider: file(PROVIDER)?,
             values,
+            id: id.clone(),
+            text: text.clone(),
         })
     }
 }
 
 /// A staged file without its last line, and the id in it. yip writes in place: a full disk leaves an empty file behind, a write that was
 /// cut off a short one.
-fn whole(host: &Host, name: &str) -> Result<(String, String), String> {
-    let path = format!("{RUN}/{name}");
+fn whole(host: &Host, directory: &str, name: &str) -> Result<(String, String), String> {
+    let path = format!("{directory}/{name}");
     let bytes = host.read(&path, LIMIT).map_err(|error| error.to_string())?;
-    let cut = || format!("{path}: is not whole, its last line is no plan id, free space on the file system and reboot");
+    let cut = || format!("{path}: is not whole, its last line is no plan id; free space on the file system and reboot");
     let text = String::from_utf8(bytes).map_err(|_| cut())?;
     let (text, last) = text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n')).ok_or_else(cut)?;
-    let id =
-        last.strip_prefix("# plan ").filter(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let id = last.strip_prefix("# plan ").filter(|id| is_id(id));
     Ok((format!("{text}\n"), id.ok_or_else(cut)?.to_owned()))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -480,7 +480,7 @@ fn agent_boot_meets_an_error_at_each_system_call() {
 /// Without a cluster section the document must not run any more; where it cannot be put aside, somebody is told.
 #[test]
 fn agent_boot_without_a_section_meets_an_error_at_each_system_call() {
-    const NONE: &str = "#cloud-config\nhostname: a\n";
+    const NONE: &str = "#cloud-config\n\n# Sources:\n# - cmdline\n\nhostname: a\n";
     if !can_trace() {
         return;
     }
@@ -554,7 +554,7 @@ fn a_full_or_read_only_file_system() {
     for begin in [Begin::NewBoot, Begin::SameBoot] {
         full(begin, "etc/rancher", "size=64k");
         full(begin, "etc/rancher", "nr_inodes=9");
-        full(begin, "run/provider-rke2", "nr_inodes=12");
+        full(begin, "run/provider-rke2", "nr_inodes=20");
         read_only(begin, "etc");
         read_only(begin, "run");
     }
@@ -770,7 +770,9 @@ fn planned_while_applied() {
         let apply = || run::start(&mut turn.node.program(&["apply", "config"]), b"");
         let (first, boot, second) = (apply(), run::start(&mut boot, &event("agent.boot", later.cloud_config)), apply());
         for ran in [first.end(), second.end()] {
-            assert_eq!(ran.code, Some(0), "{ran:?}");
+            // Which of them finds an older plan than the one in force is chance.
+            let is_older = ran.stderr.contains("is not of the plan in force") && ran.code == Some(1);
+            assert!(ran.code == Some(0) || is_older, "{ran:?}");
         }
         assert_eq!(run::answer(&boot.end())["error"], "");
         assert_eq!(turn.node.read(DOCUMENT).as_ref(), Some(&later.document));
@@ -895,6 +897,10 @@ cluster:
         let asked = if file == 3 { TEMPLATES } else { turn.asked.cloud_config };
         let old: BTreeMap<String, String> = turn.node.staged().into_iter().collect();
         for (name, spoil) in spoils(old) {
+            // Files of two plans are laid out anew.
+            if name == "of an earlier plan" && file < 3 {
+                continue;
+            }
             let case = format!("{path}: {name}, {begin:?}");
             assert_eq!(turn.node.boot(turn.before.unwrap().cloud_config)["error"], "");
             turn.apply(turn.before.unwrap());
@@ -907,9 +913,7 @@ cluster:
                 let ran = turn.node.run(arguments);
                 assert_eq!(ran.code, Some(1), "{case}: {arguments:?} {ran:?}");
                 assert!(ran.took < AT_ONCE, "{case}: {arguments:?} {ran:?}");
-                // Of two files of different plans nobody knows which one is stale.
-                let told =
-                    if name == "of an earlier plan" && file == 0 { " plan.yaml".into() } else { format!("/{path}") };
+                let told = format!("/{path}");
                 assert!(arguments[1] == "service" || ran.stderr.contains(&told), "{case}: {arguments:?} {ran:?}");
                 assert_eq!(turn.node.open_gates(), [""; 0], "{case}: {arguments:?}");
                 let mut now = turn.node.files("etc/");

@@ -348,7 +348,8 @@ fn accounts_that_cannot_be_edited_are_refused() {
     };
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     fs::write(&elsewhere, PASSWD).unwrap();
-    let is = |said: Vec<String>, sentence: &str| assert_eq!(said, [sentence]);
+    // What was done is said before.
+    let is = |said: Vec<String>, sentence: &str| assert_eq!(said[5..], [sentence]);
     is(
         mend("etc/passwd", &|node| symlink(elsewhere.path(), node.path("etc/passwd")).unwrap()),
         "cannot read /etc/passwd: it is a symlink, not a regular file",

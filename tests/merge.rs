@@ -246,7 +246,7 @@ fn refused(node: &TempDir) -> String {
 fn installed(node: &TempDir) -> Value {
     let (done, failed) = apply(node.path(), Some(Step::Config));
     assert_eq!(failed, Vec::<String>::new());
-    assert_eq!(done.len(), 1, "{done:?}");
+    assert!(done[0].starts_with("/etc/rancher/rke2/config.yaml "), "{done:?}");
     assert!(node.path().join(READY).exists());
     serde_yaml::from_str(&fs::read_to_string(node.path().join(CONFIG)).unwrap()).unwrap()
 }
@@ -324,14 +324,13 @@ fn pipes_and_sockets_are_skipped_and_never_opened() {
 fn staged_files_that_are_not_whole_are_refused() {
     type Damage = fn(&str, &str) -> Option<String>;
     // What stands before the last line, and the last line.
-    let damages: [(&str, Damage); 7] = [
+    let damages: [(&str, Damage); 6] = [
         ("cannot read /run/provider-rke2/", |_, _| None),
         (": is not whole", |_, _| Some(String::new())),
         (": is not whole", |body, last| Some(format!("{body}{}", last.trim_end()))),
         (": is not whole", |body, _| Some(body[..body.len() / 2].to_owned())),
         (": is not whole", |body, _| Some(body.to_owned())),
         (": is not whole", |body, last| Some(format!("{body}{}", last.replace("plan ", "plan  ")))),
-        (": is of another plan than plan.yaml", |body, _| Some(format!("{body}# plan 0123456789abcdef\n"))),
     ];
     for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
         for (number, (part, damage)) in damages.iter().enumerate() {
@@ -347,6 +346,57 @@ fn staged_files_that_are_not_whole_are_refused() {
             assert!(sentence.contains(part) && sentence.contains("/run/provider-rke2/"), "{name} {number}: {sentence}");
         }
     }
+}
+
+/// Gives a staged file the last line of another plan.
+fn of_another_plan(node: &TempDir, name: &str) {
+    let path = node.path().join("run/provider-rke2").join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    let body = &text[..text.rfind("# plan ").unwrap()];
+    fs::write(&path, format!("{}# plan 0123456789abcdef\n", body.replace("edge-1", "edge-0"))).unwrap();
+}
+
+#[test]
+fn what_two_runs_have_mixed_is_laid_out_anew() {
+    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
+        for is_known in [true, false] {
+            let node = staged();
+            of_another_plan(&node, name);
+            if !is_known {
+                fs::remove_file(node.path().join("run/provider-rke2/plan-id")).unwrap();
+            }
+            assert_eq!(installed(&node)["node-name"], "edge-1", "{name}");
+            // Without the document nobody knows what was asked for.
+            of_another_plan(&node, name);
+            fs::remove_file(node.path().join(DOCUMENT)).unwrap();
+            let sentence = refused(&node);
+            assert!(sentence.contains("there is no document of this program"), "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn an_older_plan_is_left_alone() {
+    let node = staged();
+    installed(&node);
+    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml", "values.json"] {
+        of_another_plan(&node, name);
+    }
+    let before = tree(node.path());
+    let (done, failed) = apply(node.path(), Some(Step::Config));
+    assert_eq!((done, failed.len()), (vec![], 1), "{failed:?}");
+    assert!(failed[0].contains("is not of the plan in force"), "{failed:?}");
+    let log = |tree: &str| tree.lines().filter(|line| !line.contains("| 1.2.3 ")).collect::<Vec<_>>().join("\n");
+    assert_eq!(log(&tree(node.path())), log(&before), "nothing but a line in the log");
+    // The other steps go by what was accepted.
+    for step in [Step::Swap, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service] {
+        assert_eq!(apply(node.path(), Some(step)).1, Vec::<String>::new(), "{step:?}");
+    }
+    // Where no event has come in this boot, there is no plan that it could be older than.
+    fs::remove_file(node.path().join("run/provider-rke2/plan-id")).unwrap();
+    assert_eq!(installed(&node)["node-name"], "edge-0");
+    let status = fs::read_to_string(node.path().join("run/provider-rke2/status.yaml")).unwrap();
+    assert!(status.contains("code: event-missing"), "{status}");
 }
 
 /// Replaces a text in a staged file; its last line stays.

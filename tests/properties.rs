@@ -164,6 +164,8 @@ fn read(root: &File, path: &str) -> String {
 
 /// A node that has a plan gets another cloud-config: one outcome, all of whose traces say the same.
 fn boots_to_one_outcome(config: &str) {
+    // As the collector writes it, so that a missing section can be believed.
+    let config = &format!("#cloud-config\n\n# Sources:\n# - cmdline\n\n{config}");
     let node = tempfile::tempdir().unwrap();
     let root = node.path();
     assert_eq!(support::boot(root, GOOD).error, "");
@@ -290,7 +292,8 @@ fn many_mistakes_are_counted_not_listed() {
     assert!(lengths.iter().all(|(_, lines)| (1..100).contains(lines)), "{lengths:?}"); // reported
 }
 
-const HEAD: &str = "cluster:\n  role: init\n  cluster_token: 0123456789abcdef0\n  control_plane_host: vip.test\n";
+const HEAD: &str =
+    "#cloud-config\ncluster:\n  role: init\n  cluster_token: 0123456789abcdef0\n  control_plane_host: vip.test\n";
 
 // ---- what is written is what was meant ----
 
@@ -304,7 +307,7 @@ fn planned(config: &str) -> Result<(Plan, String), Vec<Code>> {
         (Some(cluster), true) => {
             let plan = plan(cluster);
             let document = document(&plan, support::PROGRAM).unwrap();
-            Ok((plan, document))
+            Ok((plan, document.text))
         }
         _ => Err(refused),
     }
@@ -438,7 +441,7 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
         false => format!(" {}\n", q(&options)),
     };
     let mut config = format!(
-        "cluster:\n  role: {role}\n  cluster_token: {}\n  control_plane_host: vip.test\n  \
+        "#cloud-config\ncluster:\n  role: {role}\n  cluster_token: {}\n  control_plane_host: vip.test\n  \
          config:{options}  ca_certs: [{}]\n  \
          import_local_images: true\n  providerConfig:\n    system-default-registry: {}\n",
         q(text),
@@ -545,7 +548,7 @@ proptest! {
         };
         let mut env: Vec<(String, String)> = env.into_iter().collect();
         let (plan, first) = planned(&config(&env)).unwrap();
-        let again = document(&plan, support::PROGRAM).unwrap();
+        let again = document(&plan, support::PROGRAM).unwrap().text;
         prop_assert_eq!(&first, &again);
         let length = env.len();
         env.rotate_left(turn % length);
@@ -786,7 +789,7 @@ fn shown(config: &str) -> String {
         let plan = plan(cluster);
         // A plan is also printed while debugging, but never its token.
         write!(shown, "{:?}", plan.cluster.token).unwrap();
-        shown += &document(&plan.masked(), support::PROGRAM).unwrap();
+        shown += &document(&plan.masked(), support::PROGRAM).unwrap().text;
     }
     let node = tempfile::tempdir().unwrap();
     let response = support::boot(node.path(), config);
@@ -820,7 +823,7 @@ fn a_secret_in_every_place_stays_secret() {
 /// A comma is a legal part of user information (RFC 3986, sub-delims), besides being what separates URLs.
 #[test]
 fn a_password_with_a_comma_stays_secret() {
-    let place = "cluster:\n  role: init\n  config: {system-default-registry: \"https://user:pass,SECRET@host.test\"}\n";
+    let place = "#cloud-config\ncluster:\n  role: init\n  config: {system-default-registry: \"https://user:pass,SECRET@host.test\"}\n";
     assert_eq!(leak(place, "Tr0ub4dorAndAnotherOneAtLength"), None); // reported
 }
 

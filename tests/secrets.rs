@@ -32,6 +32,7 @@ const MEANT_FOR_IT: &[&str] = &[
     "usr/local/cloud-config/cluster.kairos.yaml",
     "run/provider-rke2/plan.yaml",
     "run/provider-rke2/config.d/",
+    "run/provider-rke2/applied/",
     "run/provider-rke2/started/",
     "etc/rancher/rke2/config.d/",
     "etc/rancher/rke2/config.yaml",
@@ -296,9 +297,13 @@ fn kept(node: &Node, case: &str) {
         assert!(meant, "{case}: {found:?} in {path}:\n{text}");
         assert_eq!(mode & 0o177, 0, "{case}: {path} has mode {mode:o}");
     }
-    for directory in
-        ["run/provider-rke2", "run/provider-rke2/config.d", "run/provider-rke2/started", "etc/rancher/rke2/config.d"]
-    {
+    for directory in [
+        "run/provider-rke2",
+        "run/provider-rke2/config.d",
+        "run/provider-rke2/applied",
+        "run/provider-rke2/started",
+        "etc/rancher/rke2/config.d",
+    ] {
         if node.exists(directory) {
             assert_eq!(node.mode(directory), 0o700, "{case}: {directory}");
         }

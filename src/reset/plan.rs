@@ -430,7 +430,12 @@ const MARKED: [&str; 3] = [
 ];
 
 /// What only this program writes (the log stays, it tells of the reset).
-const OURS: [&str; 3] = ["/etc/issue.d/50-provider-rke2.issue", "/usr/local/lib/provider-rke2/node.json", record::PATH];
+const OURS: [&str; 4] = [
+    "/etc/issue.d/50-provider-rke2.issue",
+    "/usr/local/lib/provider-rke2/node.json",
+    record::PATH,
+    crate::report::status::MIRROR,
+];
 
 fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     let mounts = host.mounts().unwrap_or_default();
@@ -460,7 +465,9 @@ fn state(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {
     let ours = OURS.map(ToOwned::to_owned).into_iter().filter(|path| host.is_there(path));
     // What keeps the gate shut is needed until the node is planned anew; what opens it has gone with the gate.
     let kept = [gate::LOCK, gate::REFUSED, CLEARED];
-    let is_kept = |name: &str| kept.contains(&format!("{RUN}/{name}").as_str()) || name.starts_with("ready-");
+    let is_kept = |name: &str| {
+        kept.contains(&format!("{RUN}/{name}").as_str()) || name.ends_with(".lock") || name.starts_with("ready-")
+    };
     let run = below(RUN, &|name| !is_kept(name));
     let files = namespaces.into_iter().chain(marked).chain(ours).chain(run);
     actions.extend(files.map(|path| delete(path, false)));

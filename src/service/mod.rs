@@ -84,13 +84,23 @@ pub struct Unit {
     pub sub: String,
     /// Whether a job of it is queued or running.
     pub job: bool,
+    /// How often the manager has started it again by itself.
+    pub restarts: u32,
+    /// How it ended last: `success`, `exit-code`, …; empty where nobody knows.
+    pub result: String,
+    /// Since when it is in this state, in the manager's words; empty where nobody knows.
+    pub since: String,
 }
 
 impl Unit {
+    /// Whether its process runs.
+    pub fn is_up(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "activating" | "reloading" | "refreshing")
+    }
+
     /// Whether it runs or is about to.
     pub fn is_busy(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "activating" | "reloading" | "deactivating" | "refreshing")
-            || self.job
+        self.is_up() || self.active == "deactivating" || self.job
     }
 }
 
@@ -118,6 +128,9 @@ pub trait Manager {
     fn order(&mut self, verb: Verb, unit: &str) -> Result<(), Error>;
     /// Makes a service a part of this boot, and of no other.
     fn enable(&mut self, unit: &str) -> Result<(), Error>;
+    /// Has a command run once, as a service of its own by this name, when a service that is being started has come to an end. One that waits
+    /// for that already is enough.
+    fn run_after(&self, service: &str, name: &str, command: &[&str]) -> Result<(), Error>;
     /// What was ordered, or would have been.
     fn said(&mut self) -> &mut Vec<String>;
 }

@@ -152,7 +152,7 @@ impl Manager for OpenRc<'_> {
             load: if is_there { "loaded" } else { "not-found" }.into(),
             active: active.into(),
             sub: state.unwrap_or("stopped").into(),
-            job: false,
+            ..Unit::default()
         })
     }
 
@@ -174,6 +174,11 @@ impl Manager for OpenRc<'_> {
 
     /// A runlevel would keep it for good.
     fn enable(&mut self, _unit: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// `OpenRC` has no services for once (docs/openrc.md).
+    fn run_after(&self, _service: &str, _name: &str, _command: &[&str]) -> Result<(), Error> {
         Ok(())
     }
 

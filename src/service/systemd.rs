@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::{Manager, Unit, Verb};
 use crate::host::{Error, Host};
 
-/// How long a question or an order that only queues something may take.
-const QUICK: Duration = Duration::from_secs(10);
+/// How long a question, an order that only queues something, or a reload may take: much longer than on any node that works, for a reload of
+/// a systemd with many units on a slow disk keeps everybody waiting.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Unit {
     /// Reads the output of `systemctl show`: a `KEY=VALUE` in each line.
@@ -19,6 +20,9 @@ impl Unit {
             active: get("ActiveState"),
             sub: get("SubState"),
             job: !matches!(get("Job").as_str(), "" | "0"),
+            restarts: get("NRestarts").parse().unwrap_or(0),
+            result: get("Result"),
+            since: get("StateChangeTimestamp"),
         }
     }
 }
@@ -39,7 +43,7 @@ impl<'a> Systemd<'a> {
 
     /// Gives an order that does not wait for what it sets in motion.
     pub fn order(&mut self, arguments: &[&str]) -> Result<(), Error> {
-        self.run("systemctl", arguments, QUICK).map(drop)
+        self.run("systemctl", arguments, PATIENCE).map(drop)
     }
 
     /// Runs a program, or says that it would.
@@ -57,7 +61,7 @@ impl<'a> Systemd<'a> {
 
 impl Manager for Systemd<'_> {
     fn name(&self, unit: &str) -> String {
-        format!("{unit}.service")
+        if unit.ends_with(".service") { unit.to_owned() } else { format!("{unit}.service") }
     }
 
     fn reload(&mut self) -> Result<(), Error> {
@@ -66,10 +70,9 @@ impl Manager for Systemd<'_> {
 
     /// Asked in one call.
     fn show(&self, unit: &str) -> Result<Unit, Error> {
-        let properties = ["-p", "LoadState", "-p", "ActiveState", "-p", "SubState", "-p", "Job"];
-        let name = self.name(unit);
-        let arguments: Vec<&str> = ["show", name.as_str()].into_iter().chain(properties).collect();
-        Ok(Unit::parse(&self.host.run("systemctl", &arguments, QUICK)?))
+        let properties = "--property=LoadState,ActiveState,SubState,Job,NRestarts,Result,StateChangeTimestamp";
+        let arguments = ["show", &self.name(unit), properties];
+        Ok(Unit::parse(&self.host.run("systemctl", &arguments, PATIENCE)?))
     }
 
     fn order(&mut self, verb: Verb, unit: &str) -> Result<(), Error> {
@@ -83,6 +86,18 @@ impl Manager for Systemd<'_> {
 
     fn enable(&mut self, unit: &str) -> Result<(), Error> {
         Systemd::order(self, &["enable", "--runtime", "--no-reload", &self.name(unit)])
+    }
+
+    fn run_after(&self, service: &str, name: &str, command: &[&str]) -> Result<(), Error> {
+        let name = self.name(name);
+        // A queued job has been given to a unit, so that one exists.
+        if self.show(&name)?.is_busy() {
+            return Ok(());
+        }
+        let (unit, after) = (format!("--unit={name}"), format!("--property=After={}", self.name(service)));
+        let options = ["--quiet", "--no-block", "--collect", unit.as_str(), after.as_str(), "--"];
+        let words: Vec<&str> = options.into_iter().chain(command.iter().copied()).collect();
+        self.host.run("systemd-run", &words, PATIENCE).map(drop)
     }
 
     fn said(&mut self) -> &mut Vec<String> {

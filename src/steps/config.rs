@@ -15,56 +15,59 @@ use crate::host::{Error, Host};
 use crate::node;
 use crate::options;
 use crate::overrides;
-use crate::staged::Staged;
+use crate::prestart;
+use crate::report::outcome::{Outcome, Reason};
+use crate::staged::{self, Staged};
 use crate::template::{self, Evaluated};
-use crate::yaml::{self, Kind, OPTIONS};
-
-/// Installs what was staged. Gives what was done and what was found on the way.
-///
-/// Whatever fails, config.yaml is the old or the new one, and the sentence says why; the caller shuts the gate. Nothing is written that has the bytes already.
-pub fn run(context: &Context, staged: &Staged) -> Result<(Vec<String>, Findings), Vec<String>> {
-    let host = context.host;
-    let prepared = prepare(host, staged)?;
-    let done = install(context, staged, &prepared).map_err(|error| vec![error.to_string()])?;
-    Ok((done, prepared.findings))
-}
+use crate::yaml::{self, CLOUD_CONFIG, Kind, Limits, OPTIONS};
 
 /// What is going to be installed.
-struct Prepared {
+#[derive(Debug)]
+pub struct Prepared {
     user: String,
     provider: String,
     config: String,
-    findings: Findings,
+    notes: Vec<Reason>,
 }
 
-fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Vec<String>> {
-    let one = |sentence: String| vec![sentence];
+/// Works out what is to be installed. Nothing is changed, and no lock is needed.
+///
+/// Fails with the sentences of what is refused.
+pub fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome> {
     let mut findings = Findings { lenient: node::has_state(host, &staged.data_dir), ..Findings::default() };
     let values = Values { text: staged.values.as_deref(), json: OnceCell::new() };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
-        let read = read_text(text, name, staged, &mut findings)?;
+        let read = read_text(text, name, staged, CLOUD_CONFIG, &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
         findings.list.retain(|it| it.severity == Severity::Refused);
         let mut read = read.ok_or_else(|| format!("{name}: is empty, run agent.boot again"))?;
         values.fill(&mut read.options, &mut findings)?;
         Ok(read)
     };
-    let mut user = own(USER, &staged.user).map_err(one)?;
+    let mut user = own(USER, &staged.user).map_err(Outcome::failed)?;
     user.appended.clone_from(&staged.append);
-    let provider = own(OWNER, &staged.provider).map_err(one)?;
+    let provider = own(OWNER, &staged.provider).map_err(Outcome::failed)?;
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
 
     let mut sources = vec![source(USER, user), source(OWNER, provider)];
-    sources.extend(others(host, staged, &mut findings).map_err(one)?);
+    sources.extend(others(host, staged, &mut findings).map_err(Outcome::failed)?);
     sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let config = config::merge(sources, &mut findings);
     overrides::find(host, staged, &config, &mut findings);
-    let refused = findings.refused();
-    if !refused.is_empty() {
-        return Err(refused);
+    let (failed, notes) = findings.reasons().into_iter().partition(|it: &Reason| it.severity == Severity::Refused);
+    let mut outcome = Outcome { notes, failed, ..Outcome::default() };
+    if !outcome.failed.is_empty() {
+        return Err(outcome);
     }
-    config::verify(&config, staged.role).map_err(one)?;
-    Ok(Prepared { user: user_text, provider: provider_text, config: drop_in::to_json(&config), findings })
+    config::verify(&config, staged.role).map_err(Outcome::failed)?;
+    if staged::plan_id(host).is_none() {
+        let sentence = "no agent.boot has finished in this boot, so the plan of an earlier boot is in force; \
+                        see in the log of Kairos why it did not run";
+        let code = Code::EventMissing;
+        outcome.notes.push(Reason { severity: Severity::Error, code, sentence: sentence.into() });
+    }
+    let config = drop_in::to_json(&config);
+    Ok(Prepared { user: user_text, provider: provider_text, config, notes: outcome.notes })
 }
 
 fn source(name: &str, read: Read) -> Source {
@@ -79,9 +82,15 @@ fn owner_text(read: &Read) -> String {
 }
 
 /// The options of one file; nothing if it holds none at all.
-fn read_text(text: &str, path: &str, staged: &Staged, findings: &mut Findings) -> Result<Option<Read>, String> {
+fn read_text(
+    text: &str,
+    path: &str,
+    staged: &Staged,
+    limits: Limits,
+    findings: &mut Findings,
+) -> Result<Option<Read>, String> {
     let document =
-        yaml::read(text, OPTIONS).map_err(|error| format!("{path}: {} (line {})", error.problem, error.line))?;
+        yaml::read(text, limits).map_err(|error| format!("{path}: {} (line {})", error.problem, error.line))?;
     if let Some((_, line)) = document.anchor_twice {
         return Err(format!("{path}: defines an anchor twice (line {line}), rename one"));
     }
@@ -137,7 +146,7 @@ fn others(host: &Host, staged: &Staged, findings: &mut Findings) -> Result<Vec<S
                     let at = error.utf8_error().valid_up_to();
                     format!("{path}: is not UTF-8 from byte {at} on, mend or remove the file")
                 })
-                .and_then(|text| read_text(&text, &path, staged, findings)),
+                .and_then(|text| read_text(&text, &path, staged, OPTIONS, findings)),
         };
         match read {
             Ok(None) => {}
@@ -194,7 +203,17 @@ impl Values<'_> {
     }
 }
 
-fn install(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<Vec<String>, Error> {
+/// Installs it, under the lock of the program, and opens the gate. The gate is shut before anything is changed that RKE2 reads.
+///
+/// Whatever fails, config.yaml is the old or the new one; the caller shuts the gate. Nothing is written that has the bytes already.
+pub fn install(context: &Context, staged: &Staged, prepared: Prepared) -> Outcome {
+    match write(context, staged, &prepared) {
+        Ok(done) => Outcome { done, notes: prepared.notes, ..Outcome::default() },
+        Err(error) => Outcome { notes: prepared.notes, ..Outcome::failed(error.to_string()) },
+    }
+}
+
+fn write(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<Vec<String>, Error> {
     let (host, unit) = (context.host, staged.role.unit());
     host.make_dir("/etc/rancher", 0o755)?;
     host.make_dir("/etc/rancher/rke2", 0o755)?;
@@ -202,6 +221,8 @@ fn install(context: &Context, staged: &Staged, prepared: &Prepared) -> Result<Ve
     let changes = !host.holds(CONFIG, prepared.config.as_bytes());
     if changes || !environment::is_installed(host, staged) {
         gate::close(host)?;
+        // If nobody knows what RKE2 has read, this is not what it runs with.
+        prestart::set_changed(host)?;
     }
     for (name, text) in [(USER, &prepared.user), (OWNER, &prepared.provider)] {
         host.install(&format!("{DROP_INS}/{name}"), text.as_bytes(), 0o400, true)?;

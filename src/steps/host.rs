@@ -8,6 +8,7 @@ use crate::check::{Code, Findings, Path, Severity};
 use crate::config::CONFIG;
 use crate::host::{Error, Host};
 use crate::overrides;
+use crate::report::outcome::Outcome;
 use crate::service::Manager as _;
 use crate::service::systemd::Systemd;
 use crate::staged::Staged;
@@ -80,17 +81,6 @@ impl Profile {
     }
 }
 
-/// What the step came to.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What was done, also where something else failed.
-    pub done: Vec<String>,
-    /// What is worth a warning.
-    pub findings: Findings,
-    /// What failed.
-    pub failed: Vec<String>,
-}
-
 /// Prepares the node. What fails does not keep the rest from being done.
 pub fn run(host: &Host, staged: &Staged) -> Outcome {
     let profile = profile(host, staged);
@@ -109,7 +99,7 @@ pub fn run(host: &Host, staged: &Staged) -> Outcome {
             None => "nothing is asked of the node".to_owned(),
         });
     }
-    Outcome { done: step.done, findings: step.findings, failed }
+    Outcome { done: step.done, ..Outcome::refused(failed) }.with(&step.findings)
 }
 
 /// The most demanding profile that the cloud-config, the installed configuration, or what RKE2 reads after them names: RKE2 starts on a node that is

@@ -5,31 +5,33 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::io::IsTerminal as _;
-use std::thread::sleep;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use crate::Context;
 use crate::VERSION;
+use crate::apply::Step;
 use crate::cluster::Role;
 use crate::emit::escape;
 use crate::gate;
-use crate::host::copy::{Original, Part, Store};
+use crate::host::copy::{Original, PROGRESS, Part, Store};
 use crate::host::{self, Host};
 use crate::images::archive::{self, Kind, Verdict};
 use crate::images::record::{Entry, Other, Ours, Record};
 use crate::images::{Action, Gone, Identity, Import, Plan, Source, Target, expected, plan, sums};
 use crate::log::{Level, Log};
+use crate::report::outcome::{Outcome, Reason};
+use crate::report::status::{self, Waiting};
 use crate::rke2::{self, Installed};
 use crate::scripts;
 use crate::staged::Staged;
-use crate::status;
 use crate::stdio;
 use crate::yaml::{self, Node, OPTIONS};
 
 /// Where each archive is told of, as users of the Go provider know it; 0600 like our other log.
 pub const LOG: &str = "/var/log/rke2-import-images.log";
-
-/// Held while archives are looked at and copied.
-pub const LOCK: &str = "/run/provider-rke2/images.lock";
 
 /// How long the boot stage may copy; the setting `images_budget`.
 const BUDGET: Duration = Duration::from_secs(60);
@@ -42,6 +44,9 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// The same for one that is provably cut off: its transfer may have stalled.
 const STALLED: Duration = Duration::from_secs(10);
+
+/// How long nothing may move before the content directory counts as one that hangs.
+const HANGS: Duration = Duration::from_secs(120);
 
 /// How often content that still arrives is looked at.
 const POLL: Duration = Duration::from_millis(250);
@@ -90,27 +95,74 @@ pub fn run_without_plan(host: &Host, call: &Call) -> Result<Vec<String>, Vec<Str
 ///
 /// Content has arrived once the marker is there (the setting `images_marker`), or without one, once nothing has changed for a while. The
 /// wait is bounded; what is complete is copied meanwhile, and without a bound, for a node without its images cannot start RKE2 anyway.
-pub fn prestart(host: &Host, staged: &Staged) -> Vec<String> {
-    let job = Job::of(host, Some(staged), &Call::default());
+///
+/// Unless nothing moves any more: a mount that does not answer keeps this program, but not RKE2.
+pub fn prestart(context: &Context, staged: &Staged) -> Vec<String> {
+    let Some(path) = &staged.images else { return Vec::new() };
+    let (host, version) = (context.host, context.version.to_owned());
     let wait = staged.duration("images_wait", WAIT);
-    let end = Instant::now() + wait;
-    let mut seen = Vec::new();
+    let (sender, waiting) = mpsc::sync_channel(1);
+    let (told, telling) = mpsc::channel();
+    let copy = host.again().map(|host| (host, staged.clone()));
+    let work = copy.map_err(|error| error.to_string()).and_then(|(host, staged)| {
+        let work = move || {
+            let context = Context { host: &host, program: "", version: &version };
+            drop(sender.send(arrive(&context, &staged, wait, &told)));
+        };
+        thread::Builder::new().spawn(work).map_err(|error| error.to_string())
+    });
+    if let Err(sentence) = work {
+        return vec![format!("{path}: {sentence}, so no images were imported")];
+    }
+    let mut still = None;
+    let mut moved = (PROGRESS.load(Ordering::Relaxed), Instant::now());
     loop {
-        let Some(content) = job.content() else { return Vec::new() };
+        match waiting.recv_timeout(POLL) {
+            Ok(failed) => return failed,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return vec![format!("{path}: the import panicked")],
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if let Ok(what) = telling.try_recv() {
+            still = Some(Waiting::begin(context, "prestart", what));
+        }
+        let now = PROGRESS.load(Ordering::Relaxed);
+        if now != moved.0 {
+            moved = (now, Instant::now());
+        } else if moved.1.elapsed() >= HANGS {
+            drop(still);
+            let seconds = HANGS.as_secs();
+            return vec![format!(
+                "{path}: does not answer for {seconds} s, so RKE2 starts without what is not imported yet; \
+                 see what is mounted there, then restart RKE2"
+            )];
+        }
+    }
+}
+
+/// The same, for as long as it takes. What is waited for is told before.
+fn arrive(context: &Context, staged: &Staged, wait: Duration, told: &mpsc::Sender<&'static str>) -> Vec<String> {
+    let host = context.host;
+    let job = Job::of(host, Some(staged), &Call::default());
+    let end = Instant::now() + wait;
+    let (mut seen, mut is_told) = (Vec::new(), false);
+    loop {
+        PROGRESS.fetch_add(1, Ordering::Relaxed);
+        let Some(directory) = job.content() else { return Vec::new() };
         let late = Instant::now() >= end || gate::refused(host).is_some();
-        let arriving = job.arriving(&content, &mut seen, QUIET);
+        let arriving = job.arriving(&directory, &mut seen, QUIET);
         let limits = Limits { hold_back: if late { Vec::new() } else { arriving.clone() }, late, ..Limits::default() };
-        let said = job.import(&content, &limits);
-        let recent = job.arriving(&content, &mut seen, STALLED);
+        let said = job.import(&directory, &limits);
+        let recent = job.arriving(&directory, &mut seen, STALLED);
         let stalled = said.again.iter().any(|path| recent.contains(path));
-        if late || (arriving.is_empty() && !stalled && !job.lacks_marker(&content)) {
-            let failed = job.result(said).err().unwrap_or_default();
-            // The status has other writers.
-            let _lock = host.lock(gate::LOCK, Duration::from_secs(5));
-            if let Err(error) = status::step(host, VERSION, "images", &failed) {
-                job.log.line(Level::Warning, "images", &error.to_string());
-            }
-            return failed;
+        let lacks_marker = job.lacks_marker(&directory);
+        if late || (arriving.is_empty() && !stalled && !lacks_marker) {
+            let outcome = Outcome::from(job.result(said));
+            status::step(context, "images", None, &outcome);
+            return Reason::sentences(&outcome.failed);
+        }
+        if !is_told {
+            let what = if lacks_marker { "the marker of the images" } else { "images that still arrive" };
+            is_told = told.send(what).is_ok();
         }
         sleep(POLL.min(end.saturating_duration_since(Instant::now())));
     }
@@ -268,11 +320,11 @@ impl<'a> Job<'a> {
             None
         } else {
             host.make_dir(gate::RUN, 0o700).map_err(told)?;
-            Some(host.lock(LOCK, wait).map_err(told)?)
+            Some(host.lock(&Step::Images.lock(), wait).map_err(told)?)
         };
         // Meanwhile the node may have been reset.
-        if let Some(sentences) = gate::refused(host).filter(|_| !self.dry_run) {
-            return Err(sentences.join("; "));
+        if let Some(refused) = gate::refused(host).filter(|_| !self.dry_run) {
+            return Err(refused.sentences().join("; "));
         }
         if !self.dry_run {
             host.tidy(&self.agent, "images").map_err(told)?;

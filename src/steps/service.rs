@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::Context;
-use crate::cluster::Role;
+use crate::check::{Code, Severity};
 use crate::gate;
-use crate::host::Host;
+use crate::host::Error;
 use crate::prestart;
+use crate::report::outcome::{Outcome, Reason};
+use crate::report::status::Waiting;
 use crate::service::{self, Kind, Manager, Unit, Verb, openrc};
+use crate::staged::Staged;
 
 /// How long the other role's unit may take to stop.
 const STOP: Duration = Duration::from_secs(60);
@@ -27,7 +30,7 @@ pub enum Action {
 
 /// Decides by the state of the unit, and whether what it reads has changed since it started.
 ///
-/// `changed` is nothing if it is unknown what it started with; `bootstrapping` if the node held no state of RKE2 before this start.
+/// `changed` is nothing if that is unknown; `bootstrapping` if a server started without state and has not been ready since.
 #[allow(clippy::match_same_arms, reason = "the order of the arms is the rule")]
 pub fn decide(unit: &Unit, changed: Option<bool>, bootstrapping: bool) -> Action {
     let changed = changed == Some(true);
@@ -35,73 +38,127 @@ pub fn decide(unit: &Unit, changed: Option<bool>, bootstrapping: bool) -> Action
         // Between two attempts: systemd starts it again by itself, and then it reads what is there.
         ("activating", "auto-restart" | "auto-restart-queued") => Action::Nothing,
         ("activating", _) if changed && bootstrapping => Action::Pending,
-        ("active" | "activating" | "reloading" | "refreshing", _) if changed => Action::Restart,
-        ("active" | "activating" | "reloading" | "refreshing", _) => Action::Nothing,
+        _ if unit.is_up() && changed => Action::Restart,
+        _ if unit.is_up() => Action::Nothing,
         _ => Action::Start,
     }
 }
 
-/// Sets the unit of the role in motion. Gives what was done.
+/// Sets the unit of the role in motion.
 ///
 /// The order keeps multi-user.target from waiting for RKE2: reload, the other role stopped, links removed, the unit queued, enabled for this
-/// boot. Fails with a sentence if the gate is shut, the unit is missing or masked, or the service manager does not answer.
-pub fn run(context: &Context, role: Role) -> Result<Vec<String>, String> {
-    let (host, unit) = (context.host, role.unit());
-    if !gate::is_open(host, unit) {
-        return Err(format!("{unit}: its configuration is not installed, run apply config first"));
-    }
-    gate::write(context).map_err(|error| error.to_string())?;
-    let mut manager = Kind::of(host).manager(host);
-    set_in_motion(host, manager.as_mut(), unit)?;
-    Ok(std::mem::take(manager.said()))
+/// boot. Fails with a sentence if the gate is shut, the unit is missing or masked, or the service manager does not take the order. A service
+/// manager that is slow ends nothing.
+pub fn run(context: &Context, staged: &Staged) -> Outcome {
+    let host = context.host;
+    let mut motion = Motion { context, staged, manager: Kind::of(host).manager(host), notes: Vec::new() };
+    let result = motion.set();
+    let done = std::mem::take(motion.manager.said());
+    let failed = result.err().map(|sentence| Reason::failed(Code::StepFailed, sentence));
+    Outcome { done, notes: motion.notes, failed: failed.into_iter().collect() }
 }
 
-fn set_in_motion(host: &Host, manager: &mut dyn Manager, unit: &str) -> Result<(), String> {
-    let told = |error: crate::host::Error| error.to_string();
-    manager.reload().map_err(told)?;
-    for other in gate::UNITS.into_iter().filter(|other| *other != unit) {
-        stop(host, manager, other)?;
-    }
-    // A link that stays starts nothing that the gate does not let pass.
-    manager.said().extend(gate::remove_links(host).1);
-    if Kind::of(host) == Kind::OpenRc {
-        manager.said().extend(openrc::of_others(host));
-    }
-    if !host.is_real() {
-        manager.order(Verb::Start, unit).map_err(told)?;
-        return manager.enable(unit).map_err(told);
-    }
-    let (state, name) = (manager.show(unit).map_err(told)?, manager.name(unit));
-    match state.load.as_str() {
-        "loaded" => {}
-        "masked" => return Err(format!("{name}: is masked, so RKE2 cannot start, unmask it")),
-        "not-found" => return Err(format!("{name}: is not on this host, install RKE2 into the image")),
-        other => return Err(format!("{name}: cannot be loaded ({other}), see systemctl status {unit}")),
-    }
-    if state.active == "active" {
-        prestart::bootstrapped(host, unit).map_err(told)?;
-    }
-    match decide(&state, prestart::changed(host, unit), prestart::is_bootstrapping(host, unit)) {
-        Action::Start => manager.order(Verb::Start, unit).map_err(told)?,
-        Action::Restart => manager.order(Verb::Restart, unit).map_err(told)?,
-        Action::Nothing => manager.said().push(format!("{name} runs with what is asked for")),
-        Action::Pending => manager.said().push(format!("{name}: restart pending, it is in its first bootstrap")),
-    }
-    manager.enable(unit).map_err(told)
+struct Motion<'a> {
+    context: &'a Context<'a>,
+    staged: &'a Staged,
+    manager: Box<dyn Manager + 'a>,
+    notes: Vec<Reason>,
 }
 
-/// Stops the other role's unit and waits until it is gone: RKE2's own condition lets both start while one is still activating.
-fn stop(host: &Host, manager: &mut dyn Manager, other: &str) -> Result<(), String> {
-    let told = |error: crate::host::Error| error.to_string();
-    if !host.is_real() || !manager.show(other).map_err(told)?.is_busy() {
-        return Ok(());
+impl Motion<'_> {
+    /// What goes wrong, and does not keep RKE2 from being started.
+    fn warn(&mut self, sentence: String) {
+        self.notes.push(Reason { severity: Severity::Warning, code: Code::StepFailed, sentence });
     }
-    manager.order(Verb::Stop, other).map_err(told)?;
-    if service::wait_until_gone(manager, other, Instant::now() + STOP).map_err(told)? {
-        return Ok(());
+
+    fn is_open(&self) -> Result<(), String> {
+        let unit = self.staged.role.unit();
+        match gate::is_open(self.context.host, unit) {
+            true => Ok(()),
+            false => Err(format!("{unit}: its configuration is not installed; run apply config first")),
+        }
     }
-    let (name, seconds) = (manager.name(other), STOP.as_secs());
-    Err(format!("{name}: does not stop within {seconds} s, so the other role is not started"))
+
+    fn set(&mut self) -> Result<(), String> {
+        let (host, unit) = (self.context.host, self.staged.role.unit());
+        let told = |error: Error| error.to_string();
+        self.is_open()?;
+        gate::write(self.context).map_err(told)?;
+        if let Err(error) = self.manager.reload() {
+            self.warn(error.to_string());
+        }
+        for other in gate::UNITS.into_iter().filter(|other| *other != unit) {
+            self.stop(other)?;
+        }
+        // A link that stays starts nothing that the gate does not let pass.
+        let (_, mut left) = gate::remove_links(host);
+        if Kind::of(host) == Kind::OpenRc {
+            left.extend(openrc::of_others(host));
+        }
+        for sentence in left {
+            self.warn(sentence);
+        }
+        if !host.is_real() {
+            self.manager.order(Verb::Start, unit).map_err(told)?;
+            return self.manager.enable(unit).map_err(told);
+        }
+        self.order(unit)?;
+        self.manager.enable(unit).map_err(told)
+    }
+
+    fn order(&mut self, unit: &'static str) -> Result<(), String> {
+        let (host, name) = (self.context.host, self.manager.name(unit));
+        let told = |error: Error| error.to_string();
+        let action = match self.manager.show(unit) {
+            Ok(state) => {
+                match state.load.as_str() {
+                    "loaded" => {}
+                    "masked" => return Err(format!("{name}: is masked, so RKE2 cannot start; unmask it")),
+                    "not-found" => return Err(format!("{name}: is not on this host; install RKE2 into the image")),
+                    other => return Err(format!("{name}: cannot be loaded ({other}); see systemctl status {unit}")),
+                }
+                if state.active == "active" {
+                    prestart::bootstrapped(host, unit).map_err(told)?;
+                }
+                decide(&state, prestart::changed(host, unit), prestart::is_bootstrapping(host, unit))
+            }
+            Err(error) => {
+                // To start what runs already does nothing.
+                self.warn(format!("{error}, so {name} is started without a look at its state"));
+                Action::Start
+            }
+        };
+        // Meanwhile the node may have been planned anew.
+        self.is_open()?;
+        match action {
+            Action::Start => self.manager.order(Verb::Start, unit).map_err(told)?,
+            Action::Restart => self.manager.order(Verb::Restart, unit).map_err(told)?,
+            Action::Nothing => self.manager.said().push(format!("{name} runs with what is asked for")),
+            Action::Pending => {
+                self.manager.said().push(format!("{name}: restart pending, because it is in its first bootstrap"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the other role's unit and waits until it is gone: RKE2's own condition lets both start while one is still activating.
+    fn stop(&mut self, other: &str) -> Result<(), String> {
+        let told = |error: Error| error.to_string();
+        let host = self.context.host;
+        if !host.is_real() || !self.manager.show(other).map_err(told)?.is_busy() {
+            return Ok(());
+        }
+        let name = self.manager.name(other);
+        let _waiting = Waiting::begin(self.context, "service", &format!("{name} to stop"));
+        self.manager.order(Verb::Stop, other).map_err(told)?;
+        if service::wait_until_gone(&*self.manager, other, Instant::now() + STOP).map_err(told)? {
+            return Ok(());
+        }
+        let seconds = STOP.as_secs();
+        Err(format!(
+            "{name}: does not stop within {seconds} s, so the other role is not started; stop it, then run apply service"
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -153,7 +153,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Everything below `root`: mode and path of each file, then its content; the times of a log are left out.
+/// What says when a phase ran, not what it did: locks, and the mirror of the status, whose time differs.
+fn is_of_the_moment(name: &str) -> bool {
+    name.ends_with("/lock") || name.ends_with(".lock") || name == "/var/log/provider-rke2.status.json"
+}
+
+/// Everything below `root`: mode and path of each file, then its content; the times of a log are left out, and what is of the moment.
 pub fn tree(root: &Path) -> String {
     let mut text = String::new();
     list(root, root, &mut text);
@@ -167,6 +172,9 @@ fn list(root: &Path, directory: &Path, text: &mut String) {
         let (path, kind) = (entry.path(), entry.file_type().unwrap());
         let name = format!("/{}", path.strip_prefix(root).unwrap().display());
         let mode = fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o7777;
+        if is_of_the_moment(&name) {
+            continue;
+        }
         if kind.is_dir() {
             writeln!(text, "{mode:04o} {name}/").unwrap();
             list(root, &path, text);
