@@ -23,8 +23,9 @@ use crate::report::status::{self, Plan};
 use crate::reset;
 use crate::staged;
 
-/// How much of a source is read.
+/// How much of a source is read, and of all of them.
 const SOURCE_LIMIT: u64 = 16 << 20;
+const SOURCES_LIMIT: usize = 64 << 20;
 
 /// How long another event is waited for, and then another run of the program: nobody holds that lock for long.
 const EVENT_WAIT: Duration = Duration::from_secs(6);
@@ -58,6 +59,25 @@ pub struct Boot<'a> {
     undecided: Result<Lock, String>,
     /// Whether systemd has something to reload.
     gate_changed: bool,
+}
+
+/// What the event asks for.
+enum Asked {
+    Present(Understood),
+    Absent,
+    /// Nobody knows; the sentence why.
+    Unreadable(String),
+}
+
+/// What a cluster section means.
+struct Understood {
+    /// Nothing if it is refused.
+    cluster: Option<Cluster>,
+    findings: Findings,
+    /// Sentences about sources that do not parse.
+    broken: Vec<String>,
+    /// Where it says that the document is.
+    document: Option<String>,
 }
 
 impl<'a> Boot<'a> {
@@ -108,30 +128,25 @@ impl<'a> Boot<'a> {
                 return self.failed(&sentence);
             }
         }
-        let config = match text {
-            Ok(text) => self.read(text, &sources),
-            Err(sentence) => CloudConfig::Unreadable(sentence.to_owned()),
-        };
         // All that takes its time is done before the lock is taken.
-        let understood = match &config {
-            CloudConfig::Present(section) => Some(self.understand(section, &sources)),
-            CloudConfig::Absent | CloudConfig::Unreadable(_) => None,
+        let asked = match text.map(|text| self.read(text, &sources)) {
+            Ok(CloudConfig::Present(section)) => Asked::Present(self.understand(*section, &sources)),
+            Ok(CloudConfig::Absent) => Asked::Absent,
+            Ok(CloudConfig::Unreadable(sentence)) => Asked::Unreadable(sentence),
+            Err(sentence) => Asked::Unreadable(sentence.to_owned()),
         };
-        let lock = self.lock();
-        match (lock, config, understood) {
-            (Err(sentence), CloudConfig::Present(_), _) if is_known => {
+        match (self.lock(), asked) {
+            (Err(sentence), Asked::Present(_)) if is_known => {
                 let sentence =
                     format!("{sentence}, so nothing is written anew; the plan in force is the one asked for");
                 self.log.line(Level::Warning, "plan", &sentence);
                 Answer { log: sentence, ..Answer::default() }
             }
-            (Err(sentence), CloudConfig::Present(_), _) => self.cut_off(&sentence),
+            (Err(sentence), Asked::Present(_)) => self.cut_off(&sentence),
             _ if self.is_overtaken() => self.cut_off("another agent.boot, or a reset, has decided meanwhile"),
-            (_held, CloudConfig::Present(section), Some((cluster, findings))) => {
-                self.present(&section, cluster, &findings, &sources, &payload)
-            }
-            (_held, CloudConfig::Unreadable(sentence), _) => self.unreadable(&sentence, &sources, None),
-            (_held, CloudConfig::Absent | CloudConfig::Present(_), _) => self.absent(&sources),
+            (_held, Asked::Present(understood)) => self.present(understood, &sources, &payload),
+            (_held, Asked::Unreadable(sentence)) => self.unreadable(&sentence, &sources, None),
+            (_held, Asked::Absent) => self.absent(&sources),
         }
     }
 
@@ -169,9 +184,16 @@ impl<'a> Boot<'a> {
 
     fn sources(&self, text: &str) -> Vec<Source> {
         let files = cloud_config::sources(text).into_iter().filter(|source| cloud_config::is_file(source));
+        let mut left = SOURCES_LIMIT;
         files
             .map(|path| {
-                let bytes = self.host.read(path, SOURCE_LIMIT).map_err(|error| error.to_string());
+                let bytes = match self.host.read(path, SOURCE_LIMIT.min(left as u64)) {
+                    Err(Error::Size { .. }) => {
+                        Err(format!("{}: is too large, or all sources together are", escape(path)))
+                    }
+                    read => read.map_err(|error| error.to_string()),
+                };
+                left -= bytes.as_ref().map_or(0, Vec::len);
                 let text = bytes.and_then(|bytes| {
                     String::from_utf8(bytes).map_err(|error| {
                         let at = error.utf8_error().valid_up_to();
@@ -232,38 +254,35 @@ impl<'a> Boot<'a> {
         None
     }
 
-    fn understand(&self, section: &Section, sources: &[Source]) -> (Option<Cluster>, Findings) {
+    fn understand(&self, section: Section, sources: &[Source]) -> Understood {
         let mut findings = Findings::default();
-        let state = node::state(self.host, &cluster::data_dir(section));
-        let cluster = cluster::understand(section, state, &mut findings);
-        cloud_config::place(&mut findings, section, sources);
-        (cluster, findings)
+        let state = node::state(self.host, &cluster::data_dir(&section));
+        let cluster = cluster::understand(&section, state, &mut findings);
+        let text = |key: &str| Some(section.node.get(key)?.scalar()?.text.clone());
+        let (options, document) = (text("config"), text("cluster_config_path"));
+        // The section may be large, and so may each source be that is looked through for the lines.
+        let Section { broken, .. } = section;
+        cloud_config::place(&mut findings, options.as_deref(), sources);
+        Understood { cluster, findings, broken, document }
     }
 
-    fn present(
-        &mut self,
-        section: &Section,
-        cluster: Option<Cluster>,
-        findings: &Findings,
-        sources: &[Source],
-        payload: &str,
-    ) -> Answer {
+    fn present(&mut self, understood: Understood, sources: &[Source], payload: &str) -> Answer {
+        let Understood { cluster, findings, broken, document } = understood;
         let Some(cluster) = cluster else {
-            let own = section.node.get("cluster_config_path").and_then(|node| node.scalar());
-            let own = own.map(|path| path.text.as_str());
+            let own = document.as_deref();
             // A file that was left out may hold what is missing here.
-            if !section.broken.is_empty() && !self.documents(sources, own).is_empty() {
-                let (broken, refused) = (section.broken.join("; "), findings.refused().join("; "));
+            if !broken.is_empty() && !self.documents(sources, own).is_empty() {
+                let (broken, refused) = (broken.join("; "), findings.refused().join("; "));
                 let sentence = format!("{broken}; without it the cluster section is refused: {refused}");
                 return self.unreadable(&sentence, sources, own);
             }
-            let told = self.say(section, findings);
+            let told = self.say(&broken, &findings);
             let refused: Vec<Reason> = told.into_iter().filter(|it| it.severity == Severity::Refused).collect();
             return self.refused(&refused, "the cluster section is refused");
         };
-        let mut reasons = self.say(section, findings);
+        let mut reasons = self.say(&broken, &findings);
         reasons.retain(|reason| reason.severity >= Severity::Error);
-        let left_out = section.broken.iter();
+        let left_out = broken.iter();
         reasons.extend(left_out.map(|sentence| Reason::failed(Code::SourceUnreadable, sentence)));
         let role = cluster.role;
         match self.write_plan(cluster, sources, payload) {
@@ -277,8 +296,8 @@ impl<'a> Boot<'a> {
     }
 
     /// Logs what was found, but for what was refused, which is logged as such. Gives it.
-    fn say(&self, section: &Section, findings: &Findings) -> Vec<Reason> {
-        for sentence in &section.broken {
+    fn say(&self, broken: &[String], findings: &Findings) -> Vec<Reason> {
+        for sentence in broken {
             self.log.line(Level::Warning, "plan", sentence);
         }
         let reasons = findings.reasons();

@@ -284,11 +284,18 @@ pub enum Instead {
     LeftOut,
 }
 
+/// How many findings are kept; those of a code beyond its first [`MOST_PRINTED`] are counted from there on. No text of a person comes near.
+const MOST_KEPT: usize = 50_000;
+
 /// What was found so far.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// In the order in which they were found.
     pub list: Vec<Finding>,
+    /// How many of each code were found.
+    counts: BTreeMap<Code, usize>,
+    /// How many of each code were not kept.
+    dropped: BTreeMap<Code, usize>,
     /// The node holds RKE2's state: only the hardest refusals stay refusals (see [`Findings::refuse`]).
     pub lenient: bool,
 }
@@ -298,6 +305,12 @@ impl Findings {
     /// is the whole text: then `rest` is the sentence.
     pub fn push(&mut self, severity: Severity, code: Code, path: &Path, line: usize, rest: &str) {
         let message = if path.0.is_empty() { rest.to_owned() } else { format!("{path}: {rest}") };
+        let count = self.counts.entry(code).or_default();
+        *count += 1;
+        if *count > MOST_PRINTED && self.list.len() >= MOST_KEPT {
+            *self.dropped.entry(code).or_default() += 1;
+            return;
+        }
         let message = limit(&escape(&message));
         let line = Some(line);
         self.list.push(Finding { code, severity, path: path.clone(), inner: None, file: None, line, message });
@@ -319,9 +332,14 @@ impl Findings {
         !self.lenient
     }
 
+    /// How many of a code there are so far.
+    pub fn count(&self, code: Code) -> usize {
+        self.counts.get(&code).copied().unwrap_or_default()
+    }
+
     /// Says at what line of a text of its own the last finding stands.
     pub fn mark_inner(&mut self, line: Option<usize>) {
-        if let Some(finding) = self.list.last_mut() {
+        if let Some(finding) = self.list.last_mut().filter(|_| self.dropped.is_empty()) {
             finding.inner = line;
         }
     }
@@ -366,13 +384,13 @@ impl Findings {
                 shown.push(finding);
             }
         }
-        (
-            shown,
-            seen.into_iter()
-                .filter(|(_, count)| *count > MOST_PRINTED)
-                .map(|(code, count)| (code, count - MOST_PRINTED))
-                .collect(),
-        )
+        let more =
+            seen.into_iter().map(|(code, count)| (code, count.saturating_sub(MOST_PRINTED) + self.dropped(code)));
+        (shown, more.filter(|(_, count)| *count > 0).collect())
+    }
+
+    fn dropped(&self, code: Code) -> usize {
+        self.dropped.get(&code).copied().unwrap_or_default()
     }
 
     /// A line each: `FILE:LINE: SEVERITY: SENTENCE [CODE]`.

@@ -98,6 +98,10 @@ impl Options {
         let Some(node) = config.filter(|node| !node.is_null()) else { return Options::None };
         match &node.kind {
             Kind::List(_) => Options::WrongType,
+            Kind::Map(_) if node.count() > OPTIONS.nodes => {
+                let problem = format!("has more than {} values", OPTIONS.nodes);
+                Options::Broken(Place::Here, yaml::Error { line: node.line, problem })
+            }
             Kind::Map(_) => {
                 let root = node.clone();
                 Options::Read(Place::Here, Document { root, duplicates: Vec::new(), anchor_twice: None, second: None })
@@ -249,50 +253,53 @@ fn parse(text: &str) -> (Option<Document>, Findings) {
 /// A whole cloud-config as a person hands it over: the section if there is one, and what keeps Kairos from reading the file.
 pub fn of_file(text: &str) -> (Option<Section>, Findings) {
     let (document, mut findings) = parse(text);
-    let section = document.as_ref().and_then(|document| section(&document.root));
+    let is_read = document.is_some();
+    let second = document.as_ref().and_then(|document| document.second);
+    let section = document.and_then(|document| section(document.root));
     // Without a cluster section it is no business of ours whether Kairos reads the file.
-    let is_ours = section.is_some() || (document.is_none() && names_cluster(text.as_bytes()));
+    let is_ours = section.is_some() || (!is_read && names_cluster(text.as_bytes()));
     if let Some(left_out) = LeftOut::of(text.as_bytes()).filter(|_| is_ours) {
         let rest = format!("the cloud-config {}", left_out.sentence());
         findings.push(Severity::Refused, left_out.code(), &Path::default(), 1, &rest);
     }
-    if let Some(line) = document.as_ref().and_then(|document| document.second) {
+    if let Some(line) = second {
         let rest = "the cloud-config goes on with a second document, which has no effect, remove it";
         findings.push(Severity::Warning, Code::SecondDocument, &Path::default(), line, rest);
     }
-    if document.is_some() && section.is_none() {
+    if is_read && section.is_none() {
         let rest = "no cluster section, so the provider does nothing; write one if this node is to run RKE2";
         findings.push(Severity::Warning, Code::SectionMissing, &Path::default(), 1, rest);
     }
     (section, findings)
 }
 
-fn section(root: &Node) -> Option<Section> {
-    let (key, node) = root.entry("cluster")?;
-    (!node.is_null()).then(|| Section::new(key.line, node.clone()))
+/// The section of a document, of which nothing else is kept.
+fn section(root: Node) -> Option<Section> {
+    let Kind::Map(entries) = root.kind else { return None };
+    let (key, node) = entries.into_iter().rev().find(|(key, _)| key.scalar.text == "cluster")?;
+    (!node.is_null()).then(|| Section::new(key.line, node))
 }
 
 /// The answer for a collected text and the files it names.
 pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
+    // One text after the other: each may be large.
+    let broken: Vec<String> = sources_read.iter().filter_map(broken).collect();
     let (document, found) = parse(text);
     let Some(document) = document.filter(|_| found.list.is_empty()) else {
         let first = found.list.first().map_or("", |finding| finding.message.as_str());
         return CloudConfig::Unreadable(first.to_owned());
     };
-    let broken: Vec<String> = sources_read.iter().filter_map(broken).collect();
-    if let Some(mut section) = section(&document.root) {
+    let url = document.root.get("config_url");
+    let has_url = url.is_some_and(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
+    if let Some(mut section) = section(document.root) {
         section.broken = broken;
         return CloudConfig::Present(Box::new(section));
     }
     if let Some(sentence) = broken.into_iter().next() {
         return CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"));
     }
-    let url = document
-        .root
-        .get("config_url")
-        .filter(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
     let fetched = sources(text).iter().any(|source| source.starts_with("http://") || source.starts_with("https://"));
-    if url.is_some() && !fetched {
+    if has_url && !fetched {
         return CloudConfig::Unreadable(
             "config_url: was not fetched, so a missing cluster section means nothing, make the address reachable at boot or \
              remove config_url"
@@ -316,40 +323,55 @@ fn broken(source: &Source) -> Option<String> {
 }
 
 /// Gives each finding the file and line of the last source that holds its key; the lines of the collected text mean nothing
-/// to a person. A finding whose key no source holds is placed at the last `cluster` key, or nowhere.
-pub fn place(findings: &mut Findings, section: &Section, sources_read: &[Source]) {
+/// to a person. `options` is the text of `cluster.config`, where it is one. A finding whose key no source holds is placed at the last `cluster` key, or nowhere.
+pub fn place(findings: &mut Findings, options: Option<&str>, sources_read: &[Source]) {
     if findings.list.is_empty() {
         return;
     }
     findings.sort();
-    let roots: Vec<(&str, Node)> = sources_read
-        .iter()
-        .filter_map(|source| {
-            let (document, found) = parse(source.text.as_ref().ok()?);
-            let document = document.filter(|_| found.list.is_empty())?;
-            Some((source.path.as_str(), document.root))
-        })
-        .collect();
     // Only those that are printed are worth the search.
-    let mut searched: HashMap<Code, usize> = HashMap::new();
-    for finding in &mut findings.list {
+    let mut printed: HashMap<Code, usize> = HashMap::new();
+    let mut sought: Vec<usize> = Vec::new();
+    for (index, finding) in findings.list.iter_mut().enumerate() {
         finding.line = None;
-        let count = searched.entry(finding.code).or_default();
+        let count = printed.entry(finding.code).or_default();
         *count += 1;
-        if *count > MOST_PRINTED {
-            continue;
+        if *count <= MOST_PRINTED {
+            sought.push(index);
         }
-        let exact = roots.iter().rev().find_map(|(path, root)| Some((*path, find(root, finding, section)?)));
-        let cluster = || roots.iter().rev().find_map(|(path, root)| Some((*path, root.entry("cluster")?.0.line)));
-        let found = exact.or_else(cluster);
-        finding.file = found.map(|(path, _)| path.to_owned());
-        finding.line = found.map(|(_, line)| line);
+    }
+    // One after the other, the last first: each may be large.
+    let mut cluster = None;
+    for source in sources_read.iter().rev() {
+        let Some(root) = source.text.as_ref().ok().and_then(|text| readable(text)) else { continue };
+        if cluster.is_none() {
+            cluster = root.entry("cluster").map(|(key, _)| (source.path.clone(), key.line));
+        }
+        sought.retain(|index| {
+            let Some(finding) = findings.list.get_mut(*index) else { return false };
+            let line = find(&root, finding, options);
+            if line.is_some() {
+                (finding.file, finding.line) = (Some(source.path.clone()), line);
+            }
+            line.is_none()
+        });
+    }
+    for index in sought {
+        if let Some(finding) = findings.list.get_mut(index) {
+            (finding.file, finding.line) = cluster.clone().unzip();
+        }
     }
     findings.sort();
 }
 
+/// What a text holds, if Kairos can read it.
+fn readable(text: &str) -> Option<Node> {
+    let (document, found) = parse(text);
+    document.filter(|_| found.list.is_empty()).map(|document| document.root)
+}
+
 /// The line of a finding's key in one source.
-fn find(root: &Node, finding: &Finding, section: &Section) -> Option<usize> {
+fn find(root: &Node, finding: &Finding, options: Option<&str>) -> Option<usize> {
     let mut node = root;
     let mut line = root.line;
     for step in finding.path.steps() {
@@ -367,7 +389,6 @@ fn find(root: &Node, finding: &Finding, section: &Section) -> Option<usize> {
     }
     let Some(inner) = finding.inner else { return Some(line) };
     // Lines inside the options hold for a source whose text is the one that was read.
-    let read = section.node.get("config").and_then(Node::scalar)?;
-    let here = node.scalar().filter(|scalar| scalar.text.trim_end() == read.text.trim_end())?;
+    let here = node.scalar().filter(|scalar| Some(scalar.text.trim_end()) == options.map(str::trim_end))?;
     Some(if here.style == Style::Literal { node.line + inner } else { node.line })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::certificates::{self, Problem};
-use crate::check::{Code, Findings, Instead, Path, Severity, quoted};
+use crate::check::{Code, Findings, Instead, MOST_PRINTED, Path, Severity, quoted};
 use crate::cloud_config::{Options, Place, Section};
 use crate::drop_in::{self, DropIn, Owned};
 use crate::no_proxy;
@@ -391,7 +391,7 @@ struct Judge<'a> {
     findings: &'a mut Findings,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn cluster(&mut self) -> Option<Cluster> {
         let Kind::Map(_) = self.section.node.kind else {
             let rest = format!(
@@ -408,7 +408,7 @@ impl Judge<'_> {
         let options = self.options(judged);
         let (provider_key, provider) = self.provider_config();
         let networks = self.networks(&provider, judged);
-        let ours = self.provider_options(provider_key, provider, judged);
+        let ours = self.provider_options(provider_key, &provider, judged);
         let Ours { keep_swap, root_path, settings, options: provider_options } = ours;
         let env = self.env();
         self.profile(provider_key, &options.options, &provider_options.options, &env);
@@ -438,7 +438,7 @@ impl Judge<'_> {
         })
     }
 
-    fn get(&self, key: &str) -> Option<(&Key, &Node)> {
+    fn get(&self, key: &str) -> Option<(&'a Key, &'a Node)> {
         self.section.node.entry(key).filter(|(_, node)| !node.is_null())
     }
 
@@ -453,13 +453,13 @@ impl Judge<'_> {
 
     /// The scalar of a key with the key's line; a list or mapping in its place is refused, for `hard` ones also on a node with state.
     fn scalar(&mut self, key: &str, accepted: &str, hard: bool) -> Option<(Scalar, usize)> {
-        let (line, node) = self.get(key).map(|(key, node)| (key.line, node.clone()))?;
-        let Kind::Scalar(scalar) = node.kind else {
+        let (line, node) = self.get(key).map(|(key, node)| (key.line, node))?;
+        let Kind::Scalar(scalar) = &node.kind else {
             let rest = format!("found {}, accepted is {accepted}, write that", node.described());
             self.refuse_type(&self.path.key(key), line, &rest, hard);
             return None;
         };
-        Some((scalar, line))
+        Some((scalar.clone(), line))
     }
 
     fn refuse_type(&mut self, path: &Path, line: usize, rest: &str, hard: bool) {
@@ -476,7 +476,9 @@ impl Judge<'_> {
             if KEYS.contains(&name) || name == "provider_options" {
                 continue;
             }
-            let rest = match options::nearest_of(name, &KEYS) {
+            let is_printed = self.findings.count(Code::UnknownKey) < MOST_PRINTED;
+            let near = is_printed.then(|| options::nearest_of(name, &KEYS)).flatten();
+            let rest = match near {
                 Some(near) => format!("is no key of the cluster section, did you mean {near}?"),
                 None if options::find(name).is_some() => {
                     "is an option of RKE2, which belongs into cluster.config".into()
@@ -572,7 +574,7 @@ impl Judge<'_> {
     }
 
     /// `providerConfig`, or the same under its usual misspelling.
-    fn provider_config(&mut self) -> (&'static str, Vec<(Key, Node)>) {
+    fn provider_config(&mut self) -> (&'static str, Vec<(&'a Key, &'a Node)>) {
         let mut key = "providerConfig";
         if let Some(line) = self.get("provider_options").map(|(key, _)| key.line) {
             let rest = match self.get(key).is_some() {
@@ -588,12 +590,12 @@ impl Judge<'_> {
     }
 
     /// The entries of a key that holds a mapping of single values; null values are left out.
-    fn mapping(&mut self, key: &str) -> Vec<(Key, Node)> {
-        let Some((key_line, node)) = self.get(key).map(|(key, node)| (key.line, node.clone())) else {
+    fn mapping(&mut self, key: &str) -> Vec<(&'a Key, &'a Node)> {
+        let Some((key_line, node)) = self.get(key).map(|(key, node)| (key.line, node)) else {
             return Vec::new();
         };
         let path = self.path.key(key);
-        let Kind::Map(entries) = node.kind else {
+        let Kind::Map(entries) = &node.kind else {
             let rest = format!("found {}, accepted is a mapping of names to text, write that", node.described());
             self.refuse_type(&path, key_line, &rest, false);
             return Vec::new();
@@ -610,7 +612,7 @@ impl Judge<'_> {
         kept
     }
 
-    fn provider_options(&mut self, key: &str, entries: Vec<(Key, Node)>, role: Role) -> Ours {
+    fn provider_options(&mut self, key: &str, entries: &[(&'a Key, &'a Node)], role: Role) -> Ours {
         let path = self.path.key(key);
         let (mut keep_swap, mut root_path, mut rke2) = (false, String::new(), Vec::new());
         let mut settings = BTreeMap::new();
@@ -659,8 +661,10 @@ impl Judge<'_> {
                             continue;
                         }
                     }
-                    let near = options::nearest_of(option, &provider_keys()).or_else(|| options::nearest(option));
-                    let near = near.map_or_else(
+                    // The nearest name is looked up only for those that are printed.
+                    let is_printed = self.findings.count(Code::ProviderOptionUnknown) < MOST_PRINTED;
+                    let near = || options::nearest_of(option, &provider_keys()).or_else(|| options::nearest(option));
+                    let near = is_printed.then(near).flatten().map_or_else(
                         || format!("accepted are {} and RKE2's options", provider_keys().join(", ")),
                         |near| format!("did you mean {near}?"),
                     );
@@ -679,26 +683,28 @@ impl Judge<'_> {
     }
 
     /// The networks that the options name, whatever the role; `providerConfig` counts last, as its drop-in does. What is no CIDR is told.
-    fn networks(&mut self, provider: &[(Key, Node)], role: Role) -> Networks {
+    fn networks(&mut self, provider: &[(&'a Key, &'a Node)], role: Role) -> Networks {
         let config = match &self.section.options {
             Options::Read(place, document) => Some((*place, document.root.entries())),
             _ => None,
         };
-        let provider = (Place::Here, provider);
+        let config =
+            config.into_iter().flat_map(|(place, entries)| entries.iter().map(move |(key, node)| (place, key, node)));
+        let all: Vec<(Place, &Key, &Node)> =
+            config.chain(provider.iter().map(|(key, node)| (Place::Here, *key, *node))).collect();
         let given = |name: &str| -> Vec<(Place, usize, String)> {
             let mut given: Vec<(Place, usize, String)> = Vec::new();
-            for (place, entries) in config.iter().copied().chain([provider]) {
-                for (key, node) in entries {
-                    let written = key.scalar.text.as_str();
-                    let texts = texts(node);
-                    match written.strip_suffix('+') {
-                        _ if texts.is_empty() => continue,
-                        None if written == name => given.clear(),
-                        Some(written) if written == name => {}
-                        _ => continue,
-                    }
-                    given.extend(texts.into_iter().map(|text| (place, key.line, text)));
+            for (place, key, node) in &all {
+                let written = key.scalar.text.as_str();
+                let is_added = written.strip_suffix('+') == Some(name);
+                if !is_added && written != name {
+                    continue;
                 }
+                let texts = texts(node);
+                if !is_added && !texts.is_empty() {
+                    given.clear();
+                }
+                given.extend(texts.into_iter().map(|text| (*place, key.line, text)));
             }
             given
         };
@@ -932,11 +938,11 @@ impl Judge<'_> {
     }
 
     fn ca_certs(&mut self) -> Vec<Certificate> {
-        let Some((line, node)) = self.get("ca_certs").map(|(key, node)| (key.line, node.clone())) else {
+        let Some((line, node)) = self.get("ca_certs").map(|(key, node)| (key.line, node)) else {
             return Vec::new();
         };
         let path = self.path.key("ca_certs");
-        let Kind::List(items) = node.kind else {
+        let Kind::List(items) = &node.kind else {
             let rest = format!("found {}, accepted is a list of PEM texts or paths, write a list", node.described());
             self.refuse_type(&path, line, &rest, false);
             return Vec::new();

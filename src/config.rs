@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::check::{Code, Findings, Instead, Path, Severity};
 use crate::cluster::Role;
-use crate::drop_in::{DropIn, Read, Value, last_of_equal};
+use crate::drop_in::{DropIn, Read, Value};
 use crate::options::{self, Class};
 
 /// Where drop-ins are, as the Go provider has them; RKE2 itself does not read them.
@@ -77,10 +77,7 @@ pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
                 Some(_) => false,
             };
             match (&mut earlier.value, value) {
-                (Value::List(list), Value::List(more)) if adds && !more.is_empty() => {
-                    list.extend(more);
-                    *list = last_of_equal(std::mem::take(list));
-                }
+                (Value::List(list), Value::List(more)) if adds && !more.is_empty() => list.extend(more),
                 (before, value) if is_clash(class, before, &value) => {
                     let rest = format!(
                         "is a list in one of {} and {path} and a single value in the other, make them alike",
@@ -95,6 +92,8 @@ pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
         }
     }
     merged.retain(|it| !matches!(&it.value, Value::List(list) if list.is_empty()));
+    // Once, however many files have added to a list.
+    merged.iter_mut().for_each(|it| it.value.without_duplicates());
     merged.into_iter().map(|it| (it.name, it.value)).collect()
 }
 

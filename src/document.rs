@@ -42,10 +42,6 @@ pub struct Document {
 /// The same plan and program give the same bytes. Fails if the plan is larger than the steps would read.
 pub fn document(plan: &Plan, program: &str) -> Result<Document, String> {
     let (variables, id) = variables(plan, program);
-    if let Some(large) = variables.iter().find(|variable| variable.value.len() > CLOUD_CONFIG.bytes) {
-        let (name, most) = (large.name, CLOUD_CONFIG.bytes >> 20);
-        return Err(format!("cluster: its {name} are larger than {most} MiB; shorten config, env or ca_certs"));
-    }
     let mut stages = Vec::new();
     for (name, text) in STAGES {
         if name == SWAP && plan.cluster.keep_swap {
@@ -55,7 +51,17 @@ pub fn document(plan: &Plan, program: &str) -> Result<Document, String> {
     }
     let boot = Item::map([("boot.before", Item::List(stages))]);
     let document = Item::map([("name", Item::text(DOCUMENT_NAME)), ("stages", boot)]);
-    Ok(Document { text: format!("#cloud-config\n{}", emit::to_yaml(&document)), id })
+    let text = format!("#cloud-config\n{}", emit::to_yaml(&document));
+    let lists = plan.user.iter().chain(&plan.provider).filter_map(|(_, value)| value.list());
+    if lists.map(<[String]>::len).sum::<usize>() > OPTIONS.nodes {
+        return Err(format!("cluster: its options have more than {} items; write fewer", OPTIONS.nodes));
+    }
+    // Room for the line that says from what event it was made.
+    if text.len() + 100 > CLOUD_CONFIG.bytes {
+        let most = CLOUD_CONFIG.bytes >> 20;
+        return Err(format!("cluster: its plan is larger than {most} MiB; shorten config, env or ca_certs"));
+    }
+    Ok(Document { text, id })
 }
 
 /// A value of the program that a stage asks for by `@NAME@`.

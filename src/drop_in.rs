@@ -3,7 +3,7 @@
 //! RKE2 turns each `key: value` into a flag `--key=value` (k3s `pkg/configfilearg/parser.go`) and types it by urfave/cli; a value
 //! is normalised here once, so that what is written can be read one way only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use crate::check::{Code, Findings, Instead, MOST_PRINTED, Path, Severity, quoted};
@@ -24,6 +24,22 @@ pub enum Value {
     Text(String),
     /// A list of text. Empty, it discards what earlier drop-ins gave.
     List(Vec<String>),
+}
+
+impl Value {
+    /// The items of a list.
+    pub fn list(&self) -> Option<&[String]> {
+        if let Value::List(list) = self { Some(list) } else { None }
+    }
+
+    /// Of the exact duplicates in a list the last stays.
+    pub fn without_duplicates(&mut self) {
+        let Value::List(list) = self else { return };
+        let mut seen = HashSet::new();
+        let is_last: Vec<bool> = list.iter().rev().map(|item| seen.insert(item.clone())).collect();
+        let mut is_last = is_last.into_iter().rev();
+        list.retain(|_| is_last.next().unwrap_or(true));
+    }
 }
 
 /// Options by their long name, in the order of first appearance.
@@ -50,7 +66,7 @@ pub struct Read {
     /// The options of the role.
     pub options: DropIn,
     /// Those of them that were given with a `+` only, so that their items add to what earlier drop-ins gave.
-    pub appended: Vec<String>,
+    pub appended: BTreeSet<String>,
     /// `token` and `server`.
     pub owned: Vec<Owned>,
 }
@@ -60,11 +76,14 @@ pub struct Read {
 /// `path` is the key that holds the mapping and `place` where its text stands. Every mistake is a finding; a refused option is left
 /// out, on a node with state ([`Findings::lenient`]) it keeps the text that RKE2 would have made of it.
 pub fn read(entries: &[(Key, Node)], path: &Path, place: Place, server: bool, findings: &mut Findings) -> Read {
-    let mut reader = Reader { path, place, server, findings, read: Read::default(), index: HashMap::new(), unknown: 0 };
+    let mut reader = Reader { path, place, server, findings, read: Read::default(), index: HashMap::new() };
     for (key, value) in entries {
         reader.option(key, value);
     }
-    reader.read
+    let mut read = reader.read;
+    // Once, however often items were added.
+    read.options.iter_mut().for_each(|(_, value)| value.without_duplicates());
+    read
 }
 
 struct Reader<'a> {
@@ -75,8 +94,6 @@ struct Reader<'a> {
     read: Read,
     /// Where an option stands in `read`, and in what line it was last set, by name.
     index: HashMap<String, (usize, usize)>,
-    /// How many unknown options there were: the nearest name is looked up only for those that are printed.
-    unknown: usize,
 }
 
 /// An option while it is read.
@@ -125,6 +142,10 @@ impl Reader<'_> {
             Some(name) => (name, true),
             None => (written.as_str(), false),
         };
+        if name.is_empty() || name.ends_with('+') {
+            let rest = "found a name that is no more than a `+`, or still ends in one; write the option's name, and at most one `+` after it";
+            return self.refuse(Code::OptionName, &path, key.line, rest, Instead::LeftOut);
+        }
         let known = options::find(name);
         let spec = known.filter(|spec| spec.class != Class::Dropped);
         let option =
@@ -176,8 +197,9 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, option: &Current, line: usize) {
-        self.unknown += 1;
-        let near = if self.unknown <= MOST_PRINTED { options::nearest(option.name) } else { None };
+        // The nearest name is looked up only for those that are printed.
+        let is_printed = self.findings.count(Code::OptionUnknown) < MOST_PRINTED;
+        let near = if is_printed { options::nearest(option.name) } else { None };
         let near = near.map_or_else(|| ", remove it".to_owned(), |near| format!(", did you mean {near}?"));
         let rest = format!("is no option of RKE2, which ignores it{near}");
         self.push(Severity::Warning, Code::OptionUnknown, &option.path, line, &rest);
@@ -249,7 +271,7 @@ impl Reader<'_> {
                 }
             }
         }
-        last_of_equal(list)
+        list
     }
 
     /// The text that RKE2 makes of a scalar; a warning where that is not what was written.
@@ -368,7 +390,7 @@ impl Reader<'_> {
         let Some((at, last)) = self.index.get_mut(option.name) else {
             self.index.insert(option.name.into(), (options.len(), line));
             if append && matches!(value, Value::List(_)) {
-                self.read.appended.push(option.name.into());
+                self.read.appended.insert(option.name.into());
             }
             return options.push((option.name.into(), value));
         };
@@ -376,28 +398,19 @@ impl Reader<'_> {
         let Some((_, earlier)) = options.get_mut(*at) else { return };
         if let (true, Value::List(list), Value::List(more)) = (append, &mut *earlier, &value) {
             list.extend(more.iter().cloned());
-            *list = last_of_equal(std::mem::take(list));
             return;
         }
         *earlier = value;
-        self.read.appended.retain(|name| name != option.name);
+        self.read.appended.remove(option.name);
         let rest = format!("stands in lines {first} and {line}, the last one counts, remove the other");
         self.push(Severity::Warning, Code::OptionTwice, &option.path, line, &rest);
     }
 }
 
-/// Of exact duplicates the last stays.
-pub fn last_of_equal(list: Vec<String>) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
-    let mut kept: Vec<String> = list.into_iter().rev().filter(|item| seen.insert(item.clone())).collect();
-    kept.reverse();
-    kept
-}
-
 /// The items of a text where RKE2 splits it at commas (k3s `pkg/util/client.go`), trimmed, which RKE2 does not do.
 fn split(option: &Current, text: String) -> Vec<String> {
     if option.spec.is_some_and(|spec| spec.comma_split) {
-        last_of_equal(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     } else {
         vec![text]
     }

@@ -3,6 +3,7 @@
 //! RKE2 adds to `NO_PROXY` on servers only (k3s `pkg/server/server.go`), and `CONTAINERD_NO_PROXY` replaces it for containerd and the CNI
 //! plugins that it runs (rancher/rke2#4924); so the whole list is made here, once for both.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -89,6 +90,9 @@ fn is_global(address: IpAddr) -> bool {
     }
 }
 
+/// The length of a domain name, at most (RFC 1035, 2.3.4).
+const LONGEST_DOMAIN: usize = 253;
+
 /// The value of `NO_PROXY`.
 ///
 /// In this order, each entry once: the node itself, pods, Services, `nodes`, the control plane host, names of Services, the cluster's
@@ -105,7 +109,7 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
         if known.is_empty() { vec![if only_v6 { v6 } else { v4 }.to_owned()] } else { known }
     };
     let domain = match networks.domain.trim_matches('.') {
-        given if given.split('.').all(is_label) => given,
+        given if given.len() <= LONGEST_DOMAIN && given.split('.').all(is_label) => given,
         // A template, or what RKE2 does not take either.
         _ => DOMAIN,
     };
@@ -126,14 +130,10 @@ pub fn value(networks: &Networks, control_plane_host: Option<&str>, nodes: &[IpN
     }
     list.push(format!(".{domain}"));
     list.extend(user.into_iter().map(str::to_owned));
-    let mut value: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     // A host that a node with state runs with may be anything, a range that is none too.
-    for entry in list.iter().flat_map(|text| entries(text)).map(canonical) {
-        if !value.contains(&entry) {
-            value.push(entry);
-        }
-    }
-    value.join(",")
+    let all = list.iter().flat_map(|text| entries(text)).map(canonical);
+    all.filter(|entry| seen.insert(entry.clone())).collect::<Vec<_>>().join(",")
 }
 
 /// The entries of a list as people write it: with commas, blanks, or both.

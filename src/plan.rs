@@ -38,8 +38,8 @@ pub fn plan(mut cluster: Cluster) -> Plan {
     for (name, value) in std::mem::take(&mut cluster.provider_options) {
         match (provider.iter_mut().find(|(it, _)| *it == name), value) {
             (Some((_, Value::List(hosts))), Value::List(more)) => {
-                let new: Vec<String> = more.into_iter().filter(|it| !hosts.contains(it)).collect();
-                hosts.extend(new);
+                let known = hosts.clone();
+                hosts.extend(more.into_iter().filter(|it| !known.contains(it)));
             }
             (_, value) => provider.push((name, value)),
         }

@@ -6,6 +6,7 @@
 //! Every reading is bounded by [`Limits`]; the depth is checked while scanning, before nesting costs quadratic time.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufReader, Read as _};
 use std::panic::catch_unwind;
 
@@ -29,6 +30,9 @@ pub const OPTIONS: Limits = Limits { bytes: 1 << 20, depth: 64, nodes: 100_000, 
 
 /// The bounds for a whole cloud-config, which carries the files of other programs too.
 pub const CLOUD_CONFIG: Limits = Limits { bytes: 16 << 20, depth: 64, nodes: 1_000_000, alias_nodes: 10_000 };
+
+/// How many lines of a text may begin like a directive.
+const DIRECTIVES: usize = 1_000;
 
 /// Why a text is not read. The sentence never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +108,7 @@ pub struct Scalar {
     /// How it was written.
     pub style: Style,
     /// An explicit tag, such as `tag:yaml.org,2002:int`.
-    tag: Option<String>,
+    tag: Option<Box<str>>,
 }
 
 /// How a scalar was written.
@@ -155,6 +159,10 @@ pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
     if text.len() > limits.bytes {
         return Err(Error { line: 1, problem: format!("is longer than {} bytes", limits.bytes) });
     }
+    // The scanner looks through all of them at each one.
+    if let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES) {
+        return Err(Error { line: line + 1, problem: format!("has more than {DIRECTIVES} directives") });
+    }
     // The scanner has panics for a few malformed texts (an odd tag, a stray percent escape): they are syntax errors too.
     catch_unwind(|| Composer::new(text, limits).document())
         .unwrap_or_else(|_| Err(Error { line: 1, problem: "is not valid YAML".into() }))
@@ -173,11 +181,14 @@ struct Composer<'t> {
     anchors: HashMap<String, Anchor>,
     duplicates: Vec<Duplicate>,
     anchor_twice: Option<(String, usize)>,
+    hasher: RandomState,
 }
 
 enum Anchor {
     /// The node is not complete: an alias to it would contain itself.
     Open,
+    /// The node alone has more values than aliases may make.
+    TooLarge,
     Done {
         node: Node,
         size: usize,
@@ -202,6 +213,7 @@ impl<'t> Composer<'t> {
             anchors: HashMap::new(),
             duplicates: Vec::new(),
             anchor_twice: None,
+            hasher: RandomState::new(),
         }
     }
 
@@ -256,6 +268,7 @@ impl<'t> Composer<'t> {
                 if block && self.completed.is_some_and(|length| end > length as u64) && text.ends_with('\n') {
                     text.pop();
                 }
+                let tag = tag.map(String::into_boxed_str);
                 (anchor, Kind::Scalar(Scalar { text, style, tag }), 1, 0)
             }
             EventData::SequenceStart { .. } | EventData::MappingStart { .. } if depth >= self.limits.depth => {
@@ -289,7 +302,14 @@ impl<'t> Composer<'t> {
             if matches!(node.kind, Kind::Scalar(_)) {
                 self.open(Some(&name), line);
             }
-            self.anchors.insert(name, Anchor::Done { node: node.clone(), size, height });
+            // A copy of its own: anchors inside each other count at each level. What no alias may name is not kept.
+            let anchor = if size > self.limits.alias_nodes {
+                Anchor::TooLarge
+            } else {
+                self.nodes += size;
+                Anchor::Done { node: node.clone(), size, height }
+            };
+            self.anchors.insert(name, anchor);
         }
         Ok((node, size, height))
     }
@@ -307,11 +327,11 @@ impl<'t> Composer<'t> {
         match self.anchors.get(name) {
             None => Err(Error { line, problem: "has an alias without its anchor".into() }),
             Some(Anchor::Open) => Err(Error { line, problem: "has an alias inside its own anchor".into() }),
+            Some(Anchor::TooLarge) => Err(too_many_by_aliases(line, self.limits)),
             Some(Anchor::Done { node, size, height }) => {
                 self.alias_nodes += size;
                 if self.alias_nodes > self.limits.alias_nodes {
-                    let problem = format!("has more than {} values made by aliases", self.limits.alias_nodes);
-                    return Err(Error { line, problem });
+                    return Err(too_many_by_aliases(line, self.limits));
                 }
                 self.nodes += size;
                 if depth + height > self.limits.depth {
@@ -325,7 +345,8 @@ impl<'t> Composer<'t> {
 
     fn mapping(&mut self, depth: usize) -> Result<(Entries, usize, usize), Error> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
-        let mut first: HashMap<String, usize> = HashMap::new();
+        // Where a key stands first, by its hash: half a million keys are held once.
+        let mut first: HashMap<u64, usize> = HashMap::new();
         let (mut size, mut height, mut merges) = (1, 1, false);
         loop {
             let event = self.next()?;
@@ -340,10 +361,10 @@ impl<'t> Composer<'t> {
             let (value, value_size, value_height) = self.node(event, depth + 1)?;
             size += key_size + value_size;
             height = height.max(value_height + 1);
-            if let Some(&line) = first.get(&scalar.text) {
-                self.duplicates.push(Duplicate { key: scalar.text.clone(), first: line, second: key.line });
-            } else {
-                first.insert(scalar.text.clone(), key.line);
+            let at = *first.entry(self.hasher.hash_one(&scalar.text)).or_insert(entries.len());
+            let earlier = entries.get(at).map(|(key, _)| key).filter(|key| key.scalar.text == scalar.text);
+            if let Some(earlier) = earlier {
+                self.duplicates.push(Duplicate { key: scalar.text.clone(), first: earlier.line, second: key.line });
             }
             merges |= scalar.is_merge();
             entries.push((Key { line: key.line, scalar }, value));
@@ -392,6 +413,10 @@ fn empty(line: usize) -> Node {
     Node { line, kind: Kind::Scalar(Scalar { text: String::new(), style: Style::Plain, tag: None }) }
 }
 
+fn too_many_by_aliases(line: usize, limits: Limits) -> Error {
+    Error { line, problem: format!("has more than {} values made by aliases", limits.alias_nodes) }
+}
+
 fn too_deep(line: usize, limits: Limits) -> Error {
     Error { line, problem: format!("is nested deeper than {} levels", limits.depth) }
 }
@@ -410,6 +435,15 @@ fn problem(error: &ScanError, text: &str) -> Error {
 }
 
 impl Node {
+    /// How many scalars, lists and mappings it consists of.
+    pub fn count(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar(_) => 0,
+            Kind::List(items) => items.iter().map(Node::count).sum(),
+            Kind::Map(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+        }
+    }
+
     /// The value of `key` in a mapping, the last one where it stands twice.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, value)| value)

@@ -34,7 +34,8 @@ pub struct Prepared {
 ///
 /// Fails with the sentences of what is refused.
 pub fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome> {
-    let mut findings = Findings { lenient: node::has_state(host, &staged.data_dir), ..Findings::default() };
+    let mut findings = Findings::default();
+    findings.lenient = node::has_state(host, &staged.data_dir);
     let values = Values { text: staged.values.as_deref(), json: OnceCell::new() };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
         let read = read_text(text, name, staged, CLOUD_CONFIG, &mut findings)?;
@@ -45,7 +46,7 @@ pub fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome> {
         Ok(read)
     };
     let mut user = own(USER, &staged.user).map_err(Outcome::failed)?;
-    user.appended.clone_from(&staged.append);
+    user.appended = staged.append.iter().cloned().collect();
     let provider = own(OWNER, &staged.provider).map_err(Outcome::failed)?;
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
 

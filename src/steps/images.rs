@@ -2,7 +2,7 @@
 //!
 //! A lock of its own: copying takes minutes, and the plan and the other steps wait only seconds for theirs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::io::IsTerminal as _;
 use std::sync::atomic::Ordering;
@@ -144,7 +144,7 @@ fn arrive(context: &Context, staged: &Staged, wait: Duration, told: &mpsc::Sende
     let host = context.host;
     let job = Job::of(host, Some(staged), &Call::default());
     let end = Instant::now() + wait;
-    let (mut seen, mut is_told) = (Vec::new(), false);
+    let (mut seen, mut is_told) = (Seen::new(), false);
     loop {
         PROGRESS.fetch_add(1, Ordering::Relaxed);
         let Some(directory) = job.content() else { return Vec::new() };
@@ -167,6 +167,9 @@ fn arrive(context: &Context, staged: &Staged, wait: Duration, told: &mpsc::Sende
         sleep(POLL.min(end.saturating_duration_since(Instant::now())));
     }
 }
+
+/// Each archive as it was looked at last, and since when it is so.
+type Seen = BTreeMap<String, (Identity, Instant)>;
 
 /// What bounds one run.
 #[derive(Default)]
@@ -252,7 +255,7 @@ impl<'a> Job<'a> {
     }
 
     /// The archives that have changed a short while ago, by the clock or since the last look; none once there is a marker.
-    fn arriving(&self, content: &str, seen: &mut Vec<(String, Identity, Instant)>, quiet: Duration) -> Vec<String> {
+    fn arriving(&self, content: &str, seen: &mut Seen, quiet: Duration) -> Vec<String> {
         if self.marker.is_some() && !self.lacks_marker(content) {
             return Vec::new();
         }
@@ -260,12 +263,11 @@ impl<'a> Job<'a> {
             self.host.walk(content, &self.target, is_wanted).ok().flatten().map(|walk| walk.files).unwrap_or_default();
         let clock = self.host.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Instant::now();
-        let looked: Vec<_> = found
+        let looked: Seen = found
             .into_iter()
             .map(|it| {
-                let before = seen.iter().find(|(path, _, _)| *path == it.path);
-                let since = match before {
-                    Some((_, identity, since)) if *identity == it.identity => *since,
+                let since = match seen.get(&it.path) {
+                    Some((identity, since)) if *identity == it.identity => *since,
                     Some(_) => now,
                     // A change that lies in the future was made under another clock.
                     None => {
@@ -275,11 +277,11 @@ impl<'a> Job<'a> {
                         now.checked_sub(age).unwrap_or(now)
                     }
                 };
-                (it.path, it.identity, since)
+                (it.path, (it.identity, since))
             })
             .collect();
         *seen = looked;
-        seen.iter().filter(|(_, _, since)| since.elapsed() < quiet).map(|(path, _, _)| path.clone()).collect()
+        seen.iter().filter(|(_, (_, since))| since.elapsed() < quiet).map(|(path, _)| path.clone()).collect()
     }
 
     fn say(&self, level: Level, sentence: &str) {

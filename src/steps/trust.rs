@@ -7,7 +7,7 @@
 //! Who runs already has read the bundle before: RKE2 is started after this step. To trust a registry alone there is `ca_file` in RKE2's
 //! `registries.yaml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -109,8 +109,8 @@ pub fn run(host: &Host, staged: &Staged) -> Result<Vec<String>, Vec<String>> {
     let (mut wanted, mut failed) = wanted(host, &staged.ca_certs);
     if !failed.is_empty() {
         // What cannot be read now may be what was trusted before.
-        let kept: Vec<String> = present(host).into_iter().filter(|pem| !wanted.contains(pem)).collect();
-        wanted.extend(kept);
+        let known: HashSet<String> = wanted.iter().cloned().collect();
+        wanted.extend(present(host).into_iter().filter(|pem| !known.contains(pem)));
     }
     match install(host, &wanted) {
         Ok(done) if failed.is_empty() => Ok(done),
@@ -167,7 +167,8 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
     let path = |index: usize| format!("{}/provider-rke2-{}.crt", store.anchors, index + 1);
     let files: Vec<(String, &String)> = wanted.iter().enumerate().map(|(index, pem)| (path(index), pem)).collect();
     let ours = ours(host)?;
-    let is_stale = |path: &String| !files.iter().any(|(it, _)| it == path);
+    let paths: HashSet<&String> = files.iter().map(|(path, _)| path).collect();
+    let is_stale = |path: &String| !paths.contains(path);
     let image = image(host);
     let is_same = !ours.iter().any(is_stale)
         && files.iter().all(|(path, pem)| host.holds(path, pem.as_bytes()) && host.mode(path) == Some(MODE));
@@ -184,7 +185,8 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
         .filter_map(|path| host.read(path, LIMIT).ok())
         .flat_map(|it| certificates::in_bundle(&it))
         .collect();
-    gone.retain(|pem| !wanted.contains(pem));
+    let kept: HashSet<&String> = wanted.iter().collect();
+    gone.retain(|pem| !kept.contains(pem));
     // Whatever interrupts us from here on, a later run makes the bundle anew. Where this cannot be written, each run does.
     let _ = host.install(RECORD, UNFINISHED, 0o600, true);
     let unwritable = |error: Error| {
@@ -326,6 +328,7 @@ fn image(host: &Host) -> Vec<u8> {
 /// How many of the certificates the bundle does not hold; a bundle that cannot be read holds none.
 fn missing(host: &Host, bundle: &str, certificates: &[String]) -> usize {
     let held = host.read(bundle, BUNDLE_LIMIT).map(|bytes| certificates::in_bundle(&bytes)).unwrap_or_default();
+    let held: HashSet<String> = held.into_iter().collect();
     certificates.iter().filter(|pem| !held.contains(*pem)).count()
 }
 

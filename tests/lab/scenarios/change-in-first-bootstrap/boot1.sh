@@ -8,4 +8,5 @@ equal 1 starts rke2-server
 must_not test -e "$(last rke2-server)/sigterm"
 must has calico /etc/rancher/rke2/config.yaml
 "$provider" status >/tmp/status
-must has 'restart_pending: true' /tmp/status
+must has 'restart pending: yes' /tmp/status
+equal pending head -n 1 /tmp/status

@@ -1,8 +1,8 @@
 within 5 is_active rke2-server
-# Two sets of staged files, and the config.yaml of each.
+# Two sets of staged files with what says that they are in force, and the config.yaml of each.
 mkdir /run/lab/old /run/lab/new
 keep() {
-    cp -a /run/provider-rke2/{plan.yaml,values.json,config.d} "/run/lab/$1/"
+    cp -a /run/provider-rke2/{plan.yaml,values.json,config.d,plan-id} "/run/lab/$1/"
     hash_of[$1]=$(sha256sum </etc/rancher/rke2/config.yaml)
 }
 declare -A hash_of
@@ -43,6 +43,7 @@ must test "$round" -lt 1500
 # And with the stages themselves still in the middle of it when the power goes, on the way to the new one.
 cp -a /run/lab/old/. /run/provider-rke2/
 must "$provider" apply config
+cp /run/lab/new/plan-id /run/provider-rke2/
 kairos-agent run-stage boot >/dev/null 2>&1 &
 sleep 0.02
 kill -KILL $!

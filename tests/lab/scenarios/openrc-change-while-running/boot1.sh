@@ -3,6 +3,8 @@ apply() {
     must kairos-agent notify agent.boot
     must kairos-agent run-stage boot
 }
+# Nobody else is about to start it.
+within 20 is_active rke2-server
 mkdir -p /etc/lab
 echo ready=1000 >/etc/lab/rke2
 must rc-service rke2-server restart
@@ -13,8 +15,8 @@ apply changed.yaml
 sleep 1
 equal 2 starts rke2-server
 must has 'restart pending' /var/log/provider-rke2.log
-must has 'restart_pending: true' <("$provider" status)
-must has 'unit_state: "activating (started)"' <("$provider" status)
+must has 'restart pending: yes' <("$provider" status)
+must has 'rke2-server, activating (started)' <("$provider" status)
 
 # Ready: its configuration has changed, so once.
 mkdir -p /var/lib/rancher/rke2/server/db
@@ -32,4 +34,4 @@ must kairos-agent run-stage boot
 sleep 1
 equal 4 starts rke2-server
 equal '"other"' flag rke2-server node-name
-must has 'restart_pending: false' <("$provider" status)
+must has 'restart pending: no' <("$provider" status)

@@ -13,7 +13,7 @@ must_not ls /etc/runlevels/*/rke2-server
 must_not test -e /run/systemd/system
 must_not test -e /etc/issue.d/50-provider-rke2.issue
 must "$provider" status
-must has 'unit_state: "active (started)"' <("$provider" status)
+must has 'rke2-server, active (started)' <("$provider" status)
 
 # The environment of the process itself, whatever the shell thinks of its characters and of its names.
 variable() { tr '\0' '\n' <"/proc/$(pid rke2-server)/environ" | grep "^$1=" | cut -d = -f 2-; }
