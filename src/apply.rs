@@ -255,7 +255,7 @@ impl Apply<'_> {
             Step::Host => steps::host::run(self.host, &staged),
             Step::Trust => steps::trust::run(self.host, &staged).into(),
             Step::Environment => self.environment(&staged),
-            Step::Images => images::run(self.host, &staged, &images::Call::default()).into(),
+            Step::Images => images::step(self.context, &staged),
             Step::Swap | Step::Config | Step::Service => service::run(self.context, &staged),
         };
         Taken::Done(Some(staged.role), outcome)

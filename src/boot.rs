@@ -63,7 +63,7 @@ pub struct Boot<'a> {
 
 /// What the event asks for.
 enum Asked {
-    Present(Understood),
+    Present(Box<Understood>),
     Absent,
     /// Nobody knows; the sentence why.
     Unreadable(String),
@@ -130,7 +130,7 @@ impl<'a> Boot<'a> {
         }
         // All that takes its time is done before the lock is taken.
         let asked = match text.map(|text| self.read(text, &sources)) {
-            Ok(CloudConfig::Present(section)) => Asked::Present(self.understand(*section, &sources)),
+            Ok(CloudConfig::Present(section)) => Asked::Present(Box::new(self.understand(*section, &sources))),
             Ok(CloudConfig::Absent) => Asked::Absent,
             Ok(CloudConfig::Unreadable(sentence)) => Asked::Unreadable(sentence),
             Err(sentence) => Asked::Unreadable(sentence.to_owned()),
@@ -144,7 +144,7 @@ impl<'a> Boot<'a> {
             }
             (Err(sentence), Asked::Present(_)) => self.cut_off(&sentence),
             _ if self.is_overtaken() => self.cut_off("another agent.boot, or a reset, has decided meanwhile"),
-            (_held, Asked::Present(understood)) => self.present(understood, &sources, &payload),
+            (_held, Asked::Present(understood)) => self.present(*understood, &sources, &payload),
             (_held, Asked::Unreadable(sentence)) => self.unreadable(&sentence, &sources, None),
             (_held, Asked::Absent) => self.absent(&sources),
         }

@@ -93,7 +93,9 @@ pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
     }
     merged.retain(|it| !matches!(&it.value, Value::List(list) if list.is_empty()));
     // Once, however many files have added to a list.
-    merged.iter_mut().for_each(|it| it.value.without_duplicates());
+    for it in &mut merged {
+        it.value.without_duplicates();
+    }
     merged.into_iter().map(|it| (it.name, it.value)).collect()
 }
 

@@ -82,7 +82,9 @@ pub fn read(entries: &[(Key, Node)], path: &Path, place: Place, server: bool, fi
     }
     let mut read = reader.read;
     // Once, however often items were added.
-    read.options.iter_mut().for_each(|(_, value)| value.without_duplicates());
+    for (_, value) in &mut read.options {
+        value.without_duplicates();
+    }
     read
 }
 

@@ -61,6 +61,13 @@ fn drop_in(unit: &str) -> (String, String) {
     (directory, file)
 }
 
+/// After `systemctl soft-reboot` /run is as it was (systemd-soft-reboot.service(8)), so the gate would be open before the boot stages have run.
+/// systemd-tmpfiles(8) removes these when systemd starts anew, before it starts any service.
+const TMPFILES: &str = "/run/tmpfiles.d/provider-rke2.conf";
+const TMPFILES_TEXT: &str = "# written by provider-rke2: no start before the configuration is installed, after a soft reboot too\n\
+                             r! /run/provider-rke2/ready-*\n\
+                             R! /run/provider-rke2/started\n";
+
 /// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
 ///
 /// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences, with what has no gate.
@@ -86,6 +93,7 @@ pub fn write(context: &Context) -> Result<bool, Error> {
         host.make_dir(&directory, 0o755)?;
         changed |= host.install(&file, text.as_bytes(), 0o644, false)?;
     }
+    host.install(TMPFILES, TMPFILES_TEXT.as_bytes(), 0o644, false)?;
     Ok(changed)
 }
 
@@ -104,6 +112,8 @@ pub fn remove(host: &Host) -> Result<bool, Error> {
         changed |= host.remove(&file)?;
         host.remove_empty(&directory);
     }
+    host.remove(TMPFILES)?;
+    host.remove_empty("/run/tmpfiles.d");
     Ok(changed)
 }
 

@@ -21,7 +21,7 @@ const HEAD: &str =
     "#cloud-config\n\n# Sources:\n# - cmdline\n\ncluster:\n  role: init\n  cluster_token: 0123456789abcdef0\n";
 
 /// The address space that the program may use, in KiB: 64 MiB, and what its threads and its own pages take without using it.
-const MEMORY: &str = "125000";
+const MEMORY: &str = "150000";
 
 /// Runs the program where no more memory is to be had than that.
 fn bounded(node: &Node, arguments: &[&str], stdin: &[u8]) -> run::Ran {
@@ -121,6 +121,7 @@ fn whatever_is_sent_is_answered_within_bounded_memory() {
         serde_json::to_writer(&mut payload, &serde_json::json!({ "config": config })).unwrap();
         let event = serde_json::json!({"name": "agent.boot", "data": "", "file": payload.path()}).to_string();
         let ran = bounded(&node, &["agent.boot"], event.as_bytes());
+        assert_eq!(ran.signal, None, "{name}: {ran:?}");
         let answer = run::answer(&ran);
         match expected {
             "" => assert_eq!(answer["error"], "", "{name}"),

@@ -675,6 +675,13 @@ fn no_core_is_dumped() {
         child.wait().unwrap();
         assert_eq!((running, found), (None, (true, "0".to_owned())), "{arguments:?}");
     }
+    // Nor through a pipe to a handler, which no limit stops; other users than root have no secrets of the node.
+    if run::can_trace() && rustix::process::geteuid().is_root() {
+        let (node, log) = (Node::new(), tempfile::NamedTempFile::new().unwrap());
+        run::run(&mut run::traced(&node, log.path(), &["-etrace=prctl".to_owned()], &["status"]), b"");
+        let trace = fs::read_to_string(log.path()).unwrap();
+        assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");
+    }
     // The limit before must be another one for this to mean anything.
     let before = Command::new("sh").args(["-c", "ulimit -S -c unlimited && ulimit -S -c"]).output().unwrap();
     if String::from_utf8_lossy(&before.stdout).trim() != "unlimited" {

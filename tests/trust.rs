@@ -45,7 +45,7 @@ const DISTRIBUTIONS: [Distribution; 6] = [
             "usr/sbin/update-ca-certificates",
         ],
         anchors: "usr/local/share/ca-certificates",
-        runs: "update-ca-certificates --fresh",
+        runs: "update-ca-certificates",
     },
     Distribution {
         name: "Fedora",

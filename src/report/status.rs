@@ -28,6 +28,9 @@ const RECORD: &str = "/run/provider-rke2/status.yaml";
 /// How much of it is read.
 const LIMIT: u64 = 16 << 20;
 
+/// The key that stands last in it, so that it is there only if the record is whole.
+const LAST: &str = "waits";
+
 /// Held while the record is read and written anew, and for nothing else.
 const LOCK: &str = "/run/provider-rke2/status.lock";
 
@@ -115,8 +118,9 @@ impl Record {
             false => Missing::Unreadable(error.to_string()),
         })?;
         let text = String::from_utf8_lossy(&bytes);
-        let document = yaml::read(&text, yaml::CLOUD_CONFIG)
-            .map_err(|_| Missing::Unreadable(format!("{RECORD}: is not whole; run agent.boot again, or reboot")))?;
+        let document = yaml::read(&text, yaml::CLOUD_CONFIG).ok().filter(|document| document.root.get(LAST).is_some());
+        let not_whole = || Missing::Unreadable(format!("{RECORD}: is not whole; run agent.boot again, or reboot"));
+        let document = document.ok_or_else(not_whole)?;
         let root = &document.root;
         let text = |node: &Node, key: &str| {
             node.get(key).and_then(Node::scalar).map(|scalar| scalar.text.clone()).unwrap_or_default()
@@ -130,7 +134,7 @@ impl Record {
             |node: &Node| node.get("reasons").map(Node::items).unwrap_or_default().iter().map(reason).collect();
         let step = |node: &Node| Step { failed: text(node, "state") == "failed", reasons: reasons(node) };
         let steps = root.get("steps").map(Node::entries).unwrap_or_default();
-        let waits = root.get("waits").map(Node::items).unwrap_or_default();
+        let waits = root.get(LAST).map(Node::items).unwrap_or_default();
         Ok(Record {
             version: text(root, "version"),
             plan: Plan::ALL.into_iter().find(|plan| plan.as_str() == text(root, "plan")),
@@ -185,7 +189,7 @@ impl Record {
         entries.push(("reasons".into(), reasons(&self.reasons)));
         entries
             .push(("steps".into(), Item::Map(self.steps.iter().map(|(name, it)| (name.clone(), step(it))).collect())));
-        entries.push(("waits".into(), Item::List(self.waits.iter().map(wait).collect())));
+        entries.push((LAST.into(), Item::List(self.waits.iter().map(wait).collect())));
         emit::to_yaml(&Item::Map(entries))
     }
 

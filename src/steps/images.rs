@@ -91,6 +91,13 @@ pub fn run_without_plan(host: &Host, call: &Call) -> Result<Vec<String>, Vec<Str
     job.content().map_or(Ok(Vec::new()), |content| job.result(job.import(&content, &Limits::default())))
 }
 
+/// The same as a boot stage does it: a content directory that does not answer keeps nobody for longer than the budget.
+pub fn step(context: &Context, staged: &Staged) -> Outcome {
+    let budget = staged.duration("images_budget", BUDGET);
+    let work = |context: &Context, staged: &Staged, _: &mpsc::Sender<_>| run(context.host, staged, &Call::default());
+    watched(context, staged, budget, work).unwrap_or_else(|sentence| Err(vec![sentence])).into()
+}
+
 /// Waits for content that still arrives, and imports all there is. Gives what failed.
 ///
 /// Content has arrived once the marker is there (the setting `images_marker`), or without one, once nothing has changed for a while. The
@@ -98,43 +105,52 @@ pub fn run_without_plan(host: &Host, call: &Call) -> Result<Vec<String>, Vec<Str
 ///
 /// Unless nothing moves any more: a mount that does not answer keeps this program, but not RKE2.
 pub fn prestart(context: &Context, staged: &Staged) -> Vec<String> {
-    let Some(path) = &staged.images else { return Vec::new() };
-    let (host, version) = (context.host, context.version.to_owned());
     let wait = staged.duration("images_wait", WAIT);
+    let work = move |context: &Context, staged: &Staged, told: &mpsc::Sender<_>| arrive(context, staged, wait, told);
+    watched(context, staged, wait, work).unwrap_or_else(|sentence| vec![sentence])
+}
+
+/// Runs something about images in a thread of its own, until it is done or nothing moves for `patience`. Fails with a sentence if so; the thread
+/// ends with the process then. What it says that it waits for is told.
+fn watched<T: Send + 'static>(
+    context: &Context,
+    staged: &Staged,
+    patience: Duration,
+    work: impl FnOnce(&Context, &Staged, &mpsc::Sender<&'static str>) -> T + Send + 'static,
+) -> Result<T, String> {
+    let path = staged.images.clone().unwrap_or_default();
+    let patience = patience.clamp(Duration::from_secs(1), HANGS);
     let (sender, waiting) = mpsc::sync_channel(1);
     let (told, telling) = mpsc::channel();
-    let copy = host.again().map(|host| (host, staged.clone()));
-    let work = copy.map_err(|error| error.to_string()).and_then(|(host, staged)| {
-        let work = move || {
-            let context = Context { host: &host, program: "", version: &version };
-            drop(sender.send(arrive(&context, &staged, wait, &told)));
-        };
-        thread::Builder::new().spawn(work).map_err(|error| error.to_string())
-    });
-    if let Err(sentence) = work {
-        return vec![format!("{path}: {sentence}, so no images were imported")];
-    }
+    let (host, staged) = (context.host.again().map_err(|error| error.to_string())?, staged.clone());
+    let version = context.version.to_owned();
+    let work = move || {
+        let context = Context { host: &host, program: "", version: &version };
+        drop(sender.send(work(&context, &staged, &told)));
+    };
+    thread::Builder::new().spawn(work).map_err(|error| format!("{}: {}", escape(&path), host::reason(&error)))?;
     let mut still = None;
     let mut moved = (PROGRESS.load(Ordering::Relaxed), Instant::now());
     loop {
         match waiting.recv_timeout(POLL) {
-            Ok(failed) => return failed,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return vec![format!("{path}: the import panicked")],
+            Ok(done) => return Ok(done),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(format!("{}: the import panicked", escape(&path))),
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
         if let Ok(what) = telling.try_recv() {
-            still = Some(Waiting::begin(context, "prestart", what));
+            still = Some(Waiting::begin(context, "images", what));
         }
         let now = PROGRESS.load(Ordering::Relaxed);
         if now != moved.0 {
             moved = (now, Instant::now());
-        } else if moved.1.elapsed() >= HANGS {
+        } else if moved.1.elapsed() >= patience {
             drop(still);
-            let seconds = HANGS.as_secs();
-            return vec![format!(
-                "{path}: does not answer for {seconds} s, so RKE2 starts without what is not imported yet; \
-                 see what is mounted there, then restart RKE2"
-            )];
+            let seconds = patience.as_secs();
+            return Err(format!(
+                "{}: does not answer for {seconds} s, so what is not imported yet is left out; see what is mounted there, then \
+                 restart RKE2",
+                escape(&path)
+            ));
         }
     }
 }

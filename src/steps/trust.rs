@@ -27,6 +27,8 @@ struct Store {
     tools: &'static [&'static [&'static str]],
     /// The bundle.
     bundle: &'static str,
+    /// The directory of symlinks that the tool keeps beside the bundle, if it does.
+    links: Option<&'static str>,
 }
 
 const STORES: [Store; 4] = [
@@ -36,6 +38,7 @@ const STORES: [Store; 4] = [
         sources: &["/etc/pki/ca-trust/source"],
         tools: &[&["update-ca-trust", "extract"], &p11_kit("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")],
         bundle: "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        links: None,
     },
     // SUSE (openSUSE/ca-certificates).
     Store {
@@ -43,6 +46,7 @@ const STORES: [Store; 4] = [
         sources: &["/etc/pki/trust"],
         tools: &[&["update-ca-certificates", "--fresh"]],
         bundle: "/var/lib/ca-certificates/ca-bundle.pem",
+        links: None,
     },
     // Arch (ca-certificates-utils).
     Store {
@@ -50,14 +54,17 @@ const STORES: [Store; 4] = [
         sources: &["/etc/ca-certificates/trust-source"],
         tools: &[&["update-ca-trust", "extract"], &p11_kit("/etc/ca-certificates/extracted/tls-ca-bundle.pem")],
         bundle: "/etc/ca-certificates/extracted/tls-ca-bundle.pem",
+        links: None,
     },
-    // Debian, Ubuntu (ca-certificates `sbin/update-ca-certificates`), Alpine and Hadron (ca-certificates `update-ca.c`). Only a fresh run
-    // takes away what points to a certificate that is gone.
+    // Debian, Ubuntu (ca-certificates `sbin/update-ca-certificates`), Alpine and Hadron (ca-certificates `update-ca.c`). With `--fresh` it
+    // begins by taking away every link, and a run that is cut off would leave the host without any; so what leads to a certificate that is
+    // gone or another goes before.
     Store {
         anchors: "/usr/local/share/ca-certificates",
         sources: &["/etc/ca-certificates.conf", "/usr/share/ca-certificates"],
-        tools: &[&["update-ca-certificates", "--fresh"]],
+        tools: &[&["update-ca-certificates"]],
         bundle: "/etc/ssl/certs/ca-certificates.crt",
+        links: Some("/etc/ssl/certs"),
     },
 ];
 
@@ -187,6 +194,7 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
         .collect();
     let kept: HashSet<&String> = wanted.iter().collect();
     gone.retain(|pem| !kept.contains(pem));
+    let was_cut_off = host.holds(RECORD, UNFINISHED);
     // Whatever interrupts us from here on, a later run makes the bundle anew. Where this cannot be written, each run does.
     let _ = host.install(RECORD, UNFINISHED, 0o600, true);
     let unwritable = |error: Error| {
@@ -194,15 +202,23 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
             "{error}, so cluster.ca_certs are not trusted, make it writable or build the certificates into the image"
         )
     };
-    let mut done = Vec::new();
+    let (mut done, mut changed) = (Vec::new(), Vec::new());
     for (path, pem) in &files {
         if host.install(path, pem.as_bytes(), MODE, true).map_err(unwritable)? {
             done.push(format!("{path}: written"));
+            changed.push(path.clone());
+        } else if was_cut_off {
+            // The tool has linked it, and would think that all is done.
+            changed.push(path.clone());
         }
     }
     for path in ours.iter().filter(|path| is_stale(path)) {
         host.remove(path).map_err(told)?;
         done.push(format!("{path}: removed"));
+        changed.push(path.clone());
+    }
+    if let Some(links) = store.links {
+        unlink(host, links, &changed);
     }
 
     let (program, arguments) = tool.split_first().unwrap_or((&"", &[]));
@@ -211,8 +227,14 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
         return Ok(done);
     }
     // Debian's appends to what a run that was cut off has left.
-    host.remove(&format!("{}.new", store.bundle)).map_err(told)?;
+    let unfinished = format!("{}.new", store.bundle);
+    host.remove(&unfinished).map_err(told)?;
+    let before = host.read(store.bundle, BUNDLE_LIMIT).unwrap_or_default();
     let ran = host.run(program, arguments, DEADLINE);
+    if let Err(Error::Deadline { .. }) = ran {
+        let _ = host.remove(&unfinished);
+        done.extend(mend(host, store.bundle, &before, &gone));
+    }
     let lacking = missing(host, store.bundle, wanted);
     match ran {
         Err(error) if lacking > 0 || missing(host, store.bundle, &gone) < gone.len() => {
@@ -238,6 +260,30 @@ fn with_tool(host: &Host, store: &Store, tool: &[&str], wanted: &[String]) -> Re
     };
     done.extend(recorded.err().map(|error| format!("{error}, so the bundle is made anew each time")));
     Ok(done)
+}
+
+/// Removes the symlinks that lead to these certificates, and those that lead nowhere then. What cannot be removed is the tool's affair.
+fn unlink(host: &Host, links: &str, certificates: &[String]) {
+    let name = |path: &String| path.rsplit('/').next()?.strip_suffix(".crt").map(|name| format!("{links}/{name}.pem"));
+    for link in certificates.iter().filter_map(name).filter(|link| host.is_symlink(link)) {
+        let _ = host.remove(&link);
+    }
+    let all = host.list(links).unwrap_or_default().into_iter().map(|name| format!("{links}/{name}"));
+    for link in all.filter(|link| host.is_symlink(link) && !host.exists(link)) {
+        let _ = host.remove(&link);
+    }
+}
+
+/// Puts the bundle of before back where a tool that was killed has left less than that, but for what is to be gone. Says so.
+fn mend(host: &Host, bundle: &str, before: &[u8], gone: &[String]) -> Option<String> {
+    let gone: HashSet<&String> = gone.iter().collect();
+    let held = certificates::in_bundle(before).into_iter().filter(|pem| !gone.contains(pem));
+    if missing(host, bundle, &held.collect::<Vec<_>>()) == 0 {
+        return None;
+    }
+    let written = host.install(bundle, before, MODE, true);
+    let again = |error: Error| format!("{error}, so this host trusts less than before");
+    Some(written.map_or_else(again, |_| format!("{bundle}: put back as it was before the tool ran")))
 }
 
 /// Writes the certificates at the end of the bundle. Its time stays what it was: so Kairos puts that of the image back at the next boot

@@ -145,3 +145,7 @@ as_started() {
         [ "$(stat -c %Z "$images/$name")" -le "$(stat -c %Z "$(last "$unit")/argv")" ] || return 1
     done
 }
+
+# status_word: the first line of the status. status_is WORD: it is that.
+status_word() { "$provider" status | head -n 1; }
+status_is() { [ "$(status_word)" = "$1" ]; }

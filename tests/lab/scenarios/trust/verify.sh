@@ -10,4 +10,4 @@ neither() {
         ! openssl verify -no-CAfile -CApath /etc/ssl/certs "/etc/site/leaf-$1.pem"
 }
 certificates() { grep -c BEGIN "$bundle"; }
-runs() { grep -c 'ran update-ca-certificates --fresh' /var/log/provider-rke2.log; }
+runs() { grep -c 'ran update-ca-certificates' /var/log/provider-rke2.log; }
