@@ -1,10 +1,11 @@
 //! The plan phase: what `agent.boot` does to the node.
 //!
-//! Nobody knows what is asked of the node until the event has an outcome. So it begins by shutting everything: `refused` is there from its
-//! first moment on, then the gate. The outcome takes both back, or leaves what is right. An event that hangs, panics or is killed leaves
-//! them as they are, and nothing is started.
+//! Nobody knows what is asked of the node until the event has an outcome. So it begins by shutting everything: first `refused`, then the
+//! gate. The outcome takes both back, or leaves what is right. An event that hangs, panics or is killed leaves them as they are, and
+//! nothing is started. Only the event that made the document in force has nothing to decide when it comes again, and shuts nothing.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::Context;
 use crate::check::{Code, Findings, Severity, limit, quoted};
@@ -31,6 +32,9 @@ const SOURCES_LIMIT: usize = 64 << 20;
 const EVENT_WAIT: Duration = Duration::from_secs(6);
 const LOCK_WAIT: Duration = Duration::from_secs(4);
 
+/// How often another event is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
 /// How long systemd may take to read the gate, where it runs already.
 const RELOAD: Duration = Duration::from_secs(5);
 
@@ -55,10 +59,20 @@ pub struct Boot<'a> {
     context: &'a Context<'a>,
     host: &'a Host,
     log: Log<'a>,
-    /// What holds `refused` as long as nothing is decided, or why it is not held.
-    undecided: Result<Lock, String>,
+    mark: Mark,
     /// Whether systemd has something to reload.
     gate_changed: bool,
+}
+
+/// Whether `refused` says that nothing is decided.
+#[derive(Debug)]
+enum Mark {
+    /// Not yet, or there is nothing to decide: the document in force was made from this very event.
+    NotYet,
+    /// It does, and this event holds it.
+    Ours(Lock),
+    /// It cannot: another event holds it, or the file cannot be made.
+    Not,
 }
 
 /// What the event asks for.
@@ -81,27 +95,36 @@ struct Understood {
 }
 
 impl<'a> Boot<'a> {
-    /// Begins: from here on nothing is started until there is an outcome. Nothing at all is done in the modes of [`node::is_idle`].
-    pub fn begin(context: &'a Context<'a>) -> Option<Boot<'a>> {
+    /// An event that has not begun. There is none in the modes of [`node::is_idle`], in which nothing is done.
+    pub fn new(context: &'a Context<'a>) -> Option<Boot<'a>> {
         let host = context.host;
-        if node::is_idle(host) {
-            return None;
-        }
         let log = Log::new(host, context.version);
-        let undecided = gate::undecided(host, Duration::ZERO).or_else(|error| match error {
+        (!node::is_idle(host)).then_some(Boot { context, host, log, mark: Mark::NotYet, gate_changed: false })
+    }
+
+    /// From here on nothing is started until there is an outcome: `refused` is there before anything else, then the gate.
+    pub fn begin(&mut self) {
+        if !matches!(self.mark, Mark::NotYet) {
+            return;
+        }
+        let undecided = gate::undecided(self.host, Duration::ZERO).or_else(|error| match error {
             Error::Held { .. } => {
-                log.line(Level::Info, "plan", "waits for another agent.boot to finish");
-                gate::undecided(host, EVENT_WAIT)
+                self.log.line(Level::Info, "plan", "waits for another agent.boot to finish");
+                gate::undecided(self.host, EVENT_WAIT)
             }
             error => Err(error),
         });
-        let mut boot =
-            Boot { context, host, log, undecided: undecided.map_err(|error| error.to_string()), gate_changed: false };
+        self.mark = undecided.map_or_else(
+            |error| {
+                self.log.line(Level::Warning, "plan", &error.to_string());
+                Mark::Not
+            },
+            Mark::Ours,
+        );
         // An init script stays for good, so it is written only where a node has been planned.
-        if !gate::is_lasting(host) || find::at(host, DOCUMENT_PATH).is_some() {
-            boot.gate_changed = gate::write(context).unwrap_or(false);
+        if !gate::is_lasting(self.host) || find::at(self.host, DOCUMENT_PATH).is_some() {
+            self.gate_changed |= gate::write(self.context).unwrap_or(false);
         }
-        Some(boot)
     }
 
     /// Plans the node from the text of a cloud-config, or from the sentence why there is none. Whatever fails on the way, RKE2 does not
@@ -119,15 +142,14 @@ impl<'a> Boot<'a> {
     }
 
     fn decide(&mut self, text: Result<&str, &str>) -> Answer {
-        let sources = text.map(|text| self.sources(text)).unwrap_or_default();
         let payload = text.map(cloud_config::payload).unwrap_or_default();
-        let is_known = self.documents(&sources, None).iter().any(|found| found.is_made_from(&payload));
-        if is_known && !self.is_overtaken() {
-            // The document in force was made from this very event, so there is nothing to decide.
-            if let Err(sentence) = self.take_back() {
-                return self.failed(&sentence);
-            }
+        let is_known = self.is_known(&payload);
+        if !is_known {
+            self.begin();
+        } else if let Err(error) = self.take_back() {
+            return self.failed(&error.to_string());
         }
+        let sources = text.map(|text| self.sources(text)).unwrap_or_default();
         // All that takes its time is done before the lock is taken.
         let asked = match text.map(|text| self.read(text, &sources)) {
             Ok(CloudConfig::Present(section)) => Asked::Present(Box::new(self.understand(*section, &sources))),
@@ -160,17 +182,30 @@ impl<'a> Boot<'a> {
         Ok(lock)
     }
 
-    /// Whether somebody else has written `refused` since this event began: a reset, or another event.
+    /// Whether the document in force was made from this very event, so that there is nothing to decide. Another event that is under way may
+    /// be about to put another in force.
+    fn is_known(&self, payload: &str) -> bool {
+        let end = Instant::now() + EVENT_WAIT;
+        let is_other_under_way = || !matches!(self.mark, Mark::Ours(_)) && self.host.is_locked(gate::REFUSED);
+        while is_other_under_way() && Instant::now() < end {
+            sleep(TICK);
+        }
+        !is_other_under_way() && find::in_force(self.host).is_some_and(|found| found.is_made_from(payload))
+    }
+
+    /// Whether somebody else decides, or has decided since this event began: another event, or a reset.
     fn is_overtaken(&self) -> bool {
-        match &self.undecided {
-            Ok(lock) => lock.is_replaced(self.host, gate::REFUSED),
-            Err(_) => self.host.is_locked(gate::REFUSED),
+        match &self.mark {
+            Mark::Ours(lock) => lock.is_replaced(self.host, gate::REFUSED),
+            Mark::NotYet | Mark::Not => self.host.is_locked(gate::REFUSED),
         }
     }
 
-    /// Takes back that nothing is decided.
-    fn take_back(&mut self) -> Result<(), String> {
-        gate::set_refused(self.host, &[]).map_err(|error| error.to_string())
+    /// There is an outcome, and it is not that the plan is refused.
+    fn take_back(&mut self) -> Result<(), Error> {
+        let is_overtaken = self.is_overtaken();
+        self.mark = Mark::NotYet;
+        if is_overtaken { Ok(()) } else { gate::set_refused(self.host, &[]) }
     }
 
     /// This event can come to no outcome; what holds as long as nothing is decided goes on to hold.
@@ -325,7 +360,7 @@ impl<'a> Boot<'a> {
             self.retire(sources, Some(&path))?;
             staged::set_plan_id(self.host, Some(&id))?;
             // The last thing: from here on a step that waits for this event goes on, and finds all of it.
-            gate::set_refused(self.host, &[])?;
+            self.take_back()?;
             Ok(changed)
         };
         let changed = write().map_err(|error| error.to_string())?;
@@ -379,7 +414,7 @@ impl<'a> Boot<'a> {
                 false => self.open_gate()?,
             }
             staged::set_plan_id(self.host, plan_id.as_deref())?;
-            gate::set_refused(self.host, &[])
+            self.take_back()
         };
         if let Err(error) = settle() {
             self.log.line(Level::Error, "plan", &error.to_string());
@@ -396,7 +431,7 @@ impl<'a> Boot<'a> {
             let retired = self.retire(sources, None)?;
             staged::remove(self.host)?;
             self.open_gate()?;
-            gate::set_refused(self.host, &[])?;
+            self.take_back()?;
             Ok(retired)
         };
         let (level, sentence) = match clean() {

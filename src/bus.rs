@@ -34,6 +34,9 @@ pub fn bound(name: &str) -> Duration {
     if name == "cluster.reset" { RESET_BOUND } else { BOUND }
 }
 
+/// How long stdin takes that the agent has filled before.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 /// How long stdin may take.
 const READING: Duration = Duration::from_secs(8);
 
@@ -93,22 +96,25 @@ const PANICKED: &str = "the provider came upon a mistake of its own, please repo
 pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Response {
     match name {
         "agent.boot" => {
-            let Some(boot) = Boot::begin(context) else { return Response::default() };
-            let text = config(stdin);
+            let Some(mut boot) = Boot::new(context) else { return Response::default() };
+            // An event that does not come at once may never come: until then nothing is decided.
+            let text = config(stdin, &mut || boot.begin());
             let answer = boot.finish(text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
-        "cluster.reset" => cluster_reset(context, config(stdin)),
+        "cluster.reset" => cluster_reset(context, config(stdin, &mut || {})),
         "init.provider.info" => info(context.host),
-        "init.provider.install" => match payload(stdin).ok().and_then(|payload| payload.provider).as_deref() {
-            Some("rke2") => Response {
-                state: "error".into(),
-                ..Response::error(
-                    "init.provider.install is not built yet, install RKE2 into the image by its own installer",
-                )
-            },
-            _ => Response::state("non-applicable"),
-        },
+        "init.provider.install" => {
+            match payload(stdin, &mut || {}).ok().and_then(|payload| payload.provider).as_deref() {
+                Some("rke2") => Response {
+                    state: "error".into(),
+                    ..Response::error(
+                        "init.provider.install is not built yet, install RKE2 into the image by its own installer",
+                    )
+                },
+                _ => Response::state("non-applicable"),
+            }
+        }
         // The agent sends every event to every plugin.
         _ => Response::default(),
     }
@@ -156,10 +162,10 @@ struct Payload {
     provider: Option<String>,
 }
 
-/// The payload of an event: JSON, inline or in a file, which stays where it is.
-fn payload(stdin: impl Read + AsFd) -> Result<Payload, String> {
+/// The payload of an event: JSON, inline or in a file, which stays where it is. `late` is called if it does not come at once.
+fn payload(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<Payload, String> {
     const NOT_JSON: &str = "the event is not the JSON that kairos-agent sends";
-    let stdin = DeadlineReader::new(stdin, Instant::now() + READING).take(LIMIT);
+    let stdin = DeadlineReader::new(stdin, Instant::now() + READING, AT_ONCE, late).take(LIMIT);
     let mut stdin = io::BufReader::new(stdin);
     let late = |error: &io::Error| match error.kind() {
         io::ErrorKind::TimedOut => format!("the event did not arrive within {} seconds", READING.as_secs()),
@@ -189,7 +195,7 @@ fn payload(stdin: impl Read + AsFd) -> Result<Payload, String> {
 }
 
 /// The cloud-config of an event.
-fn config(stdin: impl Read + AsFd) -> Result<String, String> {
-    let config = payload(stdin)?.config.filter(|text| !text.is_empty());
+fn config(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<String, String> {
+    let config = payload(stdin, late)?.config.filter(|text| !text.is_empty());
     config.ok_or_else(|| "the event carries no config".into())
 }

@@ -16,6 +16,7 @@ pub mod tree;
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt,
     fs::{File, canonicalize},
     io::{self, Read, Seek as _, Write as _},
     os::{
@@ -670,27 +671,40 @@ pub fn forbid_core_dumps() {
 /// Every read waits for the file descriptor, at most until the deadline, and fails with [`io::ErrorKind::TimedOut`]
 /// after it. The descriptor itself is read, past any buffer that the value around it has: so this may hold
 /// [`io::Stdin`], whose buffer would hide what has come already from the wait.
-#[derive(Debug)]
-pub struct DeadlineReader<R: AsFd> {
+pub struct DeadlineReader<'a, R: AsFd> {
     source: R,
     deadline: Instant,
+    /// When somebody is told that it takes long, and who.
+    late: Option<(Instant, &'a mut dyn FnMut())>,
 }
 
-impl<R: AsFd> DeadlineReader<R> {
-    /// Takes what has the descriptor; nothing should have been read from it through a buffer.
-    pub fn new(source: R, deadline: Instant) -> Self {
-        Self { source, deadline }
+impl<R: AsFd> fmt::Debug for DeadlineReader<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadlineReader").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
-impl<R: AsFd> Read for DeadlineReader<R> {
+impl<'a, R: AsFd> DeadlineReader<'a, R> {
+    /// Takes what has the descriptor; nothing should have been read from it through a buffer. `late` is called once if not all has come
+    /// within `patience`.
+    pub fn new(source: R, deadline: Instant, patience: Duration, late: &'a mut dyn FnMut()) -> Self {
+        Self { source, deadline, late: Some((after(patience), late)) }
+    }
+}
+
+impl<R: AsFd> Read for DeadlineReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if let Some((_, late)) = self.late.take_if(|(at, _)| now >= *at) {
+                late();
+            }
+            let left = self.deadline.saturating_duration_since(now);
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], Some(&timespec(left))) {
+            let next = self.late.as_ref().map_or(left, |(at, _)| left.min(at.saturating_duration_since(now)));
+            match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], Some(&timespec(next))) {
                 Ok(0) | Err(Errno::INTR) => continue,
                 Ok(_) => {}
                 Err(errno) => return Err(errno.into()),
@@ -1312,7 +1326,10 @@ mod tests {
     fn a_read_ends_at_the_deadline() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let start = Instant::now();
-        let mut reader = DeadlineReader::new(ours, start + Duration::from_millis(300));
+        let mut times = 0;
+        let mut told = || times += 1;
+        let mut reader =
+            DeadlineReader::new(ours, start + Duration::from_millis(300), Duration::from_millis(100), &mut told);
         theirs.write_all(b"half").unwrap();
         let mut text = Vec::new();
         assert_eq!(reader.read_to_end(&mut text).unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -1321,6 +1338,7 @@ mod tests {
         // Past the deadline nothing is read any more, even from somebody who never stops.
         theirs.write_all(b"more").unwrap();
         assert_eq!(reader.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(times, 1);
 
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let writer = spawn(move || {
@@ -1329,7 +1347,9 @@ mod tests {
             theirs.write_all(b"two").unwrap();
         });
         let mut text = String::new();
-        DeadlineReader::new(ours, Instant::now() + Duration::from_secs(20)).read_to_string(&mut text).unwrap();
+        let mut never = || panic!("nothing is late");
+        let end = Instant::now() + Duration::from_secs(20);
+        DeadlineReader::new(ours, end, Duration::from_secs(10), &mut never).read_to_string(&mut text).unwrap();
         writer.join().unwrap();
         assert_eq!(text, "one two");
     }
