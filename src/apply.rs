@@ -128,8 +128,7 @@ enum Taken {
 impl Apply<'_> {
     /// All steps, from the document on.
     fn all(&self) -> (Vec<String>, Vec<String>) {
-        self.wait_for_event("apply");
-        if gate::refused(self.host).is_some() {
+        if self.refused("apply").is_some() {
             return self.take(Step::Config);
         }
         let laid_out = match self.locked() {
@@ -156,10 +155,7 @@ impl Apply<'_> {
             _ => self.lock(step.name(), &step.lock(), TURN_WAIT).map(Some),
         };
         match turn {
-            Ok(_held) => {
-                self.wait_for_event(step.name());
-                self.tell(step, self.step(step))
-            }
+            Ok(_held) => self.tell(step, self.step(step)),
             Err(locked) => self.tell(step, Taken::Done(None, self.without_lock(step, locked))),
         }
     }
@@ -200,16 +196,24 @@ impl Apply<'_> {
         }
     }
 
-    /// As long as an event is under way nobody knows what is asked for.
-    fn wait_for_event(&self, who: &str) {
-        let is_live =
-            || matches!(gate::refused(self.host), Some(Refused::Unfinished(_))) && self.host.is_locked(gate::REFUSED);
-        if !is_live() {
-            return;
-        }
-        let _waiting = Waiting::begin(self.context, who, "agent.boot to finish");
+    /// Why nothing may be installed or started, once no event is under way any more: until then nobody knows what is asked for.
+    fn refused(&self, who: &str) -> Option<Refused> {
         let end = Instant::now() + EVENT_WAIT;
-        while is_live() && Instant::now() < end {
+        let (mut waiting, mut left_alone) = (None, 0);
+        loop {
+            let refused = gate::refused(self.host)?;
+            if refused.is_decided {
+                return Some(refused);
+            }
+            let is_live = self.host.is_locked(gate::REFUSED);
+            left_alone = if is_live { 0 } else { left_alone + 1 };
+            // An event makes the file just before it locks it.
+            if left_alone > 2 || Instant::now() >= end {
+                return Some(refused);
+            }
+            if is_live && waiting.is_none() {
+                waiting = Some(Waiting::begin(self.context, who, "agent.boot to finish"));
+            }
             sleep(TICK);
         }
     }
@@ -235,17 +239,16 @@ impl Apply<'_> {
     }
 
     fn step(&self, step: Step) -> Taken {
-        match (step, gate::refused(self.host)) {
-            (Step::Swap, _) => return Taken::Done(None, self.swap()),
-            (_, None) => {}
-            // Nothing must start RKE2 by what an earlier plan has opened.
-            (Step::Config, Some(refused)) => {
-                return Taken::Done(None, self.not_configured(Outcome::refused(refused.sentences())));
+        match step {
+            Step::Swap => {
+                self.refused(step.name());
+                return Taken::Done(None, self.swap());
             }
-            (_, Some(refused)) => return Taken::Done(None, Outcome::refused(refused.sentences())),
+            Step::Config => return self.config(),
+            _ => {}
         }
-        if step == Step::Config {
-            return self.config();
+        if let Some(refused) = self.refused(step.name()) {
+            return Taken::Done(None, Outcome::refused(refused.reasons));
         }
         let staged = match Staged::applied(self.host) {
             Ok(staged) => staged,
@@ -286,6 +289,10 @@ impl Apply<'_> {
     /// Makes the configuration of what is staged, and installs it if it is of the plan in force then.
     fn config(&self) -> Taken {
         for _ in 0..TRIES {
+            // Nothing must start RKE2 by what an earlier plan has opened.
+            if let Some(refused) = self.refused("config") {
+                return Taken::Done(None, self.not_configured(Outcome::refused(refused.reasons)));
+            }
             let staged = match self.accepted() {
                 Ok(staged) => staged,
                 Err(Unstaged::Other(sentence)) => return Taken::Left(sentence),
@@ -302,19 +309,13 @@ impl Apply<'_> {
                 Ok(lock) => lock,
                 Err(locked) => return Taken::Done(role, self.without_lock(Step::Config, locked)),
             };
-            match gate::refused(self.host) {
-                Some(Refused::Decided(sentences)) => {
-                    return Taken::Done(role, self.not_configured(Outcome::refused(sentences)));
-                }
-                None if staged.is_in_force(self.host) => {
-                    let outcome = config::install(self.context, &staged, prepared);
-                    let is_installed = outcome.failed.is_empty();
-                    return Taken::Done(role, if is_installed { outcome } else { self.not_configured(outcome) });
-                }
-                // Meanwhile the node is planned anew.
-                None | Some(Refused::Unfinished(_)) => drop(lock),
+            if gate::refused(self.host).is_none() && staged.is_in_force(self.host) {
+                let outcome = config::install(self.context, &staged, prepared);
+                let is_installed = outcome.failed.is_empty();
+                return Taken::Done(role, if is_installed { outcome } else { self.not_configured(outcome) });
             }
-            self.wait_for_event("config");
+            // Meanwhile the node is, or was, planned anew.
+            drop(lock);
         }
         let sentence = "agent.boot has not finished, or plans this node anew all the time; run apply again";
         Taken::Done(None, Outcome::failed(sentence))

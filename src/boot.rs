@@ -248,13 +248,11 @@ impl<'a> Boot<'a> {
         }
         let listed = cloud_config::sources(text);
         let doubt = if listed.is_empty() {
-            Some("the event names no sources, so nobody knows what it was collected from".to_owned())
+            Some("the event names no sources that it was collected from; run agent.boot again, or reboot".to_owned())
         } else {
             self.left_out(&listed)
         };
-        doubt.map_or(answer, |sentence| {
-            CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"))
-        })
+        doubt.map_or(answer, |sentence| CloudConfig::Unreadable(format!("{sentence}; {}", cloud_config::NOT_KNOWN)))
     }
 
     /// The sentence about a file that the collector has left out although it names a cluster, if there is one.
@@ -273,7 +271,9 @@ impl<'a> Boot<'a> {
             }
             files += 1;
             if files > FILES {
-                return Some(format!("there are more than {FILES} files that Kairos leaves out"));
+                return Some(format!(
+                    "there are more than {FILES} files that Kairos leaves out; remove those that nobody needs"
+                ));
             }
             let bytes = match self.host.read(&path, SOURCE_LIMIT) {
                 Ok(bytes) => bytes,
@@ -281,8 +281,10 @@ impl<'a> Boot<'a> {
                 Err(_) => continue,
             };
             if cloud_config::names_cluster(&bytes) && !cloud_config::is_ours(&String::from_utf8_lossy(&bytes)) {
-                let why = LeftOut::of(&bytes)
-                    .map_or("names a cluster, but is not among the sources of the event", LeftOut::sentence);
+                let why = LeftOut::of(&bytes).map_or(
+                    "names a cluster, but is not among the sources of the event; mend or remove the file",
+                    LeftOut::sentence,
+                );
                 return Some(format!("{}: {why}", escape(&path)));
             }
         }

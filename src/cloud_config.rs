@@ -280,6 +280,9 @@ fn section(root: Node) -> Option<Section> {
     (!node.is_null()).then(|| Section::new(key.line, node))
 }
 
+/// What follows from a file that was left out, where no cluster section is left.
+pub const NOT_KNOWN: &str = "until then it is not known whether there is a cluster section";
+
 /// The answer for a collected text and the files it names.
 pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     // One text after the other: each may be large.
@@ -296,15 +299,13 @@ pub fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
         return CloudConfig::Present(Box::new(section));
     }
     if let Some(sentence) = broken.into_iter().next() {
-        return CloudConfig::Unreadable(format!("{sentence}, so a missing cluster section means nothing"));
+        return CloudConfig::Unreadable(format!("{sentence}; {NOT_KNOWN}"));
     }
     let fetched = sources(text).iter().any(|source| source.starts_with("http://") || source.starts_with("https://"));
     if has_url && !fetched {
-        return CloudConfig::Unreadable(
-            "config_url: was not fetched, so a missing cluster section means nothing, make the address reachable at boot or \
-             remove config_url"
-                .into(),
-        );
+        return CloudConfig::Unreadable(format!(
+            "config_url: was not fetched; make the address reachable at boot, or remove config_url; {NOT_KNOWN}"
+        ));
     }
     CloudConfig::Absent
 }

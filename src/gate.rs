@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use crate::Context;
+use crate::check::Code;
 use crate::host::{Error, Host, Lock};
+use crate::report::outcome::Reason;
 use crate::service::{Kind, openrc};
 
 /// The directory of everything that lives as long as the boot.
@@ -16,7 +18,7 @@ pub const RUN: &str = "/run/provider-rke2";
 /// The lock that plan and apply hold.
 pub const LOCK: &str = "/run/provider-rke2/lock";
 
-/// Why there is no plan: while it exists, `apply` installs and starts nothing. It exists from the first moment of `agent.boot` on, until the
+/// Why there is no plan: while it exists, `apply` installs and starts nothing. `agent.boot` makes it first, and it is there until the
 /// event has an outcome.
 pub const REFUSED: &str = "/run/provider-rke2/refused";
 
@@ -207,20 +209,22 @@ pub fn close(host: &Host) -> Result<(), Error> {
 
 /// Why `apply` installs and starts nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// The plan was refused, or the node was reset: the sentences why.
-    Decided(Vec<String>),
-    /// `agent.boot` has no outcome: it is under way ([`Host::is_locked`]), or it was cut off.
-    Unfinished(String),
+pub struct Refused {
+    /// Whether it was decided so: the plan was refused, or the node was reset. Else `agent.boot` has no outcome: it is under way
+    /// ([`Host::is_locked`]), or it was cut off.
+    pub is_decided: bool,
+    /// Why, one at least.
+    pub reasons: Vec<Reason>,
 }
 
 impl Refused {
-    /// The sentences, one at least.
-    pub fn sentences(self) -> Vec<String> {
-        match self {
-            Refused::Decided(sentences) => sentences,
-            Refused::Unfinished(sentence) => vec![sentence],
-        }
+    fn decided(sentences: impl Iterator<Item = String>) -> Refused {
+        let reasons = sentences.map(|sentence| Reason::failed(Code::PlanRefused, sentence)).collect();
+        Refused { is_decided: true, reasons }
+    }
+
+    fn unfinished() -> Refused {
+        Refused { is_decided: false, reasons: vec![Reason::failed(Code::EventUnfinished, UNFINISHED)] }
     }
 }
 
@@ -229,12 +233,13 @@ pub fn refused(host: &Host) -> Option<Refused> {
     match host.read(REFUSED, 1 << 20) {
         Err(error) if error.is_absent() => None,
         Err(error) => {
-            Some(Refused::Decided(vec![format!("{error}, so the plan counts as refused; run agent.boot again")]))
+            let sentence = format!("{error}, so the plan counts as refused; run agent.boot again");
+            Some(Refused::decided(std::iter::once(sentence)))
         }
         Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
             // Made, but not filled.
-            Err(_) | Ok("" | UNFINISHED) => Refused::Unfinished(UNFINISHED.into()),
-            Ok(sentences) => Refused::Decided(sentences.lines().map(str::to_owned).collect()),
+            Err(_) | Ok("" | UNFINISHED) => Refused::unfinished(),
+            Ok(sentences) => Refused::decided(sentences.lines().map(str::to_owned)),
         }),
     }
 }

@@ -695,17 +695,20 @@ impl<'a, R: AsFd> DeadlineReader<'a, R> {
 impl<R: AsFd> Read for DeadlineReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let now = Instant::now();
-            if let Some((_, late)) = self.late.take_if(|(at, _)| now >= *at) {
-                late();
-            }
-            let left = self.deadline.saturating_duration_since(now);
+            let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let next = self.late.as_ref().map_or(left, |(at, _)| left.min(at.saturating_duration_since(now)));
+            let next =
+                self.late.as_ref().map_or(left, |(at, _)| left.min(at.saturating_duration_since(Instant::now())));
             match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], Some(&timespec(next))) {
-                Ok(0) | Err(Errno::INTR) => continue,
+                Ok(0) => {
+                    if let Some((_, late)) = self.late.take_if(|(at, _)| Instant::now() >= *at) {
+                        late();
+                    }
+                    continue;
+                }
+                Err(Errno::INTR) => continue,
                 Ok(_) => {}
                 Err(errno) => return Err(errno.into()),
             }

@@ -17,9 +17,10 @@ mod run;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime};
@@ -800,6 +801,155 @@ fn refused_while_applied() {
         }
         assert_eq!(turn.node.open_gates(), [""; 0]);
     });
+}
+
+// --- an event without an outcome ----------------------------------------------------------------------------------
+
+/// What `agent.boot` leaves where it is killed: nothing of the plan before is installed once it has begun.
+#[test]
+fn agent_boot_killed_at_each_system_call() {
+    if !can_trace() {
+        return;
+    }
+    each(CALLS.len() * 2, |number| {
+        let (call, begin) = (CALLS[number % CALLS.len()], BEGINS[1 + number / CALLS.len()]);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let step = if matches!(call, "read" | "close" | "newfstatat") { 5 } else { 1 };
+        // Fewer calls come before the outcome than in any later run.
+        let mut has_begun = false;
+        for when in (1..).step_by(step) {
+            let case = format!("{begin:?}, killed at {call} {when}");
+            let turn = Turn::new(begin, 0);
+            let node = &turn.node;
+            if begin == Begin::NewBoot {
+                node.clear("run");
+            }
+            let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
+            let event = event("agent.boot", turn.asked.cloud_config);
+            let killed = run::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            has_begun |= node.exists(REFUSED);
+            let is_new = node.read(DOCUMENT).as_ref() == Some(&turn.asked.document);
+            // yip goes on with whatever the document says, and its files may be there from before as well.
+            node.stage();
+            let applied = node.run(&["apply", "config"]);
+            let status = node.run(&["status"]).stdout;
+            match node.open_gates().first() {
+                None => {
+                    turn.check(&case);
+                    assert!(node.exists(REFUSED), "{case}: {applied:?}");
+                    assert_eq!(applied.code, Some(1), "{case}: {applied:?}");
+                    assert!(status.starts_with("refused\n") && status.contains("event-unfinished"), "{case}: {status}");
+                }
+                Some(_) if is_new => assert!(installed(node) == turn.asked.installed, "{case}: {applied:?}"),
+                Some(_) => {
+                    assert!(!has_begun, "{case}: the plan before is in force");
+                    assert!(installed(node) == turn.before.unwrap().installed, "{case}");
+                    let is_told = status.starts_with("degraded\n") && status.contains("event-missing");
+                    assert!(is_told || begin == Begin::SameBoot, "{case}: {status}");
+                }
+            }
+            if killed.signal.is_none() {
+                let may_be_none = matches!(call, "mkdirat" | "getdents64");
+                assert!(is_new && (when > 1 || may_be_none), "no {call} at all: {killed:?}");
+                return;
+            }
+            assert_eq!(node.boot(turn.asked.cloud_config)["error"], "", "{case}");
+            turn.apply(turn.asked);
+        }
+    });
+}
+
+/// Nothing has changed, so there is nothing to decide: wherever the event is killed, the node starts.
+#[test]
+fn agent_boot_of_the_plan_in_force_killed_at_each_system_call() {
+    if !can_trace() {
+        return;
+    }
+    each(CALLS.len() * 2, |number| {
+        let (call, begin) = (CALLS[number % CALLS.len()], BEGINS[1 + number / CALLS.len()]);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let step = if matches!(call, "read" | "close" | "newfstatat") { 5 } else { 1 };
+        let turn = Turn::new(begin, 0);
+        let (node, before) = (&turn.node, turn.before.unwrap());
+        for when in (1..).step_by(step) {
+            let case = format!("{begin:?}, killed at {call} {when}");
+            if begin == Begin::NewBoot {
+                node.clear("run");
+            }
+            let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
+            let event = event("agent.boot", before.cloud_config);
+            let killed = run::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            assert!(!node.exists(REFUSED), "{case}");
+            node.stage();
+            let applied = node.run(&["apply", "config"]);
+            assert_eq!(applied.code, Some(0), "{case}: {applied:?}");
+            assert!(installed(node) == before.installed && node.open_gates() == [before.unit], "{case}");
+            if killed.signal.is_none() {
+                return;
+            }
+        }
+    });
+}
+
+/// A step that meets an event which is under way waits for its outcome.
+#[test]
+fn an_event_that_is_under_way_is_waited_for() {
+    for (config, is_refused) in [(CHANGED, false), (BAD, true)] {
+        let turn = Turn::new(Begin::NewBoot, 0);
+        let node = &turn.node;
+        node.clear("run");
+        let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        until("refused is there", || node.exists(REFUSED));
+        node.stage();
+        let apply = run::start(&mut node.program(&["apply", "config"]), b"");
+        until("the step says that it waits", || {
+            node.run(&["status"]).stdout.contains("waits:           config for agent.boot to finish, since ")
+        });
+        assert!(installed(node) == turn.before.unwrap().installed && node.open_gates().is_empty());
+        let mut stdin = boot.stdin.take().unwrap();
+        stdin.write_all(&event("agent.boot", config)).unwrap();
+        drop(stdin);
+        assert!(boot.wait_with_output().unwrap().status.success());
+        let applied = apply.end();
+        assert_eq!(node.exists(REFUSED), is_refused, "{applied:?}");
+        if is_refused {
+            assert_eq!((applied.code, node.open_gates()), (Some(1), vec![]), "{applied:?}");
+            continue;
+        }
+        // What yip has laid out before the event had an outcome is of the older plan, or is laid out again.
+        turn.check("under way");
+        turn.apply(&ASKED[1]);
+    }
+}
+
+/// Whoever decides last decides: an event that goes on after a reset brings nothing back.
+#[test]
+fn a_reset_overtakes_an_event() {
+    let turn = Turn::new(Begin::SameBoot, 0);
+    let node = &turn.node;
+    let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    until("refused is there", || node.exists(REFUSED));
+    let reset = run::answer(&run::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", SERVER)));
+    assert_eq!(reset["error"], "", "{reset:?}");
+    let mut stdin = boot.stdin.take().unwrap();
+    stdin.write_all(&event("agent.boot", SERVER)).unwrap();
+    drop(stdin);
+    let answer = String::from_utf8(boot.wait_with_output().unwrap().stdout).unwrap();
+    assert!(answer.contains("another agent.boot, or a reset, has decided meanwhile"), "{answer}");
+    assert!(!node.exists(DOCUMENT) && node.exists(REFUSED) && node.open_gates().is_empty());
+    assert_eq!(node.run(&["apply", "config"]).code, Some(1));
+    // The next event decides again.
+    assert_eq!(node.boot(SERVER)["error"], "");
+    turn.apply(&ASKED[0]);
+}
+
+/// Waits for what must come soon.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < AT_ONCE, "{what}: not after {AT_ONCE:?}");
+        sleep(Duration::from_millis(5));
+    }
 }
 
 // --- staged files -------------------------------------------------------------------------------------------------

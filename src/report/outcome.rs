@@ -44,13 +44,17 @@ impl Outcome {
 
     /// The step failed for one reason.
     pub fn failed(sentence: impl Into<String>) -> Outcome {
-        Outcome::refused(vec![sentence.into()])
+        Outcome::all_failed(vec![sentence.into()])
     }
 
-    /// The step failed for these reasons.
-    pub fn refused(sentences: Vec<String>) -> Outcome {
-        let failed = sentences.into_iter().map(|sentence| Reason::failed(Code::StepFailed, sentence)).collect();
-        Outcome { failed, ..Outcome::default() }
+    /// The step failed for each of these.
+    pub fn all_failed(sentences: Vec<String>) -> Outcome {
+        Outcome::refused(sentences.into_iter().map(|sentence| Reason::failed(Code::StepFailed, sentence)).collect())
+    }
+
+    /// The step did nothing, for these reasons.
+    pub fn refused(reasons: Vec<Reason>) -> Outcome {
+        Outcome { failed: reasons, ..Outcome::default() }
     }
 
     /// Adds what was found: at most 20 sentences of a code, and how many more there are.
@@ -69,6 +73,6 @@ impl Outcome {
 
 impl From<Result<Vec<String>, Vec<String>>> for Outcome {
     fn from(result: Result<Vec<String>, Vec<String>>) -> Outcome {
-        result.map_or_else(Outcome::refused, Outcome::done)
+        result.map_or_else(Outcome::all_failed, Outcome::done)
     }
 }

@@ -423,21 +423,16 @@ impl Report {
 
     /// Takes in what `refused` says.
     fn refused(&mut self, host: &Host, refused: Refused) {
-        match refused {
-            Refused::Unfinished(_) if host.is_locked(gate::REFUSED) => {
+        if !refused.is_decided && host.is_locked(gate::REFUSED) {
+            if self.waits.is_empty() {
                 self.wait("apply", "agent.boot to finish", "");
             }
-            Refused::Unfinished(sentence) => {
-                self.push(Code::EventUnfinished, sentence);
-                self.word = Word::Refused;
-            }
-            Refused::Decided(sentences) => {
-                for sentence in sentences {
-                    self.push(Code::PlanRefused, sentence);
-                }
-                self.word = Word::Refused;
-            }
+            return;
         }
+        for reason in refused.reasons {
+            self.push(reason.code, reason.sentence);
+        }
+        self.word = Word::Refused;
     }
 
     fn wait(&mut self, who: &str, what: &str, since: &str) {

@@ -99,7 +99,7 @@ pub fn run(host: &Host, staged: &Staged) -> Outcome {
             None => "nothing is asked of the node".to_owned(),
         });
     }
-    Outcome { done: step.done, ..Outcome::refused(failed) }.with(&step.findings)
+    Outcome { done: step.done, ..Outcome::all_failed(failed) }.with(&step.findings)
 }
 
 /// The most demanding profile that the cloud-config, the installed configuration, or what RKE2 reads after them names: RKE2 starts on a node that is

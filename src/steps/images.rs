@@ -342,7 +342,7 @@ impl<'a> Job<'a> {
         };
         // Meanwhile the node may have been reset.
         if let Some(refused) = gate::refused(host).filter(|_| !self.dry_run) {
-            return Err(refused.sentences().join("; "));
+            return Err(Reason::sentences(&refused.reasons).join("; "));
         }
         if !self.dry_run {
             host.tidy(&self.agent, "images").map_err(told)?;

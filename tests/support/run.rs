@@ -244,9 +244,10 @@ impl Node {
         found
     }
 
-    /// Temporary files that were left behind.
+    /// Temporary files that were left behind; not those of the status, which is written anew only where it changes.
     pub fn left_over(&self) -> Vec<String> {
-        self.files("").into_keys().filter(|path| path.ends_with(".provider-rke2")).collect()
+        let temporary = |path: &String| path.ends_with(".provider-rke2") && !path.contains("status.");
+        self.files("").into_keys().filter(temporary).collect()
     }
 }
 
