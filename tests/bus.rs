@@ -1252,3 +1252,21 @@ fn the_same_secret_in_a_source_is_not_told_either() {
         }
     }
 }
+
+/// The collector neither reads nor lists a file of 2 MiB, so a cluster section in it is not gone.
+#[test]
+fn a_file_that_is_too_large_for_kairos_is_named() {
+    const NONE: &str = "#cloud-config\n\n# Sources:\n# - cmdline\n\nhostname: a\n";
+    for (size, is_left_out) in [((2 << 20) - 1, false), (2 << 20, true)] {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(boot(root.path(), GOOD).error, "");
+        fs::create_dir(root.path().join("oem")).unwrap();
+        let mut text = GOOD.to_owned();
+        text.push_str(&"#".repeat(size - text.len()));
+        fs::write(root.path().join("oem/99.yaml"), text).unwrap();
+        let answer = boot(root.path(), NONE);
+        assert!(answer.error.is_empty() && answer.log.starts_with("/oem/99.yaml: "), "{answer:?}");
+        assert_eq!(answer.log.contains("has 2 MiB or more, so Kairos leaves it out"), is_left_out, "{answer:?}");
+        assert!(root.path().join(DOCUMENT).exists(), "the last plan stays in force");
+    }
+}
