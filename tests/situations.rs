@@ -69,19 +69,19 @@ impl Event {
     fn comes(self, node: &Node) {
         node.write("oem/90.yaml", "#cloud-config\nhostname: a\n", 0o644);
         node.clear("oem/99.yaml");
-        let none = |sources: &str| format!("#cloud-config\n\n{sources}hostname: a\n");
+        let without = |sources: &str| format!("#cloud-config\n\n{sources}hostname: a\n");
         let listed = "# Sources:\n# - /oem/90.yaml\n\n";
         let answer = match self {
             Event::Same => node.boot(SECTION),
             Event::Changed => node.boot(&SECTION.replace("server-1", "server-one")),
             Event::HeaderBroken => {
                 node.write("oem/99.yaml", SECTION.replace("#cloud-config", "#cloud-cfg"), 0o600);
-                node.boot(&none(listed))
+                node.boot(&without(listed))
             }
-            Event::NoSources => node.boot(&none("")),
+            Event::NoSources => node.boot(&without("")),
             Event::SourceBroken => {
                 node.write("oem/90.yaml", "#cloud-config\na: [\n", 0o644);
-                node.boot(&none(listed))
+                node.boot(&without(listed))
             }
             Event::Torn => run::answer(&run::run(&mut node.program(&["agent.boot"]), b"{\"name\":\"agent.boot\",\"da")),
             Event::Never => return,
