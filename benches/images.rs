@@ -10,7 +10,7 @@
 //! figures to quote; less is for a look. With `-- --check` a missed goal is exit status 1; without, only a run that went wrong is.
 #![allow(clippy::disallowed_methods, clippy::indexing_slicing, reason = "a program of its own, without a Host")]
 
-#[path = "../tests/support/archives.rs"]
+#[path = "../tests/it/support/archives.rs"]
 mod archives;
 mod support;
 

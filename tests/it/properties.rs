@@ -4,16 +4,7 @@
 //! Texts are those of `testdata/recorded/nasty-strings.json` and generated ones, which proptest shrinks to the smallest
 //! that fails.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -23,7 +14,6 @@ use std::time::{Duration, Instant};
 use proptest::collection::{SizeRange, btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use provider_rke2::Context;
 use provider_rke2::apply::Step;
 use provider_rke2::bus;
 use provider_rke2::check::{Code, Findings, Path, Severity};
@@ -37,22 +27,10 @@ use provider_rke2::plan::{Plan, plan};
 use provider_rke2::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
 
-/// Fewer than proptest's 256, for a whole boot in each is slow; a new seed in every run.
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 /// Far above what an event takes, well below what the bus allows it.
 const LONG: Duration = Duration::from_secs(8);
 
 // ---- texts ----
-
-fn nasty_strings() -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/recorded/nasty-strings.json");
-    let strings: Vec<String> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(strings.len(), 3173);
-    strings.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
-}
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -210,9 +188,8 @@ fn boots_to_one_outcome(config: &str) {
 fn answers(name: &str, stdin: &[u8]) {
     let node = tempfile::tempdir().unwrap();
     let host = Host::new(node.path()).unwrap();
-    let context = Context { host: &host, program: support::PROGRAM, version: "1.2.3" };
     let start = Instant::now();
-    let response = bus::handle(name, support::stdin(stdin), &context);
+    let response = bus::handle(name, support::stdin(stdin), &support::context(&host));
     assert!(start.elapsed() < LONG, "took {:?}", start.elapsed());
     let line = serde_json::to_string(&response).unwrap();
     assert!(!line.contains('\n') && response.error.len() <= 1024, "{line}");
@@ -232,7 +209,7 @@ fn event_name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(cases(120))]
+    #![proptest_config(support::generated(120))]
 
     #[test]
     fn any_bytes_on_the_bus_get_an_answer(name in event_name(), bytes in vec(any::<u8>(), 0..600)) {
@@ -263,7 +240,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(16))]
+    #![proptest_config(support::generated(16))]
 
     /// A reader that takes time in the square of the length shows at this size.
     #[test]
@@ -419,7 +396,7 @@ fn normal(path: &str) -> Option<String> {
 }
 
 /// Of which the text around it is dropped.
-const CERTIFICATE: &str = include_str!("../testdata/trust/ca-one.pem");
+const CERTIFICATE: &str = include_str!("../../testdata/trust/ca-one.pem");
 
 /// Puts one text into every field that takes text, and reads it back from the document.
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
@@ -522,13 +499,13 @@ const ROLES: [&str; 3] = ["init", "controlplane", "worker"];
 
 #[test]
 fn every_nasty_string_comes_back_from_every_field() {
-    for (number, text) in nasty_strings().iter().enumerate() {
+    for (number, text) in BTreeSet::from_iter(support::nasty_strings()).iter().enumerate() {
         comes_back(text, ROLES[number % 3], number % 2 == 0);
     }
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(support::generated(300))]
 
     #[test]
     fn every_text_comes_back_from_every_field(text in text(), role in select(&ROLES[..]), as_mapping: bool) {
@@ -610,7 +587,7 @@ fn options_of_every_class_are_generated() {
 }
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(support::generated(60))]
 
     #[test]
     fn options_read_back_as_they_were_written(
@@ -627,7 +604,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(support::generated(400))]
 
     #[test]
     fn reading_what_was_read_changes_nothing(
@@ -828,7 +805,7 @@ fn a_password_with_a_comma_stays_secret() {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(support::generated(200))]
 
     #[test]
     fn a_generated_secret_stays_secret(

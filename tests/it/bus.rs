@@ -1,18 +1,8 @@
 //! The program on the plugin bus: a client that speaks like the Kairos agent (github.com/mudler/go-pluggable
 //! `plugin.go`, `events.go`) gets one JSON line and exit status 0, in bounded time, whatever it sends and whatever
 //! state its pipes are in.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-#![allow(clippy::format_collect, clippy::format_push_string, reason = "short generators of input")]
-#![allow(clippy::print_stderr, reason = "measured times, shown by --nocapture")]
 
-mod support;
-
+use crate::support::{self, AT_ONCE, BINARY, BOUND, DOCUMENT, GATES, ISSUE, LOG, REFUSED, envelope};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -29,25 +19,8 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-provider-rke2");
-
-/// No event may take longer.
-const BOUND: Duration = Duration::from_secs(20);
-
-/// What takes no time worth mentioning, on a machine that is busy with other tests.
-const AT_ONCE: Duration = Duration::from_secs(5);
-
 /// From this size on go-pluggable moves a payload into a file.
 const INLINE: usize = 8192;
-
-const DOCUMENT: &str = "usr/local/cloud-config/cluster.kairos.yaml";
-const REFUSED: &str = "run/provider-rke2/refused";
-const LOG: &str = "var/log/provider-rke2.log";
-const ISSUE: &str = "etc/issue.d/50-provider-rke2.issue";
-const GATES: [&str; 2] = [
-    "run/systemd/system/rke2-server.service.d/50-provider-rke2.conf",
-    "run/systemd/system/rke2-agent.service.d/50-provider-rke2.conf",
-];
 
 const GOOD: &str = "\
 #cloud-config
@@ -81,7 +54,7 @@ impl Answer {
 
 /// The program as the agent starts it: its directory and its one variable are those of a boot.
 fn program(root: Option<&Path>, event: &str) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(BINARY);
     if let Some(root) = root {
         command.arg("--root").arg(root);
     }
@@ -100,12 +73,6 @@ fn publish(root: Option<&Path>, name: &str, data: &str) -> Answer {
     let answer = send(root, name, &envelope(name, "", payload.path().to_str().unwrap()));
     assert!(fs::read_to_string(payload.path()).unwrap() == data, "the agent removes its file, nobody else");
     answer
-}
-
-/// The event as go-pluggable writes it, with its order of keys.
-fn envelope(name: &str, data: &str, file: &str) -> Vec<u8> {
-    let text = |text: &str| Value::from(text).to_string();
-    format!(r#"{{"name":{},"data":{},"file":{}}}"#, text(name), text(data), text(file)).into_bytes()
 }
 
 fn config(text: &str) -> String {
@@ -312,7 +279,7 @@ fn the_only_argument_is_the_event() {
 fn an_event_whose_name_is_not_text_is_answered_all_the_same() {
     use std::os::unix::ffi::OsStrExt as _;
     let node = node();
-    let output = Command::new(PROGRAM)
+    let output = Command::new(BINARY)
         .arg("--root")
         .arg(node.path())
         .arg(std::ffi::OsStr::from_bytes(b"some.\xff"))
@@ -735,7 +702,7 @@ fn an_error_is_cut_at_1_kib_and_at_a_character() {
 /// Runs `agent.boot` for a good cloud-config through a shell that closes what `redirection` says.
 fn boot_with(redirection: &str, root: &Path) -> (ExitStatus, Vec<u8>, Vec<u8>) {
     let mut child = Command::new("/bin/sh")
-        .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), PROGRAM, "--root"])
+        .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
         .arg(root)
         .arg("agent.boot")
         .stdin(support::stdin(&envelope("agent.boot", &config(GOOD), "")))
@@ -970,13 +937,13 @@ fn the_log_goes_to_stderr_where_it_cannot_be_opened() {
 #[test]
 fn without_an_argument_there_is_no_event() {
     for stdin in [Stdio::null(), Stdio::piped()] {
-        let output = Command::new(PROGRAM).stdin(stdin).output().unwrap();
+        let output = Command::new(BINARY).stdin(stdin).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "{stderr}");
         assert!(stderr.contains("Usage: agent-provider-rke2") && !stderr.contains("panicked"), "{stderr}");
     }
     // Two are none either.
-    let output = Command::new(PROGRAM).args(["some.event", "more"]).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(BINARY).args(["some.event", "more"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]));
 }
 

@@ -1,5 +1,4 @@
 //! The option table says what was recorded from RKE2 and K3s, no more and no less.
-#![allow(clippy::unwrap_used)] // Also in the helpers of tests.
 
 use std::collections::BTreeSet;
 
@@ -30,13 +29,13 @@ struct DroppedFlag {
 }
 
 fn flags() -> Vec<Flag> {
-    let flags: Vec<Flag> = serde_json::from_str(include_str!("../testdata/recorded/rke2-flags.json")).unwrap();
+    let flags: Vec<Flag> = serde_json::from_str(include_str!("../../testdata/recorded/rke2-flags.json")).unwrap();
     assert_eq!(flags.len(), 135);
     flags
 }
 
 fn dropped() -> Vec<DroppedFlag> {
-    let text = include_str!("../testdata/recorded/rke2-dropped-flags.json");
+    let text = include_str!("../../testdata/recorded/rke2-dropped-flags.json");
     let dropped: Vec<DroppedFlag> = serde_json::from_str(text).unwrap();
     assert_eq!(dropped.len(), 26);
     dropped
@@ -198,8 +197,8 @@ fn every_meaning_is_one_plain_sentence() {
 #[test]
 fn no_help_text_was_recorded() {
     for text in [
-        include_str!("../testdata/recorded/rke2-flags.json"),
-        include_str!("../testdata/recorded/rke2-dropped-flags.json"),
+        include_str!("../../testdata/recorded/rke2-flags.json"),
+        include_str!("../../testdata/recorded/rke2-dropped-flags.json"),
     ] {
         assert!(!text.contains("\"usage"));
     }
@@ -210,11 +209,12 @@ fn the_other_tables_are_whole() {
     let lines = |text: &str| -> Vec<serde_json::Value> {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let documents = lines(include_str!("../testdata/recorded/yaml11-documents.jsonl"));
+    let documents = lines(include_str!("../../testdata/recorded/yaml11-documents.jsonl"));
     assert_eq!(documents.len(), 1200);
     assert_eq!(documents.iter().filter(|document| document.get("value").is_some()).count(), 900);
-    assert_eq!(lines(include_str!("../testdata/recorded/yaml11-scalars.jsonl")).len(), 64);
-    let strings: Vec<String> = serde_json::from_str(include_str!("../testdata/recorded/nasty-strings.json")).unwrap();
+    assert_eq!(lines(include_str!("../../testdata/recorded/yaml11-scalars.jsonl")).len(), 64);
+    let strings: Vec<String> =
+        serde_json::from_str(include_str!("../../testdata/recorded/nasty-strings.json")).unwrap();
     assert_eq!(strings.len(), 3173);
     assert_eq!(strings.into_iter().collect::<BTreeSet<_>>().len(), 2960);
 }

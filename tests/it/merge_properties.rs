@@ -2,16 +2,7 @@
 //! meant, a second run changes nothing, and where the jq merge of the Go provider gives a sensible result, ours is the
 //! same.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support::{self, DROP_INS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
@@ -25,25 +16,15 @@ use std::time::SystemTime;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use provider_rke2::Context;
-use provider_rke2::apply;
-use provider_rke2::host::Host;
 use provider_rke2::yaml::{self, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
-use tempfile::TempDir;
 
-const DROP_INS: &str = "etc/rancher/rke2/config.d";
 const USER: &str = "90_userdata.yaml";
 const OWNER: &str = "99_userdata.yaml";
 
 /// A server that joins.
 const CLUSTER: &str = "#cloud-config\ncluster:\n  role: controlplane\n  cluster_token: a-token-that-is-long-enough\n  \
                        control_plane_host: 10.10.0.5\n";
-
-/// Fewer than proptest's 256, for each is a whole boot; a new seed in every run.
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
 
 // ---- a node ----
 
@@ -58,9 +39,9 @@ fn lines(options: &[Written]) -> String {
 }
 
 /// A server that joins, with these drop-ins, and its configuration installed.
-fn node(files: &Files) -> TempDir {
-    let node = tempfile::tempdir().unwrap();
-    let directory = node.path().join(DROP_INS);
+fn node(files: &Files) -> support::Node {
+    let node = support::Node::new();
+    let directory = node.path(DROP_INS);
     fs::create_dir_all(&directory).unwrap();
     let mut config = format!("{CLUSTER}  config: |\n    # the user's\n");
     for (name, options) in files {
@@ -70,11 +51,11 @@ fn node(files: &Files) -> TempDir {
             fs::write(directory.join(name), lines(options)).unwrap();
         }
     }
-    let answer = support::boot(node.path(), &config);
+    let answer = support::boot(node.root(), &config);
     assert_eq!(answer.error, "", "{config}");
-    let failed = apply(node.path()).1;
+    let failed = support::apply(node.root(), None).1;
     assert!(failed.is_empty(), "{failed:?}: {files:#?}");
-    keep(node.path());
+    keep(node.root());
     node
 }
 
@@ -87,11 +68,6 @@ fn keep(root: &Path) {
         fs::create_dir_all(kept.join(file).parent().unwrap()).unwrap();
         fs::copy(root.join(file), kept.join(file)).unwrap();
     }
-}
-
-fn apply(root: &Path) -> (Vec<String>, Vec<String>) {
-    let host = Host::new(root).unwrap();
-    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, None)
 }
 
 // ---- what is read back ----
@@ -127,8 +103,8 @@ fn yaml11(node: &Node) -> Json {
     }
 }
 
-fn merged(node: &TempDir) -> Map<String, Json> {
-    read(&fs::read_to_string(node.path().join("etc/rancher/rke2/config.yaml")).unwrap())
+fn merged(node: &support::Node) -> Map<String, Json> {
+    read(&fs::read_to_string(node.path("etc/rancher/rke2/config.yaml")).unwrap())
 }
 
 /// The names of the options in the order in which they are written, each at the start of a line.
@@ -173,9 +149,7 @@ fn quoted_list(items: &[String]) -> String {
 
 #[test]
 fn every_nasty_string_is_read_back_as_it_is() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/recorded/nasty-strings.json");
-    let strings: Vec<String> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    assert_eq!(strings.len(), 3173);
+    let strings = support::nasty_strings();
     let list = quoted_list(&strings);
     let files = Files::from([
         (USER.to_owned(), vec![("kubelet-arg".to_owned(), list.clone()), ("new-list".to_owned(), list.clone())]),
@@ -356,7 +330,7 @@ fn meaning(files: &BTreeMap<String, Vec<(Written, Meant)>>) -> Map<String, Json>
 }
 
 proptest! {
-    #![proptest_config(cases(120))]
+    #![proptest_config(support::generated(120))]
 
     #[test]
     fn drop_ins_of_many_authors_mean_what_the_table_says(files in files()) {
@@ -364,11 +338,11 @@ proptest! {
         let node = node(&files.iter().map(|(name, options)| (name.clone(), written(options))).collect());
         prop_assert_eq!(merged(&node), meaning(&files));
 
-        let before = state(node.path());
-        let (done, failed) = apply(node.path());
+        let before = state(node.root());
+        let (done, failed) = support::apply(node.root(), None);
         prop_assert_eq!(failed, Vec::<String>::new());
         prop_assert!(done.iter().any(|it| it.contains("config.yaml unchanged")), "{:?}", done);
-        prop_assert_eq!(state(node.path()), before);
+        prop_assert_eq!(state(node.root()), before);
     }
 }
 
@@ -380,8 +354,8 @@ def flatten: reduce .[] as $i([]; if $i | type == "array" then . + ($i | flatten
 [.[] | to_entries] | flatten | reduce .[] as $dot ({}; .[$dot.key] += $dot.value)"#;
 
 /// What jq makes of all files of config.d, in the order of their names.
-fn jq(node: &TempDir) -> String {
-    let directory = node.path().join(DROP_INS);
+fn jq(node: &support::Node) -> String {
+    let directory = node.path(DROP_INS);
     let mut paths: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let output = Command::new("jq").args(["-s", MERGE]).args(&paths).output().unwrap();
@@ -461,9 +435,9 @@ fn where_jq_is_sensible_we_merge_as_it_does() {
         writeln!(io::stderr(), "not compared with jq, which is not installed").unwrap();
         return;
     }
-    proptest!(cases(80), |(files in sensible())| {
-        let node = tempfile::tempdir().unwrap();
-        let directory = node.path().join(DROP_INS);
+    proptest!(support::generated(80), |(files in sensible())| {
+        let node = support::Node::new();
+        let directory = node.path(DROP_INS);
         fs::create_dir_all(&directory).unwrap();
         let mut config = CLUSTER.to_owned();
         for (name, options) in &files {
@@ -474,13 +448,13 @@ fn where_jq_is_sensible_we_merge_as_it_does() {
                 _ => fs::write(directory.join(name), format!("{object}\n")).unwrap(),
             }
         }
-        let answer = support::boot(node.path(), &config);
+        let answer = support::boot(node.root(), &config);
         prop_assert_eq!(answer.error, "");
-        let (_, failed) = apply(node.path());
+        let (_, failed) = support::apply(node.root(), None);
         prop_assert_eq!(failed, Vec::<String>::new());
 
         let theirs = jq(&node);
-        let ours = fs::read_to_string(node.path().join("etc/rancher/rke2/config.yaml")).unwrap();
+        let ours = fs::read_to_string(node.path("etc/rancher/rke2/config.yaml")).unwrap();
         prop_assert_eq!(read(&ours), serde_json::from_str::<Map<String, Json>>(&theirs).unwrap());
         prop_assert_eq!(order(&ours), order(&theirs));
         prop_assert!(order(&ours).len() >= 3, "token, server and tls-san are always there");

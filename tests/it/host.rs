@@ -1,24 +1,13 @@
 //! `apply host` on a node in a temporary directory: the tree before, the tree after, and that a second run changes nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
-use std::path::Path;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use run::{Node, Ran, can_trace, paths, tampered, traced};
+use crate::support::{self, Node, Ran, Stamp, can_trace, paths, tampered, traced};
 use rustix::fs::{FlockOperation, XattrFlags, fcntl_lock, getxattr, setxattr};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n";
@@ -64,40 +53,20 @@ fn prepared(node: &Node, config: &str) -> Vec<String> {
     let again = node.run(&["apply", "host"]);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert_eq!(facts(node), once);
-    lines(&ran)
+    ran.said()
 }
 
-/// What was said, without the name of the program.
-fn lines(ran: &Ran) -> Vec<String> {
-    ran.stderr.lines().map(|line| line.strip_prefix("agent-provider-rke2: ").unwrap().to_owned()).collect()
-}
-
-/// The files below /etc that are no configuration of RKE2: inode, mode, time and text.
-fn facts(node: &Node) -> BTreeMap<String, (u64, u32, i64, i64, String)> {
-    fn walk(root: &Path, directory: &Path, all: &mut BTreeMap<String, (u64, u32, i64, i64, String)>) {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            let (name, meta) =
-                (path.strip_prefix(root).unwrap().to_str().unwrap(), fs::symlink_metadata(&path).unwrap());
-            if meta.is_dir() {
-                if !["etc/rancher", "etc/default", "etc/issue.d"].contains(&name) {
-                    walk(root, &path, all);
-                }
-                continue;
-            }
-            let text = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-            let text = String::from_utf8_lossy(&text).into_owned();
-            all.insert(name.to_owned(), (meta.ino(), meta.mode(), meta.mtime(), meta.mtime_nsec(), text));
-        }
-    }
-    let mut all = BTreeMap::new();
-    walk(&node.root(), &node.path("etc"), &mut all);
-    all
+/// The files below /etc that are no configuration of RKE2.
+fn facts(node: &Node) -> BTreeMap<String, Stamp> {
+    const OTHERS: [&str; 3] = ["etc/rancher", "etc/default", "etc/issue.d"];
+    let mut facts = node.stamps("etc/");
+    facts.retain(|path, stamp| !stamp.is_dir() && !OTHERS.into_iter().any(|other| path.starts_with(other)));
+    facts
 }
 
 /// The text of the files below /etc.
 fn files(node: &Node) -> BTreeMap<String, String> {
-    facts(node).into_iter().map(|(name, (.., text))| (name, text)).collect()
+    facts(node).into_iter().map(|(name, stamp)| (name, stamp.text())).collect()
 }
 
 fn tree<const N: usize>(files: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -341,10 +310,10 @@ fn accounts_that_cannot_be_edited_are_refused() {
                 .unwrap()
                 .contains("info host: /etc/sysctl.d/90-provider-rke2.conf: written")
         );
-        assert_eq!(after.remove(SYSCTL).unwrap().4, format!("{HEADER}{CIS}"));
+        assert_eq!(after.remove(SYSCTL).unwrap().text(), format!("{HEADER}{CIS}"));
         assert!(after.remove("etc/.pwd.lock").is_some());
         assert_eq!(after, before);
-        lines(&ran)
+        ran.said()
     };
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     fs::write(&elsewhere, PASSWD).unwrap();
@@ -567,7 +536,7 @@ fn whatever_the_system_refuses_the_accounts_stay_whole() {
     let log = tempfile::NamedTempFile::new().unwrap();
     restore();
     let all = ["-etrace=%file,%desc,fsync".to_owned()];
-    run::run(&mut traced(&node, log.path(), &all, &["apply", "host"]), b"");
+    support::run(&mut traced(&node, log.path(), &all, &["apply", "host"]), b"");
     let etc: Vec<String> = paths(&node, log.path());
     // Those of the accounts; the rest is the affair of other tests.
     let etc: Vec<String> = etc.chunks(2).filter(|it| it[1].contains("/etc")).flatten().cloned().collect();
@@ -579,7 +548,7 @@ fn whatever_the_system_refuses_the_accounts_stay_whole() {
                     if kill { "signal=KILL".to_owned() } else { format!("error={}", errors[when % errors.len()]) };
                 let inject = [format!("-etrace={call}"), format!("-einject={call}:{what}:when={when}")];
                 let options: Vec<String> = etc.iter().cloned().chain(inject).collect();
-                let ran = run::run(&mut traced(&node, log.path(), &options, &["apply", "host"]), b"");
+                let ran = support::run(&mut traced(&node, log.path(), &options, &["apply", "host"]), b"");
                 let case = format!("{call} {when} {what}: {ran:?}");
                 is_whole(&node, &case);
                 if !kill && ran.code == Some(1) {

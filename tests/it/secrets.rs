@@ -1,15 +1,4 @@
 //! No secret leaves the files that are meant for it: every verb runs over configurations full of them, good and bad.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use run::{CONFIG, DOCUMENT, Node, REFUSED, Ran, event, inner_room, inside};
+use crate::support::{self, CONFIG, DOCUMENT, Node, REFUSED, Ran, event, inner_room, inside};
 
 /// What every secret here has in it: letters and digits, so that no escaping changes it. In a text of a test it is
 /// written `$`.
@@ -49,13 +38,6 @@ const TOLD: &[&str] = &[
     "etc/issue.d/50-provider-rke2.issue",
 ];
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let groups = bytes.chunks_exact(3).map(|it| u32::from_be_bytes([0, it[0], it[1], it[2]]));
-    let digits = groups.flat_map(|group| [18, 12, 6, 0].map(|shift| DIGITS[(group >> shift) as usize & 63]));
-    digits.map(char::from).collect()
-}
-
 fn hexadecimal_digit(digit: u8) -> char {
     char::from_digit(digit.into(), 16).unwrap()
 }
@@ -66,7 +48,7 @@ fn secret_in(text: &str) -> Option<String> {
     let core = CORE.to_lowercase();
     let parts = (0..=CORE.len() - PART).map(|at| core[at..at + PART].to_owned());
     let hexadecimal = CORE.bytes().flat_map(|byte| [byte >> 4, byte & 15].map(hexadecimal_digit)).collect::<String>();
-    let encoded = (0..3).map(|at| base64(&CORE.as_bytes()[at..at + 12]));
+    let encoded = (0..3).map(|at| support::base64(&CORE.as_bytes()[at..at + 12], *b"+/"));
     let mut hidden = encoded.map(|it| (text, it)).chain([(lower.as_str(), hexadecimal[..2 * PART].to_owned())]);
     let plain = parts.map(|it| (lower.as_str(), it)).find(|(text, it)| text.contains(it.as_str()));
     plain.or_else(|| hidden.find(|(text, it)| text.contains(it.as_str()))).map(|(_, it)| it)
@@ -79,9 +61,9 @@ fn a_secret_is_found_however_it_is_written() {
         CORE.to_uppercase(),
         CORE[..12].to_owned(),
         CORE[5..].to_owned(),
-        base64(CORE.as_bytes()),
-        base64(format!("x{CORE}yz").as_bytes()),
-        base64(format!("xy{CORE}z12").as_bytes()),
+        support::base64(CORE.as_bytes(), *b"+/"),
+        support::base64(format!("x{CORE}yz").as_bytes(), *b"+/"),
+        support::base64(format!("xy{CORE}z12").as_bytes(), *b"+/"),
         "68557368375a783971704c77324b6435".to_owned(),
     ] {
         assert!(secret_in(&text).is_some(), "{text}");
@@ -321,7 +303,7 @@ fn every_verb(node: &Node, text: &str, case: &str) {
     node.write("oem/90_custom.yaml", text, 0o600);
     let name = file.to_str().unwrap();
     let say = |arguments: &[&str], stdin: &[u8]| {
-        let ran = run::run(&mut node.program(arguments), stdin);
+        let ran = support::run(&mut node.program(arguments), stdin);
         silent(&ran, &format!("{case}: {arguments:?}"));
         ran
     };
@@ -336,7 +318,7 @@ fn every_verb(node: &Node, text: &str, case: &str) {
     say(&["agent.install"], &event("agent.install", text));
     say(&["agent.boot"], text.as_bytes());
     let collected = text.replacen("#cloud-config\n", "#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\n", 1);
-    let boot = |config: &str| run::answer(&say(&["agent.boot"], &event("agent.boot", config)));
+    let boot = |config: &str| support::answer(&say(&["agent.boot"], &event("agent.boot", config)));
     boot(&collected);
     let again = |node: &Node| {
         for arguments in [
@@ -370,18 +352,9 @@ fn every_verb(node: &Node, text: &str, case: &str) {
     kept(node, case);
 }
 
-fn in_parallel(cases: &[Case], work: impl Fn(&Case) + Sync) {
-    thread::scope(|scope| {
-        for worker in 0..2 {
-            let work = &work;
-            scope.spawn(move || cases.iter().skip(worker).step_by(2).for_each(work));
-        }
-    });
-}
-
 #[test]
 fn no_verb_tells_a_secret() {
-    in_parallel(&cases(), |case| {
+    support::in_parallel(&cases(), |case| {
         let node = Node::new();
         every_verb(&node, &case.text, &case.name);
     });
@@ -390,7 +363,7 @@ fn no_verb_tells_a_secret() {
 /// On a node that already is a server, what would be refused elsewhere gets as far as config.yaml.
 #[test]
 fn no_verb_tells_a_secret_on_a_node_with_state() {
-    in_parallel(&cases(), |case| {
+    support::in_parallel(&cases(), |case| {
         let node = Node::new();
         node.write("var/lib/rancher/rke2/server/db/state.db", "", 0o600);
         every_verb(&node, &case.text, &format!("{}, on a server", case.name));
@@ -545,8 +518,8 @@ fn no_secret_of_a_garbled_event_is_told() {
     ] {
         let input = input.replace('$', CORE);
         for name in ["agent.boot", "init.provider.install", "cluster.reset", "agent.install", "init.provider.info"] {
-            let ran = run::run(&mut node.program(&[name]), input.as_bytes());
-            run::answer(&ran);
+            let ran = support::run(&mut node.program(&[name]), input.as_bytes());
+            support::answer(&ran);
             silent(&ran, &format!("{name} {input}"));
             kept(&node, &input);
         }
@@ -592,25 +565,25 @@ cluster:
 ";
     let Some(room) = inner_room() else {
         let room = tempfile::tempdir().unwrap();
-        return inside("no_child_is_given_a_secret", MOUNTS, room.path());
+        return inside("secrets::no_child_is_given_a_secret", MOUNTS, room.path());
     };
     for name in ["systemctl", "swapoff"] {
         let path = room.join("usr/sbin").join(name);
         fs::write(&path, CHILD).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    fs::copy(run::PROGRAM, room.join("system/agent-provider-rke2")).unwrap();
+    fs::copy(support::BINARY, room.join("system/agent-provider-rke2")).unwrap();
     let text = ALL.replace('$', CORE);
     fs::write(room.join("tmp/cloud-config.yaml"), &text).unwrap();
     let program = |arguments: &[&str], stdin: &[u8]| {
         let mut command = Command::new("/usr/sbin/chroot");
         command.arg(&room).arg("/system/agent-provider-rke2").args(arguments);
         // A token in the environment of the program is none of its children's.
-        let ran = run::run(command.env("RKE2_TOKEN", CORE), stdin);
+        let ran = support::run(command.env("RKE2_TOKEN", CORE), stdin);
         silent(&ran, &format!("{arguments:?}"));
         ran
     };
-    run::answer(&program(&["agent.boot"], &event("agent.boot", &text)));
+    support::answer(&program(&["agent.boot"], &event("agent.boot", &text)));
     let mut ran = Vec::new();
     for arguments in [
         &["apply"][..],
@@ -632,7 +605,7 @@ cluster:
 #[test]
 fn below_another_root_nothing_is_started() {
     const ALL: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n";
-    if !run::can_trace() {
+    if !support::can_trace() {
         return;
     }
     let (node, log) = (Node::new(), tempfile::NamedTempFile::new().unwrap());
@@ -640,7 +613,7 @@ fn below_another_root_nothing_is_started() {
     let event = event("agent.boot", &ALL.replace('$', CORE));
     for arguments in [&["agent.boot"][..], &["apply"], &["apply", "service"], &["prestart", "rke2-server"], &["status"]]
     {
-        let ran = run::run(&mut run::traced(&node, log.path(), &options, arguments), &event);
+        let ran = support::run(&mut support::traced(&node, log.path(), &options, arguments), &event);
         let trace = fs::read_to_string(log.path()).unwrap();
         assert_eq!((ran.code, trace.matches("execve").count()), (Some(0), 1), "{arguments:?} {ran:?}\n{trace}");
         assert_eq!(secret_in(&trace), None, "{trace}");
@@ -653,7 +626,9 @@ fn no_core_is_dumped() {
     for arguments in [&["agent.boot"][..], &["check"], &["render"]] {
         let node = Node::new();
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -S -c unlimited && exec \"$0\" \"$@\"", run::PROGRAM, "--root"]).arg(node.root());
+        command
+            .args(["-c", "ulimit -S -c unlimited && exec \"$0\" \"$@\"", support::BINARY, "--root"])
+            .arg(node.root());
         let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let limit = |id: u32| {
             let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap_or_default();
@@ -662,7 +637,7 @@ fn no_core_is_dumped() {
         };
         let is_ours = |id: u32| {
             fs::read_link(format!("/proc/{id}/exe"))
-                .is_ok_and(|it| it == Path::new(run::PROGRAM).canonicalize().unwrap())
+                .is_ok_and(|it| it == Path::new(support::BINARY).canonicalize().unwrap())
         };
         // It waits for stdin now, or is about to.
         let end = Instant::now() + Duration::from_secs(5);
@@ -676,9 +651,9 @@ fn no_core_is_dumped() {
         assert_eq!((running, found), (None, (true, "0".to_owned())), "{arguments:?}");
     }
     // Nor through a pipe to a handler, which no limit stops; other users than root have no secrets of the node.
-    if run::can_trace() && rustix::process::geteuid().is_root() {
+    if support::can_trace() && rustix::process::geteuid().is_root() {
         let (node, log) = (Node::new(), tempfile::NamedTempFile::new().unwrap());
-        run::run(&mut run::traced(&node, log.path(), &["-etrace=prctl".to_owned()], &["status"]), b"");
+        support::run(&mut support::traced(&node, log.path(), &["-etrace=prctl".to_owned()], &["status"]), b"");
         let trace = fs::read_to_string(log.path()).unwrap();
         assert!(trace.contains("prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE) = 0"), "{trace}");
     }

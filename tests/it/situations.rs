@@ -1,18 +1,12 @@
 //! A node with state starts, whatever made its document and whatever becomes of the event: the first boot after the Go provider and after
 //! an older version of this program, an image that falls back to either and returns, an event that comes twice, late, broken or never.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
-#[path = "support/run.rs"]
-mod run;
+use crate::support::{self, DOCUMENT, GATES, Node, REFUSED};
 
-use run::{DOCUMENT, Node, REFUSED};
-
-const SECTION: &str = include_str!("../testdata/situations/cloud-config.yaml");
+const SECTION: &str = include_str!("../../testdata/situations/cloud-config.yaml");
 /// What the Go provider v4.7.1 has written, and what the first release of this program has.
-const GO: &str = include_str!("../testdata/situations/document-of-go.yaml");
-const OLD: &str = include_str!("../testdata/situations/document-of-0.1.0.yaml");
-
-const GATE: &str = "run/systemd/system/rke2-server.service.d/50-provider-rke2.conf";
+const GO: &str = include_str!("../../testdata/situations/document-of-go.yaml");
+const OLD: &str = include_str!("../../testdata/situations/document-of-0.1.0.yaml");
 
 /// Who has booted the node last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +77,9 @@ impl Event {
                 node.write("oem/90.yaml", "#cloud-config\na: [\n", 0o644);
                 node.boot(&without(listed))
             }
-            Event::Torn => run::answer(&run::run(&mut node.program(&["agent.boot"]), b"{\"name\":\"agent.boot\",\"da")),
+            Event::Torn => {
+                support::answer(&support::run(&mut node.program(&["agent.boot"]), b"{\"name\":\"agent.boot\",\"da"))
+            }
             Event::Never => return,
         };
         assert_eq!(answer["error"], "", "{self:?}");
@@ -109,7 +105,7 @@ fn starts(node: &Node, before: Before, event: Event, case: &str) {
     if before == Before::Go && !event.is_plan() {
         // Its own stages start RKE2, and nothing of ours is in their way.
         assert_eq!(node.read(DOCUMENT).as_deref(), Some(GO), "{case}");
-        assert!(!node.exists(GATE), "{case}");
+        assert!(!node.exists(GATES[0]), "{case}");
         return;
     }
     node.stage();

@@ -1,16 +1,7 @@
 //! `reset` on trees that look like nodes: what goes, what stays, what is refused, and that nothing outside is touched. What needs mounts,
 //! processes, units and rules is in `tests/lab/reset` and in the lab's scenarios.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -129,7 +120,7 @@ fn is_there(room: &Path, path: &str) -> bool {
 }
 
 fn program(room: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_agent-provider-rke2"));
+    let mut command = Command::new(support::BINARY);
     command.env_clear().arg("--root").arg(room).stdin(Stdio::null());
     command
 }

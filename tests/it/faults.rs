@@ -2,17 +2,6 @@
 //! open for a configuration that was not asked for.
 //!
 //! `FAULTS_KILLS` sets how many random kills there are (300). Faults of system calls are made by strace.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -25,7 +14,10 @@ use std::sync::LazyLock;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
-use run::{CONFIG, DOCUMENT, Node, REFUSED, Ran, UNITS, can_trace, event, inner_room, inside, paths, tampered, traced};
+use crate::support::{
+    self, AT_ONCE, CONFIG, DOCUMENT, GATES, Node, REFUSED, Ran, UNITS, can_trace, event, inner_room, inside, paths,
+    tampered, traced, until,
+};
 
 /// The first server, another configuration of it, and an agent.
 const SERVER: &str = "#cloud-config
@@ -67,14 +59,6 @@ const STAGED: [&str; 3] = [
     "run/provider-rke2/config.d/90_userdata.yaml",
     "run/provider-rke2/config.d/99_userdata.yaml",
 ];
-const GATES: [&str; 2] = [
-    "run/systemd/system/rke2-server.service.d/50-provider-rke2.conf",
-    "run/systemd/system/rke2-agent.service.d/50-provider-rke2.conf",
-];
-
-/// What a run has to answer within where nothing is waited for.
-const AT_ONCE: Duration = Duration::from_secs(5);
-
 /// A cloud-config, and what an undisturbed run makes of it.
 struct Asked {
     cloud_config: &'static str,
@@ -250,7 +234,7 @@ fn killed_at_any_time() {
             random ^= random >> 17;
             random ^= random << 5;
             let delay = usual * (random % 1000) / 1000;
-            let mut child = run::start(&mut turn.node.program(&["apply", "config"]), b"");
+            let mut child = support::start(&mut turn.node.program(&["apply", "config"]), b"");
             sleep(delay);
             let _ = child.child.kill();
             killed += u32::from(child.end().signal == Some(9));
@@ -300,7 +284,7 @@ fn killed_at_each_system_call() {
             let case = format!("{begin:?}, killed at {call} {when}");
             turn.ask();
             let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
-            let ran = run::run(&mut traced(&turn.node, log.path(), &inject, &["apply", "config"]), b"");
+            let ran = support::run(&mut traced(&turn.node, log.path(), &inject, &["apply", "config"]), b"");
             turn.check(&case);
             turn.heal(turn.asked, &case);
             if ran.signal.is_none() {
@@ -346,7 +330,7 @@ fn each_error(work: impl Fn(&'static str, &'static [&'static str], Begin, usize)
 fn traced_paths(node: &Node, arguments: &[&str], stdin: &[u8]) -> Vec<String> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let options = ["-etrace=%file,%desc,flock,fsync".to_owned()];
-    run::run(&mut traced(node, log.path(), &options, arguments), stdin);
+    support::run(&mut traced(node, log.path(), &options, arguments), stdin);
     paths(node, log.path())
 }
 
@@ -377,7 +361,7 @@ fn apply_config_meets_an_error_at_each_system_call() {
             let error = errors[when % errors.len()];
             let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
             let options: Vec<String> = known.iter().cloned().chain(inject).collect();
-            let ran = run::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
+            let ran = support::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
             let Some(path) = tampered(&turn.node, log.path()) else {
                 assert!(
                     when > 1 || ["mkdirat", "fchmod", "unlinkat", "getdents64"].contains(&call),
@@ -445,8 +429,8 @@ fn agent_boot_meets_an_error_at_each_system_call() {
             let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
             let options: Vec<String> = known.iter().cloned().chain(inject).collect();
             let event = event("agent.boot", asked.cloud_config);
-            let ran = run::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
-            let answer = run::answer(&ran);
+            let ran = support::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
+            let answer = support::answer(&ran);
             let Some(path) = tampered(&node, log.path()) else {
                 assert!(
                     when > 1 || ["mkdirat", "fchmod", "unlinkat", "getdents64"].contains(&call),
@@ -499,8 +483,8 @@ fn agent_boot_without_a_section_meets_an_error_at_each_system_call() {
             let error = errors[when % errors.len()];
             let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
             let options: Vec<String> = known.iter().cloned().chain(inject).collect();
-            let ran = run::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
-            let answer = run::answer(&ran);
+            let ran = support::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
+            let answer = support::answer(&ran);
             let Some(path) = tampered(&node, log.path()) else { break };
             let case = format!("{error} at {call} {when}, {path}: {ran:?}");
             let (document, aside) = (node.read(DOCUMENT), node.read(&retired));
@@ -530,7 +514,7 @@ fn a_refused_plan_stays_refused_whatever_fails() {
             let options: Vec<String> = known.iter().cloned().chain(inject).collect();
             // As a successful run before has left it.
             turn.node.write("run/provider-rke2/ready-rke2-server", "", 0o600);
-            let ran = run::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
+            let ran = support::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
             let Some(path) = tampered(&turn.node, log.path()) else { break };
             let case = format!("{error} at {call} {when}, {path}: {ran:?}");
             assert_ne!(ran.code, Some(0), "{case}");
@@ -550,7 +534,7 @@ fn a_full_or_read_only_file_system() {
     const ALLOWED: &str = "mount -t tmpfs none \"$1\"";
     if inner_room().is_none() {
         let room = tempfile::tempdir().unwrap();
-        return inside("a_full_or_read_only_file_system", ALLOWED, room.path());
+        return inside("faults::a_full_or_read_only_file_system", ALLOWED, room.path());
     }
     for begin in [Begin::NewBoot, Begin::SameBoot] {
         full(begin, "etc/rancher", "size=64k");
@@ -750,8 +734,9 @@ fn several_at_a_time() {
         let begin = BEGINS[number % 3];
         let turn = Turn::new(begin, number);
         turn.ask();
-        let runs: Vec<_> = (0..count).map(|_| run::start(&mut turn.node.program(&["apply", "config"]), b"")).collect();
-        for ran in runs.into_iter().map(run::Running::end) {
+        let runs: Vec<_> =
+            (0..count).map(|_| support::start(&mut turn.node.program(&["apply", "config"]), b"")).collect();
+        for ran in runs.into_iter().map(support::Running::end) {
             assert_eq!(ran.code, Some(0), "{ran:?}");
         }
         turn.check("several");
@@ -768,14 +753,15 @@ fn planned_while_applied() {
         turn.ask();
         let later = &ASKED[(number + 2) % 3];
         let mut boot = turn.node.program(&["agent.boot"]);
-        let apply = || run::start(&mut turn.node.program(&["apply", "config"]), b"");
-        let (first, boot, second) = (apply(), run::start(&mut boot, &event("agent.boot", later.cloud_config)), apply());
+        let apply = || support::start(&mut turn.node.program(&["apply", "config"]), b"");
+        let (first, boot, second) =
+            (apply(), support::start(&mut boot, &event("agent.boot", later.cloud_config)), apply());
         for ran in [first.end(), second.end()] {
             // Which of them finds an older plan than the one in force is chance.
             let is_older = ran.stderr.contains("is not of the plan in force") && ran.code == Some(1);
             assert!(ran.code == Some(0) || is_older, "{ran:?}");
         }
-        assert_eq!(run::answer(&boot.end())["error"], "");
+        assert_eq!(support::answer(&boot.end())["error"], "");
         assert_eq!(turn.node.read(DOCUMENT).as_ref(), Some(&later.document));
         turn.check("planned while applied");
         assert_eq!(turn.node.left_over(), [""; 0]);
@@ -788,10 +774,10 @@ fn refused_while_applied() {
     each(12, |number| {
         let turn = Turn::new(BEGINS[1 + number % 2], number);
         turn.ask();
-        let apply = run::start(&mut turn.node.program(&["apply", "config"]), b"");
-        let boot = run::run(&mut turn.node.program(&["agent.boot"]), &event("agent.boot", BAD));
+        let apply = support::start(&mut turn.node.program(&["apply", "config"]), b"");
+        let boot = support::run(&mut turn.node.program(&["agent.boot"]), &event("agent.boot", BAD));
         let applied = apply.end();
-        assert_ne!(run::answer(&boot)["error"], "");
+        assert_ne!(support::answer(&boot)["error"], "");
         turn.check("refused while applied");
         // Whoever was first: from now on nothing is started.
         assert!(turn.node.exists(REFUSED));
@@ -826,7 +812,7 @@ fn agent_boot_killed_at_each_system_call() {
             }
             let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
             let event = event("agent.boot", turn.asked.cloud_config);
-            let killed = run::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            let killed = support::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
             has_begun |= node.exists(REFUSED);
             let is_new = node.read(DOCUMENT).as_ref() == Some(&turn.asked.document);
             // yip goes on with whatever the document says, and its files may be there from before as well.
@@ -878,7 +864,7 @@ fn agent_boot_of_the_plan_in_force_killed_at_each_system_call() {
             }
             let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
             let event = event("agent.boot", before.cloud_config);
-            let killed = run::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            let killed = support::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
             assert!(!node.exists(REFUSED), "{case}");
             node.stage();
             let applied = node.run(&["apply", "config"]);
@@ -901,7 +887,7 @@ fn an_event_that_is_under_way_is_waited_for() {
         let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         until("refused is there", || node.exists(REFUSED));
         node.stage();
-        let apply = run::start(&mut node.program(&["apply", "config"]), b"");
+        let apply = support::start(&mut node.program(&["apply", "config"]), b"");
         until("the step says that it waits", || {
             node.run(&["status"]).stdout.contains("waits:           config for agent.boot to finish, since ")
         });
@@ -929,7 +915,7 @@ fn a_reset_overtakes_an_event() {
     let node = &turn.node;
     let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     until("refused is there", || node.exists(REFUSED));
-    let reset = run::answer(&run::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", SERVER)));
+    let reset = support::answer(&support::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", SERVER)));
     assert_eq!(reset["error"], "", "{reset:?}");
     let mut stdin = boot.stdin.take().unwrap();
     stdin.write_all(&event("agent.boot", SERVER)).unwrap();
@@ -941,15 +927,6 @@ fn a_reset_overtakes_an_event() {
     // The next event decides again.
     assert_eq!(node.boot(SERVER)["error"], "");
     turn.apply(&ASKED[0]);
-}
-
-/// Waits for what must come soon.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < AT_ONCE, "{what}: not after {AT_ONCE:?}");
-        sleep(Duration::from_millis(5));
-    }
 }
 
 // --- staged files -------------------------------------------------------------------------------------------------
@@ -1145,11 +1122,11 @@ fn nothing_depends_on_the_clock() {
     for (number, time) in times.into_iter().enumerate() {
         for begin in BEGINS {
             let turn = Turn::new(begin, number);
-            set(&turn.node.root(), time);
+            set(turn.node.root(), time);
             turn.ask();
-            set(&turn.node.root(), time);
+            set(turn.node.root(), time);
             turn.heal(turn.asked, "another time");
-            set(&turn.node.root(), time);
+            set(turn.node.root(), time);
             let stamp = |path: &str| fs::metadata(turn.node.path(path)).unwrap().modified().unwrap();
             turn.heal(turn.asked, "another time, again");
             assert_eq!(stamp(CONFIG), time, "written again");
@@ -1334,9 +1311,9 @@ fn swap_with_a_read_only_etc() {
         mount -o remount,bind,ro \"$1/etc\"";
     let Some(room) = inner_room() else {
         let room = tempfile::tempdir().unwrap();
-        return inside("swap_with_a_read_only_etc", MOUNTS, room.path());
+        return inside("faults::swap_with_a_read_only_etc", MOUNTS, room.path());
     };
-    let ran = run::run(Command::new(run::PROGRAM).arg("--root").arg(&room).args(["apply", "swap"]), b"");
+    let ran = support::run(Command::new(support::BINARY).arg("--root").arg(&room).args(["apply", "swap"]), b"");
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("/etc/fstab: read-only file system"), "{ran:?}");
     assert_eq!(fs::read_to_string(room.join("etc/fstab")).unwrap(), "a none swap sw 0 0\n");

@@ -1,7 +1,5 @@
 //! Our YAML against what RKE2's reader and the Kairos collector made of the same texts (`testdata/recorded`).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
-
 use provider_rke2::yaml::{self, Core, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Number, Value, json};
 

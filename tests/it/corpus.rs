@@ -5,16 +5,7 @@
 //! folder: cloud-configs in it, files of RKE2's options in its `rke2-config/`. `UPDATE_VERDICTS=1` writes the table
 //! anew: read the difference.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
@@ -36,8 +27,8 @@ const FILE_CODES: [&str; 4] = ["header-missing", "byte-order-mark", "file-too-la
 const TOKEN: &str = "7f3a9c51e2b84d06-token-of-this-test";
 
 const HEADER: &str = "\
-# What the program says of each file of the corpus (tests/corpus.rs), without a word of the file itself.
-# UPDATE_VERDICTS=1 PROVIDER_RKE2_CORPUS=DIR cargo test --test corpus writes it anew; a person reads each changed line.
+# What the program says of each file of the corpus (tests/it/corpus.rs), without a word of the file itself.
+# UPDATE_VERDICTS=1 PROVIDER_RKE2_CORPUS=DIR cargo test --test it corpus:: writes it anew; a person reads each changed line.
 # rke2-config/*: the file as text under cluster.config, role init; `as mapping`: the same file as a mapping.
 # file\texit status of check\twhat agent.boot came to\tcodes of the findings, with how many there are
 ";
@@ -121,7 +112,7 @@ impl Verdict {
 
 /// Runs the program: its exit status and what it printed.
 fn run(root: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_agent-provider-rke2"));
+    let mut command = Command::new(support::BINARY);
     let output = command.arg("--root").arg(root).args(arguments).stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().expect("ended by a signal"), text(output.stdout), text(output.stderr))
@@ -306,8 +297,8 @@ fn forms(secret: &str) -> BTreeSet<String> {
     BTreeSet::from([
         secret.to_owned(),
         // Without padding it is the beginning of the one with padding.
-        base64(secret.as_bytes(), *b"+/"),
-        base64(secret.as_bytes(), *b"-_"),
+        support::base64(secret.as_bytes(), *b"+/"),
+        support::base64(secret.as_bytes(), *b"-_"),
         percent(b"-_.~"),
         percent(b"-_.~/:@!$&'()*+,;="),
         query.replace(' ', "+"),
@@ -316,18 +307,6 @@ fn forms(secret: &str) -> BTreeSet<String> {
         go,
         shell,
     ])
-}
-
-fn base64(bytes: &[u8], last_two: [u8; 2]) -> String {
-    let alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last_two).collect();
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
-        for digit in 0..=chunk.len() {
-            text.push(char::from(alphabet[bits >> (18 - 6 * digit) & 63]));
-        }
-    }
-    text
 }
 
 #[test]

@@ -1,23 +1,12 @@
 //! The status of nodes in every state: `testdata/status/<case>.snap` holds what the program says of it, and with what exit status.
 //!
 //! Under another root no unit is asked: what units do is looked at in `tests/lab`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::format_collect,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
 
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use run::{DOCUMENT, Node, REFUSED, event};
+use crate::support::{self, DOCUMENT, Node, REFUSED, event};
 
 const MIRROR: &str = "var/log/provider-rke2.status.json";
 const RECORD: &str = "run/provider-rke2/status.yaml";
@@ -125,8 +114,8 @@ const CASES: &[Case] = &[
     }),
     ("refused-after-a-reset", || {
         let node = booted(&server("", ""));
-        let reset = run::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", &server("", "")));
-        assert_eq!(run::answer(&reset)["error"], "");
+        let reset = support::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", &server("", "")));
+        assert_eq!(support::answer(&reset)["error"], "");
         node
     }),
     ("unknown-record-gone", || {
@@ -210,7 +199,7 @@ fn the_mirror_says_what_the_last_phase_came_to() {
     assert_eq!(word(&node), "refused");
     node.clear("run");
     assert_eq!(word(&node), "refused", "it outlives the boot");
-    run::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", &server("", "")));
+    support::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", &server("", "")));
     assert!(!node.exists(MIRROR), "it does not outlive a reset");
 }
 

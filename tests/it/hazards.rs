@@ -1,23 +1,20 @@
 //! What can stand in the way of a file: after every attempt it is the old one or the new one, whole, and nothing is
 //! left beside.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    io::{self, Write as _},
+    fs,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
+use crate::support::{again, inner_room, inside};
 use provider_rke2::host::{Error, Host};
 
 const OLD: &[u8] = b"old\n";
 const NEW: &[u8] = b"new, and longer\n";
-/// Tells a run of this test binary that it is one inside the other, and where its room is.
-const ROOM: &str = "HAZARDS_ROOM";
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -323,35 +320,6 @@ fn nothing_leaves_another_root() {
     assert_eq!(tree(outside.path()), BTreeMap::from([(victim, "600 old\n".to_owned())]));
 }
 
-/// Runs one test of this binary again, behind a shell script that gets the room as `$1`; none if the script could
-/// not do its part.
-fn inside(test: &str, launcher: &[&str], script: &str, room: &Path) -> Option<bool> {
-    let script = format!("{script}\nshift; exec \"$@\"");
-    let (program, arguments) = launcher.split_first().unwrap();
-    let output = Command::new(program)
-        .args(arguments)
-        .args(["sh", "-e", "-c", &script, "sh"])
-        .arg(room)
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(ROOM, room)
-        .output()
-        .ok()?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if !stdout.contains("running 1 test") {
-        return None;
-    }
-    if !output.status.success() {
-        let _ = io::stderr().write_all(&[output.stdout, output.stderr].concat());
-    }
-    Some(output.status.success())
-}
-
-/// The room, if this is the run inside.
-fn inner_room() -> Option<PathBuf> {
-    env::var_os(ROOM).map(PathBuf::from)
-}
-
 #[test]
 fn a_read_only_or_full_directory_keeps_the_old() {
     const MOUNTS: &str = "
@@ -369,15 +337,7 @@ fn a_read_only_or_full_directory_keeps_the_old() {
     let room = room();
     directory(&room.path().join("full"));
     directory(&room.path().join("readonly"));
-    let test = "a_read_only_or_full_directory_keeps_the_old";
-    let user: &[&str] = &["unshare", "--user", "--map-root-user", "--mount", "--"];
-    let privileged: &[&str] = &["unshare", "--mount", "--"];
-    match inside(test, user, MOUNTS, room.path()).or_else(|| inside(test, privileged, MOUNTS, room.path())) {
-        Some(passed) => assert!(passed, "see above"),
-        None => {
-            let _ = io::stderr().write_all(b"left out: full and read-only directories (no mount namespace here)\n");
-        }
-    }
+    inside("hazards::a_read_only_or_full_directory_keeps_the_old", MOUNTS, room.path());
 }
 
 fn full_and_read_only(room: &Path) {
@@ -418,8 +378,8 @@ fn the_umask_does_not_matter() {
     let Some(room) = inner_room() else {
         let room = room();
         for umask in ["umask 0077", "umask 0000"] {
-            let passed = inside("the_umask_does_not_matter", &["env"], umask, room.path());
-            assert_eq!(passed, Some(true), "{umask}: see above");
+            let output = again("hazards::the_umask_does_not_matter", &["env"], umask, room.path()).unwrap();
+            assert!(output.status.success(), "{umask}: {output:?}");
         }
         return;
     };

@@ -3,21 +3,12 @@
 //! `testdata/environment/<case>/`: a cloud-config, the interfaces of the node (`interfaces`, a line each: name, address/length), the node as
 //! it was (`root/`), and beside them what `agent.boot` and `apply` leave of the environment, and what `prestart` adds to it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support::{self, Node, apply};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::Command;
@@ -25,8 +16,7 @@ use std::process::Command;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use provider_rke2::Context;
-use provider_rke2::apply::{self, Step};
+use provider_rke2::apply::Step;
 use provider_rke2::cluster::Networks;
 use provider_rke2::environment;
 use provider_rke2::gate;
@@ -35,7 +25,6 @@ use provider_rke2::no_proxy::{self, Interface};
 use provider_rke2::prestart;
 use provider_rke2::staged::Staged;
 use rustix::fs::{CWD, Mode, mkfifoat};
-use tempfile::TempDir;
 
 const SERVER: &str = "etc/default/rke2-server";
 const LATE: &str = "run/provider-rke2/rke2-server.env";
@@ -53,66 +42,37 @@ const HEAD: &str = "127.0.0.0/8,::1,localhost,10.42.0.0/16,10.43.0.0/16";
 const TAIL: &str = ".svc,.svc.cluster,.svc.cluster.local,.cluster.local";
 
 /// Something that is done to a node.
-type Change = fn(&TempDir);
-
-/// What `apply` has done, and what failed.
-type Said = (Vec<String>, Vec<String>);
-
-fn apply(root: &Path, step: Option<Step>) -> Said {
-    let host = Host::new(root).unwrap();
-    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, step)
-}
+type Change = fn(&Node);
 
 /// A node of [`JOINER`] and more that has its plan and what `tree` writes on it.
-fn planned(more: &str, files: &[(&str, &str)]) -> TempDir {
-    let node = tempfile::tempdir().unwrap();
+fn planned(more: &str, files: &[(&str, &str)]) -> Node {
+    let node = Node::new();
     for (path, text) in files {
-        write(&node, path, text);
+        node.put(path, text);
     }
     plan(&node, more);
     node
 }
 
-fn plan(node: &TempDir, more: &str) {
-    assert_eq!(support::boot(node.path(), &format!("{JOINER}{more}")).error, "");
+fn plan(node: &Node, more: &str) {
+    assert_eq!(support::boot(node.root(), &format!("{JOINER}{more}")).error, "");
 }
 
-fn write(node: &TempDir, path: &str, text: &str) {
-    let path = node.path().join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-fn read(node: &TempDir, path: &str) -> Option<String> {
-    fs::read_to_string(node.path().join(path)).ok()
-}
-
-fn mode(node: &TempDir, path: &str) -> u32 {
-    fs::symlink_metadata(node.path().join(path)).unwrap().permissions().mode() & 0o7777
-}
-
-/// What would show that a file was written anew or even touched.
-fn identity(node: &TempDir, path: &str) -> (u64, i64, i64, i64, i64) {
-    let it = fs::symlink_metadata(node.path().join(path)).unwrap();
-    (it.ino(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec())
-}
-
-fn is_open(node: &TempDir) -> bool {
-    gate::is_open(&Host::new(node.path()).unwrap(), "rke2-server")
+fn is_open(node: &Node) -> bool {
+    gate::is_open(&Host::new(node.root()).unwrap(), "rke2-server")
 }
 
 /// Runs all steps, of which none may fail.
-fn applied(node: &TempDir) -> Vec<String> {
-    let (done, failed) = apply(node.path(), None);
+fn applied(node: &Node) -> Vec<String> {
+    let (done, failed) = apply(node.root(), None);
     assert_eq!(failed, Vec::<String>::new());
     assert!(is_open(node));
     done
 }
 
-fn prestart(node: &TempDir, unit: &str) {
-    let host = Host::new(node.path()).unwrap();
-    let context = Context { host: &host, program: support::PROGRAM, version: "1.2.3" };
-    assert_eq!(prestart::run(&context, unit), Vec::<String>::new());
+fn prestart(node: &Node, unit: &str) {
+    let host = Host::new(node.root()).unwrap();
+    assert_eq!(prestart::run(&support::context(&host), unit), Vec::<String>::new());
 }
 
 fn interface(name: &str, address: &str) -> Interface {
@@ -131,8 +91,8 @@ fn every_case_leaves_what_is_written_beside_it() {
 }
 
 fn compare(case: &Path) {
-    let node = support::node(&case.join("root"));
-    let root = node.path();
+    let node = Node::of(&case.join("root"));
+    let root = node.root();
     let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
     let answer = support::boot(root, &config);
     assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
@@ -180,16 +140,16 @@ fn compare(case: &Path) {
 #[test]
 fn a_second_run_writes_nothing() {
     for case in support::cases("environment") {
-        let node = support::node(&case.join("root"));
+        let node = Node::of(&case.join("root"));
         let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
-        support::boot(node.path(), &config);
+        support::boot(node.root(), &config);
         let unit = if config.contains("role: worker") { "rke2-agent" } else { "rke2-server" };
         let run = || {
-            let said = apply(node.path(), None);
+            let said = apply(node.root(), None);
             prestart(&node, unit);
             let files = ["etc/default/rke2-server", "etc/default/rke2-agent", LATE, "run/provider-rke2/rke2-agent.env"];
-            let found = files.into_iter().filter(|file| node.path().join(file).exists());
-            (said.1, found.map(|file| (file, identity(&node, file), read(&node, file))).collect::<Vec<_>>())
+            let found = files.into_iter().filter(|file| node.path(file).exists());
+            (said.1, found.map(|file| (file, node.stamp(file), node.read(file))).collect::<Vec<_>>())
         };
         let first = run();
         assert_eq!(run(), first, "{}", case.display());
@@ -332,15 +292,15 @@ fn the_files_are_for_root_only_and_begin_with_the_line_that_tells_them() {
     applied(&node);
     prestart(&node, "rke2-server");
     for path in [SERVER, LATE] {
-        assert_eq!(mode(&node, path), 0o600, "{path}");
-        let text = read(&node, path).unwrap();
+        assert_eq!(node.mode(path), 0o600, "{path}");
+        let text = node.read(path).unwrap();
         assert!(text.starts_with("# written by provider-rke2; "), "{text}");
         let names: Vec<&str> = text.lines().skip(1).map(|line| line.split_once("=\"").unwrap().0).collect();
         assert!(names.is_sorted() && !names.is_empty(), "{text}");
     }
-    fs::set_permissions(node.path().join(SERVER), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(node.path(SERVER), fs::Permissions::from_mode(0o644)).unwrap();
     applied(&node);
-    assert_eq!(mode(&node, SERVER), 0o600, "the mode is not put right");
+    assert_eq!(node.mode(SERVER), 0o600, "the mode is not put right");
 }
 
 #[test]
@@ -350,7 +310,7 @@ fn prestart_adds_the_networks_of_this_machine() {
     let node = planned(&format!("{PROXY}{config}"), &[]);
     applied(&node);
     prestart(&node, "rke2-server");
-    let host = Host::new(node.path()).unwrap();
+    let host = Host::new(node.root()).unwrap();
     let expected = format!("NO_PROXY=\"{HEAD},{}\"", {
         let networks = no_proxy::node_networks(&host.interfaces(), Some("10.10.0.5"));
         let networks = networks.iter().map(|it| match it.prefix_len() == it.max_prefix_len() {
@@ -359,7 +319,7 @@ fn prestart_adds_the_networks_of_this_machine() {
         });
         networks.chain(["10.10.0.5".into(), TAIL.into()]).collect::<Vec<_>>().join(",")
     });
-    let text = read(&node, LATE).unwrap();
+    let text = node.read(LATE).unwrap();
     assert_eq!(text.lines().collect::<Vec<_>>()[1..], [format!("CONTAINERD_{expected}"), expected]);
 }
 
@@ -368,43 +328,43 @@ fn what_prestart_wrote_goes_with_the_proxy_and_with_the_role() {
     let node = planned(PROXY, &[]);
     applied(&node);
     prestart(&node, "rke2-server");
-    assert!(read(&node, LATE).is_some());
+    assert!(node.read(LATE).is_some());
     // A unit that is not the plan's gets nothing.
-    write(&node, "run/provider-rke2/rke2-agent.env", "NO_PROXY=\"of another start\"\n");
+    node.put("run/provider-rke2/rke2-agent.env", "NO_PROXY=\"of another start\"\n");
     prestart(&node, "rke2-agent");
-    assert_eq!(read(&node, "run/provider-rke2/rke2-agent.env"), None);
+    assert_eq!(node.read("run/provider-rke2/rke2-agent.env"), None);
 
     plan(&node, "  env:\n    OTHER: x\n");
     applied(&node);
     prestart(&node, "rke2-server");
-    assert_eq!(read(&node, LATE), None);
-    assert_eq!(read(&node, SERVER).unwrap().lines().skip(1).collect::<Vec<_>>(), ["OTHER=\"x\""]);
+    assert_eq!(node.read(LATE), None);
+    assert_eq!(node.read(SERVER).unwrap().lines().skip(1).collect::<Vec<_>>(), ["OTHER=\"x\""]);
 
     plan(&node, "");
     let done = applied(&node);
-    assert_eq!(read(&node, SERVER), None);
+    assert_eq!(node.read(SERVER), None);
     assert!(done.contains(&"/etc/default/rke2-server: removed".to_owned()), "{done:?}");
 }
 
 #[test]
 fn a_changed_variable_is_written_and_is_a_change() {
     let node = planned(PROXY, &[]);
-    let changed = || prestart::changed(&Host::new(node.path()).unwrap(), "rke2-server");
+    let changed = || prestart::changed(&Host::new(node.root()).unwrap(), "rke2-server");
     assert_eq!(changed(), None);
     applied(&node);
     // Nobody knows with what it runs, if it does; with this it does not.
     assert_eq!(changed(), Some(true));
     prestart(&node, "rke2-server");
     assert_eq!(changed(), Some(false));
-    let before = identity(&node, SERVER);
+    let before = node.stamp(SERVER);
     applied(&node);
-    assert_eq!((identity(&node, SERVER), changed()), (before, Some(false)));
+    assert_eq!((&node.stamp(SERVER), changed()), (&before, Some(false)));
 
     // A new range of pods is in the list that nobody wrote.
     plan(&node, &format!("{PROXY}  config: |\n    cluster-cidr: 10.99.0.0/16\n"));
     applied(&node);
-    assert_ne!(identity(&node, SERVER), before);
-    assert!(read(&node, SERVER).unwrap().contains(",10.99.0.0/16,10.43.0.0/16,"));
+    assert_ne!(node.stamp(SERVER), before);
+    assert!(node.read(SERVER).unwrap().contains(",10.99.0.0/16,10.43.0.0/16,"));
     assert_eq!(changed(), Some(true));
     prestart(&node, "rke2-server");
     assert_eq!(changed(), Some(false));
@@ -416,14 +376,15 @@ fn files_of_somebody_else_are_never_touched() {
     for (more, unit) in [(PROXY, "rke2-server"), ("", "rke2-server"), (PROXY, "rke2-agent"), ("", "rke2-agent")] {
         let path = format!("etc/default/{unit}");
         let node = planned(more, &[(&path, OWN)]);
-        fs::set_permissions(node.path().join(&path), fs::Permissions::from_mode(0o640)).unwrap();
-        let before = identity(&node, &path);
+        fs::set_permissions(node.path(&path), fs::Permissions::from_mode(0o640)).unwrap();
+        let before = node.stamp(&path);
         applied(&node);
         prestart(&node, "rke2-server");
-        assert_eq!((identity(&node, &path), read(&node, &path).as_deref()), (before, Some(OWN)), "{unit}, {more}");
+        assert_eq!((node.stamp(&path), node.read(&path).as_deref()), (before, Some(OWN)), "{unit}, {more}");
 
         // All of ours is read after it.
-        let late = read(&node, LATE)
+        let late = node
+            .read(LATE)
             .map(|text| text.lines().skip(1).map(|line| line.split_once('=').unwrap().0.to_owned()).collect());
         let expected: Option<Vec<String>> = match (more.is_empty(), unit) {
             (true, _) => None,
@@ -439,16 +400,16 @@ fn files_of_somebody_else_are_never_touched() {
 #[test]
 fn a_change_beside_a_file_of_somebody_else_is_a_change_too() {
     let node = planned("  env:\n    A: \"1\"\n", &[(SERVER, "MINE=1\n")]);
-    let changed = || prestart::changed(&Host::new(node.path()).unwrap(), "rke2-server");
+    let changed = || prestart::changed(&Host::new(node.root()).unwrap(), "rke2-server");
     applied(&node);
     prestart(&node, "rke2-server");
-    assert_eq!((changed(), read(&node, LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"1\"")));
+    assert_eq!((changed(), node.read(LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"1\"")));
     plan(&node, "  env:\n    A: \"2\"\n");
     applied(&node);
     assert_eq!(changed(), Some(true));
     prestart(&node, "rke2-server");
-    assert_eq!((changed(), read(&node, LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"2\"")));
-    write(&node, SERVER, "MINE=2\n");
+    assert_eq!((changed(), node.read(LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"2\"")));
+    node.put(SERVER, "MINE=2\n");
     assert_eq!(changed(), Some(true));
 }
 
@@ -457,10 +418,10 @@ fn links_of_somebody_else_are_never_touched() {
     for unit in gate::UNITS {
         let node = planned(PROXY, &[("etc/default/site", "MINE=1\n")]);
         let link = format!("etc/default/{unit}");
-        symlink("site", node.path().join(&link)).unwrap();
+        symlink("site", node.path(&link)).unwrap();
         applied(&node);
-        assert_eq!(fs::read_link(node.path().join(&link)).ok().as_deref(), Some(Path::new("site")), "{unit}");
-        assert_eq!(read(&node, "etc/default/site").as_deref(), Some("MINE=1\n"));
+        assert_eq!(fs::read_link(node.path(&link)).ok().as_deref(), Some(Path::new("site")), "{unit}");
+        assert_eq!(node.read("etc/default/site").as_deref(), Some("MINE=1\n"));
     }
 }
 
@@ -469,18 +430,18 @@ fn what_is_no_file_of_ours_stays_and_ours_is_read_after_it() {
     let large = vec![b'#'; (1 << 20) + 1];
     for content in [None, Some(large)] {
         let node = planned(PROXY, &[]);
-        let path = node.path().join(SERVER);
+        let path = node.path(SERVER);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match &content {
             Some(content) => fs::write(&path, content).unwrap(),
             None => mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap(),
         }
-        let before = identity(&node, SERVER);
-        let (done, failed) = apply(node.path(), None);
+        let before = node.stamp(SERVER);
+        let (done, failed) = apply(node.root(), None);
         assert_eq!(failed, [""; 0]);
         assert!(done.iter().any(|it| it.starts_with("/etc/default/rke2-server: was not written by this")), "{done:?}");
         assert!(is_open(&node));
-        assert_eq!(identity(&node, SERVER), before);
+        assert_eq!(node.stamp(SERVER), before);
     }
 }
 
@@ -489,21 +450,21 @@ fn the_gate_is_shut_while_the_environment_changes() {
     const READY: &str = "run/provider-rke2/ready-rke2-server";
     let node = planned(PROXY, &[]);
     applied(&node);
-    let opened = identity(&node, READY);
+    let opened = node.stamp(READY);
     applied(&node);
-    assert_eq!(identity(&node, READY), opened, "a quiet run opens it anew");
+    assert_eq!(node.stamp(READY), opened, "a quiet run opens it anew");
     let changes: [(&str, Change); 3] = [
         ("a variable", |node| plan(node, &format!("{PROXY}    SITE: north\n"))),
         ("what was left of the other role", |node| {
-            write(node, "etc/default/rke2-agent", "# written by provider-rke2\nOLD=\"x\"\n");
+            node.put("etc/default/rke2-agent", "# written by provider-rke2\nOLD=\"x\"\n");
         }),
-        ("somebody's change to ours", |node| write(node, SERVER, "# written by provider-rke2\nOLD=\"x\"\n")),
+        ("somebody's change to ours", |node| node.put(SERVER, "# written by provider-rke2\nOLD=\"x\"\n")),
     ];
     for (what, change) in changes {
-        let opened = identity(&node, READY);
+        let opened = node.stamp(READY);
         change(&node);
         applied(&node);
-        assert_ne!(identity(&node, READY), opened, "{what}");
+        assert_ne!(node.stamp(READY), opened, "{what}");
     }
 }
 
@@ -514,19 +475,19 @@ fn an_environment_that_cannot_be_written_shuts_the_gate() {
         applied(&node);
         plan(&node, PROXY);
         // What is staged is that of the new plan.
-        let _ = apply(node.path(), None);
-        let parent = node.path().join("etc/default");
+        let _ = apply(node.root(), None);
+        let parent = node.path("etc/default");
         fs::remove_dir_all(&parent).unwrap();
         fs::write(&parent, "").unwrap();
-        let (_, failed) = apply(node.path(), step);
+        let (_, failed) = apply(node.root(), step);
         assert!(failed.iter().any(|it| it.contains("/etc/default/rke2-server")), "{step:?}: {failed:?}");
         assert!(!is_open(&node), "{step:?}: RKE2 may start");
-        let status = read(&node, "run/provider-rke2/status.yaml").unwrap();
+        let status = node.read("run/provider-rke2/status.yaml").unwrap();
         assert!(status.contains("state: failed\n") && status.contains("/etc/default/rke2-server"), "{status}");
 
         fs::remove_file(&parent).unwrap();
         applied(&node);
-        assert!(read(&node, SERVER).is_some());
+        assert!(node.read(SERVER).is_some());
     }
 }
 
@@ -535,11 +496,11 @@ fn an_environment_that_cannot_be_written_shuts_the_gate() {
 /// What `apply config` says to a node with this file.
 fn with(path: &str, text: &str, more: &str) -> Result<(), Vec<String>> {
     let node = planned(more, &[(path, text)]);
-    let (_, failed) = apply(node.path(), None);
+    let (_, failed) = apply(node.root(), None);
     let failed: Vec<String> =
         failed.into_iter().filter(|it| !it.contains("its configuration is not installed")).collect();
     assert_eq!(failed.is_empty(), is_open(&node), "{path}: {failed:?}");
-    assert_eq!(read(&node, path).as_deref(), Some(text), "{path}");
+    assert_eq!(node.read(path).as_deref(), Some(text), "{path}");
     for secret in ["stolen", "a-token-that-is-long-enough"] {
         assert!(!failed.iter().any(|it| it.contains(secret)), "{failed:?}");
     }
@@ -610,7 +571,7 @@ fn on_a_node_with_state_what_overrides_is_a_warning() {
         [("etc/sysconfig/rke2-server", "RKE2_URL=https://192.0.2.1:9345\n"), ("var/lib/rancher/rke2/server/tls/x", "")];
     let node = planned("", &files);
     applied(&node);
-    let log = read(&node, "var/log/provider-rke2.log").unwrap();
+    let log = node.read("var/log/provider-rke2.log").unwrap();
     assert!(
         log.contains(" warning config: RKE2_URL: stands in a file that RKE2 reads after ")
             && log.contains("(/etc/sysconfig/rke2-server line 1)"),
@@ -621,11 +582,6 @@ fn on_a_node_with_state_what_overrides_is_a_warning() {
 // ---- for all texts ----
 
 /// A new seed in every run; what fails is not written down.
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
-/// What a cloud-config may hold in a variable: any text of one line.
 fn line() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         vec(select(&support::ATOMS[..]), 0..8).prop_map(|atoms| atoms.concat()),
@@ -705,7 +661,7 @@ fn control_plane_host() -> impl Strategy<Value = Option<String>> {
 }
 
 proptest! {
-    #![proptest_config(cases(120))]
+    #![proptest_config(support::generated(120))]
 
     #[test]
     fn sh_reads_back_every_value(values in btree_map("[A-Z_][A-Za-z0-9_]{0,12}", line(), 1..40)) {
@@ -722,7 +678,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(support::generated(400))]
 
     #[test]
     fn the_list_is_clean_a_fixed_point_and_the_same_for_any_order(

@@ -1,7 +1,5 @@
 //! The documentation's examples: each cloud-config in a YAML block has no findings.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,21 +1,12 @@
 //! `testdata/merge/<case>/`: a cloud-config, the node as it was (`root/`; modes that git cannot hold in `modes`, a line
 //! each: octal mode, path), and beside them the whole of what `agent.boot` and `apply` leave of RKE2's configuration.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support::{self, CONFIG, DOCUMENT, DROP_INS, Node, apply};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -23,16 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
-use provider_rke2::Context;
-use provider_rke2::apply::{self, Step};
-use provider_rke2::host::Host;
+use provider_rke2::apply::Step;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_yaml::Value;
-use tempfile::TempDir;
 
-const DROP_INS: &str = "etc/rancher/rke2/config.d";
-const CONFIG: &str = "etc/rancher/rke2/config.yaml";
-const DOCUMENT: &str = "usr/local/cloud-config/cluster.kairos.yaml";
 const READY: &str = "run/provider-rke2/ready-rke2-server";
 
 /// A server that joins, with one option of the user.
@@ -42,17 +27,12 @@ const JOINER: &str = "#cloud-config\ncluster:\n  role: controlplane\n  cluster_t
 /// What `apply` has done, and what failed.
 type Said = (Vec<String>, Vec<String>);
 
-fn apply(root: &Path, step: Option<Step>) -> Said {
-    let host = Host::new(root).unwrap();
-    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, step)
-}
-
 /// The node of a case, with the modes that a checkout does not keep.
-fn node(case: &Path) -> TempDir {
-    let node = support::node(&case.join("root"));
+fn node(case: &Path) -> Node {
+    let node = Node::of(&case.join("root"));
     for line in fs::read_to_string(case.join("modes")).unwrap_or_default().lines() {
         let (mode, path) = line.split_once(' ').expect("a line of `modes` is a mode and a path");
-        chmod(&node.path().join(path), u32::from_str_radix(mode, 8).unwrap());
+        chmod(&node.path(path), u32::from_str_radix(mode, 8).unwrap());
     }
     node
 }
@@ -78,7 +58,7 @@ fn every_case_leaves_what_is_written_beside_it() {
 
 fn compare(case: &Path, config: &str) {
     let node = node(case);
-    let root = node.path();
+    let root = node.root();
     let answer = support::boot(root, config);
     assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
     let (done, failed) = apply(root, None);
@@ -105,38 +85,25 @@ fn tree(root: &Path) -> String {
     support::tree(root)
 }
 
-/// Path, inode and time of change of everything whose rewriting would be seen.
-fn identities(root: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
-    fn walk(directory: &Path, found: &mut Vec<(PathBuf, u64, i64, i64)>) {
-        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-            let (path, it) = (entry.path(), entry.metadata().unwrap());
-            if it.is_dir() {
-                walk(&path, found);
-            }
-            found.push((path, it.ino(), it.mtime(), it.mtime_nsec()));
-        }
-    }
-    let mut found = Vec::new();
-    for directory in ["etc", "run", "usr"] {
-        walk(&root.join(directory), &mut found);
-    }
-    found.sort();
-    found
+/// Path, inode and time of the content of everything whose rewriting would be seen.
+fn identities(node: &Node) -> Vec<(String, u64, (i64, i64))> {
+    let stamps = ["etc/", "run/", "usr/"].into_iter().flat_map(|below| node.stamps(below));
+    stamps.map(|(path, stamp)| (path, stamp.inode, stamp.modified)).collect()
 }
 
 #[test]
 fn a_second_run_changes_nothing() {
     for (case, config) in cases() {
         let node = node(&case);
-        support::boot(node.path(), &config);
-        let first = apply(node.path(), None);
-        let (before, left) = (identities(node.path()), tree(node.path()));
+        support::boot(node.root(), &config);
+        let first = apply(node.root(), None);
+        let (before, left) = (identities(&node), tree(node.root()));
 
-        let second = apply(node.path(), None);
+        let second = apply(node.root(), None);
         let name = case.display();
         assert_eq!(second.1, first.1, "{name}: fails in other words");
-        assert_eq!(tree(node.path()), left, "{name}");
-        assert_eq!(identities(node.path()), before, "{name}: is rewritten");
+        assert_eq!(tree(node.root()), left, "{name}");
+        assert_eq!(identities(&node), before, "{name}: is rewritten");
         if first.1.is_empty() {
             assert!(second.0.iter().any(|it| it.starts_with("/etc/rancher/rke2/config.yaml unchanged, ")), "{name}");
         }
@@ -181,28 +148,28 @@ fn yip(root: &Path, values: &str) -> Said {
 fn the_steps_one_by_one_do_what_all_of_them_do() {
     for (case, config) in cases() {
         let (one, other) = (node(&case), node(&case));
-        for root in [one.path(), other.path()] {
+        for root in [one.root(), other.root()] {
             support::boot(root, &config);
         }
-        let line = |file: &str| fs::read_to_string(other.path().join(file)).unwrap_or_default().trim().to_owned();
+        let line = |file: &str| fs::read_to_string(other.path(file)).unwrap_or_default().trim().to_owned();
         let (hostname, machine) = (line("etc/hostname"), line("etc/machine-id"));
         let values = serde_json::json!({"node": {"hostname": hostname, "machineid": machine}}).to_string();
 
-        let all = apply(one.path(), None);
-        let steps = yip(other.path(), &values);
+        let all = apply(one.root(), None);
+        let steps = yip(other.root(), &values);
         assert_eq!(all, steps, "{}", case.display());
-        assert_eq!(tree(one.path()), tree(other.path()), "{}", case.display());
+        assert_eq!(tree(one.root()), tree(other.root()), "{}", case.display());
     }
 }
 
 /// A node of [`JOINER`] that has its plan, laid out as yip does but not applied.
-fn staged() -> TempDir {
-    let node = tempfile::tempdir().unwrap();
-    support::boot(node.path(), JOINER);
+fn staged() -> Node {
+    let node = Node::new();
+    support::boot(node.root(), JOINER);
     for name in ["plan.yaml", "values.json", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
-        let path = node.path().join("run/provider-rke2").join(name);
+        let path = node.path("run/provider-rke2").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, staged_file(node.path(), name)).unwrap();
+        fs::write(&path, staged_file(node.root(), name)).unwrap();
     }
     node
 }
@@ -218,17 +185,17 @@ fn staged_file(root: &Path, name: &str) -> String {
 }
 
 /// A node of [`JOINER`] with a file of another author.
-fn with_file(name: &[u8], content: &[u8]) -> TempDir {
+fn with_file(name: &[u8], content: &[u8]) -> Node {
     let node = staged();
-    let directory = node.path().join(DROP_INS);
+    let directory = node.path(DROP_INS);
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join(OsStr::from_bytes(name)), content).unwrap();
     node
 }
 
 /// Says why `apply config` installs nothing on a node; the configuration of before is whole, and RKE2 may not start.
-fn refused(node: &TempDir) -> String {
-    let root = node.path();
+fn refused(node: &Node) -> String {
+    let root = node.root();
     fs::create_dir_all(root.join(DROP_INS)).unwrap();
     fs::write(root.join(CONFIG), "the old one").unwrap();
     fs::write(root.join(READY), "").unwrap();
@@ -243,12 +210,12 @@ fn refused(node: &TempDir) -> String {
 }
 
 /// What is in config.yaml after an `apply config` that must work.
-fn installed(node: &TempDir) -> Value {
-    let (done, failed) = apply(node.path(), Some(Step::Config));
+fn installed(node: &Node) -> Value {
+    let (done, failed) = apply(node.root(), Some(Step::Config));
     assert_eq!(failed, Vec::<String>::new());
     assert!(done[0].starts_with("/etc/rancher/rke2/config.yaml "), "{done:?}");
-    assert!(node.path().join(READY).exists());
-    serde_yaml::from_str(&fs::read_to_string(node.path().join(CONFIG)).unwrap()).unwrap()
+    assert!(node.path(READY).exists());
+    serde_yaml::from_str(&fs::read_to_string(node.path(CONFIG)).unwrap()).unwrap()
 }
 
 #[test]
@@ -263,7 +230,7 @@ fn a_file_that_is_not_utf8_is_refused_with_the_byte() {
 fn a_second_document_is_ignored_and_reported() {
     let node = with_file(b"zz.yaml", b"node-name: last\n---\nnode-name: never\n");
     assert_eq!(installed(&node)["node-name"], "last");
-    let log = fs::read_to_string(node.path().join("var/log/provider-rke2.log")).unwrap();
+    let log = fs::read_to_string(node.path("var/log/provider-rke2.log")).unwrap();
     let is_warning =
         |line: &str| line.contains(" warning config: ") && line.contains("/etc/rancher/rke2/config.d/zz.yaml");
     assert!(log.lines().any(is_warning), "{log}");
@@ -289,7 +256,7 @@ fn a_name_that_is_not_utf8_is_refused() {
 #[test]
 fn pipes_and_sockets_are_skipped_and_never_opened() {
     let node = with_file(b"zz.yaml", b"node-name: last\n");
-    let directory = node.path().join(DROP_INS);
+    let directory = node.path(DROP_INS);
     let pipe = directory.join("50-pipe.yaml");
     mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
     let _socket = UnixListener::bind(directory.join("60-socket.yml")).unwrap();
@@ -309,7 +276,7 @@ fn pipes_and_sockets_are_skipped_and_never_opened() {
     drop(File::open(pipe).unwrap());
     writer.join().unwrap();
 
-    let log = fs::read_to_string(node.path().join("var/log/provider-rke2.log")).unwrap();
+    let log = fs::read_to_string(node.path("var/log/provider-rke2.log")).unwrap();
     for skipped in [
         "50-pipe.yaml: it is a named pipe, not a regular file, it is left out",
         "60-socket.yml: it is a socket, not a regular file, it is left out",
@@ -335,7 +302,7 @@ fn staged_files_that_are_not_whole_are_refused() {
     for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
         for (number, (part, damage)) in damages.iter().enumerate() {
             let node = staged();
-            let path = node.path().join("run/provider-rke2").join(name);
+            let path = node.path("run/provider-rke2").join(name);
             let text = fs::read_to_string(&path).unwrap();
             let (body, last) = text.split_at(text.rfind("# plan ").unwrap());
             match damage(body, last) {
@@ -349,8 +316,8 @@ fn staged_files_that_are_not_whole_are_refused() {
 }
 
 /// Gives a staged file the last line of another plan.
-fn of_another_plan(node: &TempDir, name: &str) {
-    let path = node.path().join("run/provider-rke2").join(name);
+fn of_another_plan(node: &Node, name: &str) {
+    let path = node.path("run/provider-rke2").join(name);
     let text = fs::read_to_string(&path).unwrap();
     let body = &text[..text.rfind("# plan ").unwrap()];
     fs::write(&path, format!("{}# plan 0123456789abcdef\n", body.replace("edge-1", "edge-0"))).unwrap();
@@ -363,12 +330,12 @@ fn what_two_runs_have_mixed_is_laid_out_anew() {
             let node = staged();
             of_another_plan(&node, name);
             if !is_known {
-                fs::remove_file(node.path().join("run/provider-rke2/plan-id")).unwrap();
+                fs::remove_file(node.path("run/provider-rke2/plan-id")).unwrap();
             }
             assert_eq!(installed(&node)["node-name"], "edge-1", "{name}");
             // Without the document nobody knows what was asked for.
             of_another_plan(&node, name);
-            fs::remove_file(node.path().join(DOCUMENT)).unwrap();
+            fs::remove_file(node.path(DOCUMENT)).unwrap();
             let sentence = refused(&node);
             assert!(sentence.contains("there is no document of this program"), "{sentence}");
         }
@@ -382,26 +349,26 @@ fn an_older_plan_is_left_alone() {
     for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml", "values.json"] {
         of_another_plan(&node, name);
     }
-    let before = tree(node.path());
-    let (done, failed) = apply(node.path(), Some(Step::Config));
+    let before = tree(node.root());
+    let (done, failed) = apply(node.root(), Some(Step::Config));
     assert_eq!((done, failed.len()), (vec![], 1), "{failed:?}");
     assert!(failed[0].contains("is not of the plan in force"), "{failed:?}");
     let log = |tree: &str| tree.lines().filter(|line| !line.contains("| 1.2.3 ")).collect::<Vec<_>>().join("\n");
-    assert_eq!(log(&tree(node.path())), log(&before), "nothing but a line in the log");
+    assert_eq!(log(&tree(node.root())), log(&before), "nothing but a line in the log");
     // The other steps go by what was accepted.
     for step in [Step::Swap, Step::Host, Step::Trust, Step::Environment, Step::Images, Step::Service] {
-        assert_eq!(apply(node.path(), Some(step)).1, Vec::<String>::new(), "{step:?}");
+        assert_eq!(apply(node.root(), Some(step)).1, Vec::<String>::new(), "{step:?}");
     }
     // Where no event has come in this boot, there is no plan that it could be older than.
-    fs::remove_file(node.path().join("run/provider-rke2/plan-id")).unwrap();
+    fs::remove_file(node.path("run/provider-rke2/plan-id")).unwrap();
     assert_eq!(installed(&node)["node-name"], "edge-0");
-    let status = fs::read_to_string(node.path().join("run/provider-rke2/status.yaml")).unwrap();
+    let status = fs::read_to_string(node.path("run/provider-rke2/status.yaml")).unwrap();
     assert!(status.contains("code: event-missing"), "{status}");
 }
 
 /// Replaces a text in a staged file; its last line stays.
-fn tamper(node: &TempDir, name: &str, from: &str, to: &str) {
-    let path = node.path().join("run/provider-rke2").join(name);
+fn tamper(node: &Node, name: &str, from: &str, to: &str) {
+    let path = node.path("run/provider-rke2").join(name);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
     fs::write(&path, text.replace(from, to)).unwrap();
@@ -442,7 +409,7 @@ fn what_other_files_say_does_not_make_up_for_a_token_that_is_missing() {
 fn modes_are_mended_where_nothing_is_written() {
     let node = staged();
     installed(&node);
-    let before = identities(node.path());
+    let before = identities(&node);
     let paths = [
         ("etc/rancher", 0o500, 0o755),
         ("etc/rancher/rke2", 0o777, 0o755),
@@ -452,14 +419,14 @@ fn modes_are_mended_where_nothing_is_written() {
         ("etc/rancher/rke2/config.d/99_userdata.yaml", 0o444, 0o400),
     ];
     for (path, wrong, _) in paths {
-        chmod(&node.path().join(path), wrong);
+        chmod(&node.path(path), wrong);
     }
     installed(&node);
     for (path, _, right) in paths {
-        let mode = fs::metadata(node.path().join(path)).unwrap().permissions().mode() & 0o7777;
+        let mode = fs::metadata(node.path(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, right, "{path}: {mode:o}");
     }
-    assert_eq!(identities(node.path()), before);
+    assert_eq!(identities(&node), before);
 }
 
 #[test]
@@ -468,7 +435,7 @@ fn a_configuration_that_changed_is_written() {
     assert_eq!(installed(&node)["node-name"], "edge-1");
     tamper(&node, "config.d/90_userdata.yaml", "edge-1", "edge-2");
     assert_eq!(installed(&node)["node-name"], "edge-2");
-    let zz = node.path().join(DROP_INS).join("zz.yaml");
+    let zz = node.path(DROP_INS).join("zz.yaml");
     fs::write(&zz, "node-name: edge-3").unwrap();
     assert_eq!(installed(&node)["node-name"], "edge-3");
     fs::remove_file(zz).unwrap();
@@ -477,14 +444,14 @@ fn a_configuration_that_changed_is_written() {
 
 #[test]
 fn what_was_refused_is_told_sentence_by_sentence() {
-    let node = tempfile::tempdir().unwrap();
-    let answer = support::boot(node.path(), &format!("{JOINER}  ca_certs: [1, 2]\n"));
+    let node = Node::new();
+    let answer = support::boot(node.root(), &format!("{JOINER}  ca_certs: [1, 2]\n"));
     assert_ne!(answer.error, "");
     for step in [None, Some(Step::Config), Some(Step::Service)] {
-        let (_, failed) = apply(node.path(), step);
+        let (_, failed) = apply(node.root(), step);
         assert_eq!(failed.len(), 2, "{failed:?}");
         assert!(failed.iter().all(|it| it.starts_with("cluster.ca_certs[") && !it.contains('\n')), "{failed:?}");
     }
-    let status = fs::read_to_string(node.path().join("run/provider-rke2/status.yaml")).unwrap();
+    let status = fs::read_to_string(node.path("run/provider-rke2/status.yaml")).unwrap();
     assert_eq!(status.matches("cluster.ca_certs[").count(), 2, "{status}");
 }

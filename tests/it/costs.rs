@@ -1,21 +1,10 @@
 //! Strange input costs no more than its size: 256 MiB of memory whatever 16 MiB hold, here a quarter of both, and what the plan accepts the
 //! steps can carry out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
 
 use std::fmt::Write as _;
 use std::process::Command;
 
-use run::Node;
+use crate::support::{self, Node};
 
 const HEAD: &str =
     "#cloud-config\n\n# Sources:\n# - cmdline\n\ncluster:\n  role: init\n  cluster_token: 0123456789abcdef0\n";
@@ -24,11 +13,11 @@ const HEAD: &str =
 const MEMORY: &str = "150000";
 
 /// Runs the program where no more memory is to be had than that.
-fn bounded(node: &Node, arguments: &[&str], stdin: &[u8]) -> run::Ran {
+fn bounded(node: &Node, arguments: &[&str], stdin: &[u8]) -> support::Ran {
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit -v {MEMORY} && exec \"$@\""), "sh", run::PROGRAM, "--root"]);
+    shell.args(["-c", &format!("ulimit -v {MEMORY} && exec \"$@\""), "sh", support::BINARY, "--root"]);
     shell.arg(node.root()).args(arguments);
-    run::run(&mut shell, stdin)
+    support::run(&mut shell, stdin)
 }
 
 fn repeat(count: usize, line: impl Fn(usize) -> String) -> String {
@@ -122,7 +111,7 @@ fn whatever_is_sent_is_answered_within_bounded_memory() {
         let event = serde_json::json!({"name": "agent.boot", "data": "", "file": payload.path()}).to_string();
         let ran = bounded(&node, &["agent.boot"], event.as_bytes());
         assert_eq!(ran.signal, None, "{name}: {ran:?}");
-        let answer = run::answer(&ran);
+        let answer = support::answer(&ran);
         match expected {
             "" => assert_eq!(answer["error"], "", "{name}"),
             "unreadable" => assert!(answer["log"].contains("there is no earlier plan"), "{name}: {answer:?}"),
@@ -139,12 +128,12 @@ fn a_plan_that_the_steps_would_not_read_is_refused() {
     let node = Node::new();
     let error = node.boot(&HEAD.replace("0123456789abcdef0", &"a".repeat((16 << 20) - 1000)))["error"].clone();
     assert!(error.contains("cluster: its plan is larger than 16 MiB"), "{error:.200}");
-    assert!(!node.exists(run::DOCUMENT));
+    assert!(!node.exists(support::DOCUMENT));
 }
 
 #[test]
 fn many_certificates_and_drop_ins_are_carried_out() {
-    let pem = include_str!("../testdata/trust/ca-one.pem");
+    let pem = include_str!("../../testdata/trust/ca-one.pem");
     let body: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
     // Another signature each: the last characters are its end.
     let certificate = |number: usize| {
@@ -164,7 +153,7 @@ fn many_certificates_and_drop_ins_are_carried_out() {
     assert_eq!(ran.code, Some(0), "{:.1000}", ran.stderr);
     let bundle = node.read("etc/ssl/certs/ca-certificates.crt").unwrap();
     assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 901);
-    let config: serde_json::Value = serde_json::from_str(&node.read(run::CONFIG).unwrap()).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&node.read(support::CONFIG).unwrap()).unwrap();
     assert_eq!(config["node-label"].as_array().unwrap().len(), 10_000);
     eprintln!("10 000 drop-ins and 900 certificates: {:?}", ran.took);
 }

@@ -1,6 +1,6 @@
 //! Archives made by hand, byte by byte, so that the checks of the program meet the formats and not another program's habits.
 
-#![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "a benchmark uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 /// Bytes that no packer would shrink, the same for the same seed.

@@ -1,8 +1,6 @@
 //! The node lab boots real nodes and needs root, so it is a command of its own, `tests/lab/run`. What can be seen without booting
 //! anything is checked here.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;

@@ -1,16 +1,6 @@
 //! The command line as a person or a pipeline meets it: exit statuses, which stream says what, and what it looks like.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-#![allow(clippy::format_collect, clippy::format_push_string, reason = "short generators of input")]
-#![allow(clippy::print_stderr, reason = "tells what was left out")]
 
-mod support;
-
+use crate::support::{self, BINARY};
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -20,7 +10,6 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-provider-rke2");
 const SECRET: &str = "hUsh7hush-Zx9qpLw2";
 
 const CLEAN: &str = "\
@@ -100,7 +89,7 @@ impl Place {
 
     /// The program on the node, in the directory of the files.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(BINARY);
         command.arg("--root").arg(self.node()).args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command.env_remove("NO_COLOR");
         command
@@ -342,7 +331,7 @@ fn render_shows_what_boot_writes_and_masks_what_is_secret() {
     let shown = place.run(&["render", "--show-secrets", "clean"]).stdout;
     let node = tempfile::tempdir().unwrap();
     let event = support::event("agent.boot", CLEAN);
-    let output = Command::new(PROGRAM)
+    let output = Command::new(BINARY)
         .arg("--root")
         .arg(node.path())
         .arg("agent.boot")
@@ -551,7 +540,7 @@ fn assert_plain(place: &Place, arguments: &[&str]) {
 
 /// Runs a command on a terminal of its own, by script(1), and gives what the terminal got.
 fn on_a_terminal(place: &Place, set: &str, arguments: &str) -> String {
-    let line = format!("{set} {PROGRAM} --root {} {arguments}; echo status $?", place.node().display());
+    let line = format!("{set} {BINARY} --root {} {arguments}; echo status $?", place.node().display());
     let output = Command::new("script")
         .args(["-q", "-e", "-c", &line, "/dev/null"])
         .current_dir(place.0.path())
@@ -634,7 +623,7 @@ fn a_root_that_is_no_directory_is_wrong_usage() {
     let place = Place::all();
     for root in ["nowhere", "clean", "clean/below", ""] {
         for verb in ["check", "render"] {
-            let ran = ran(Command::new(PROGRAM).args(["--root", root, verb, "clean"]).current_dir(place.0.path()));
+            let ran = ran(Command::new(BINARY).args(["--root", root, verb, "clean"]).current_dir(place.0.path()));
             assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{root:?}: {ran:?}");
             assert!(ran.stderr.contains(root) && ran.stderr.contains("root"), "{root:?}: {ran:?}");
         }
@@ -659,7 +648,7 @@ fn the_root_tells_whether_the_node_has_state() {
 #[test]
 fn the_version_names_the_revision() {
     for argument in ["--version", "-V"] {
-        let ran = ran(Command::new(PROGRAM).arg(argument).stdin(Stdio::null()));
+        let ran = ran(Command::new(BINARY).arg(argument).stdin(Stdio::null()));
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
         let rest = ran.stdout.strip_prefix("agent-provider-rke2 ").unwrap().strip_suffix(")\n").unwrap();
         let (version, revision) = rest.split_once(" (").unwrap();
@@ -704,7 +693,7 @@ fn a_closed_stream_is_no_error() {
         for redirection in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"] {
             let mut shell = Command::new("/bin/sh");
             shell
-                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), PROGRAM, "--root"])
+                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
                 .arg(place.node())
                 .args(arguments)
                 .current_dir(place.0.path());
@@ -727,7 +716,7 @@ fn a_closed_stream_is_no_error() {
     // Without stdin there is an empty file.
     for (verb, lines) in [("check", 1), ("render", 0)] {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "exec \"$0\" \"$@\" <&-", PROGRAM, "--root"]).arg(place.node()).arg(verb);
+        shell.args(["-c", "exec \"$0\" \"$@\" <&-", BINARY, "--root"]).arg(place.node()).arg(verb);
         let ran = ran(&mut shell);
         assert_eq!((ran.code, ran.stdout.lines().count(), &*ran.stderr), (Some(0), lines, ""), "{verb}");
     }

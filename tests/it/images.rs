@@ -1,19 +1,5 @@
 //! Local images, by running the program on trees: each file of `testdata/images` is a story, what is done to the content directory and what
-//! comes of it. `IMAGES_UPDATE=1 cargo test --test images` writes down what comes of it now.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests"
-)]
-
-#[path = "support/archives.rs"]
-mod archives;
-#[path = "support/run.rs"]
-mod support;
+//! comes of it. `IMAGES_UPDATE=1 cargo test --test it images::` writes down what comes of it now.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,12 +9,12 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use archives::{by_name, noise, zstd};
+use crate::support::archives::{by_name, noise, zstd};
+use crate::support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
 use proptest::prelude::*;
 use provider_rke2::host::Host;
 use provider_rke2::images::record::{Entry, Other, Ours, Record};
 use provider_rke2::images::{Action, Gone, Identity, Present, Source, Target, archive, plan, stable_name, sums};
-use support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
 
 const STORIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/images");
 const CONTENT: &str = "opt/content/images";
@@ -393,7 +379,7 @@ fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     let Some(room) = inner_room() else {
         let room = tempfile::tempdir().unwrap();
         return inside(
-            "a_disk_that_is_too_small_is_told_before_the_first_byte",
+            "images::a_disk_that_is_too_small_is_told_before_the_first_byte",
             "mount -t tmpfs -o size=2m,mode=755 small \"$1\"",
             room.path(),
         );
@@ -687,7 +673,7 @@ fn checksum_files_are_read_as_they_are_written() {
 fn an_archive_that_changes_while_it_is_copied_is_not_imported() {
     let node = Node::new();
     write(&node, "a.tar", &by_name("a.tar", 1, 5000));
-    let host = Host::new(&node.root()).unwrap();
+    let host = Host::new(node.root()).unwrap();
     let walk = host.walk("/opt/content/images", "/none", |_| true).unwrap().unwrap();
     let found = &walk.files[0];
     let path = "/opt/content/images/a.tar";

@@ -1,29 +1,18 @@
 //! `apply trust` on nodes in temporary directories: the certificates are where each distribution expects them, and nothing else changes.
 //! The real tools run in the lab (`tests/lab`).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
-
-#[path = "support/run.rs"]
-mod run;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use run::Node;
+use crate::support::{self, Node, Stamp};
 
-const ONE: &str = include_str!("../testdata/trust/ca-one.pem");
-const TWO: &str = include_str!("../testdata/trust/ca-two.pem");
-const THREE: &str = include_str!("../testdata/trust/ca-three.pem");
+const ONE: &str = include_str!("../../testdata/trust/ca-one.pem");
+const TWO: &str = include_str!("../../testdata/trust/ca-two.pem");
+const THREE: &str = include_str!("../../testdata/trust/ca-three.pem");
 
 const RECORD: &str = "usr/local/lib/provider-rke2/trust";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -101,29 +90,14 @@ fn plan(node: &Node, given: &[&str]) {
 /// Takes the step: its exit status and what it says, without its name.
 fn apply(node: &Node) -> (Option<i32>, Vec<String>) {
     let ran = node.run(&["apply", "trust"]);
-    let said = ran.stderr.lines().map(|line| line.strip_prefix("agent-provider-rke2: ").unwrap().to_owned());
-    (ran.code, said.collect())
+    (ran.code, ran.said())
 }
 
 /// Everything on the node but the records of this boot: content, mode, and when it was changed at all.
-fn facts(node: &Node) -> BTreeMap<String, (u64, i64, i64, i64, Vec<u8>)> {
-    let mut facts = BTreeMap::new();
-    let mut open = vec![node.root()];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(node.root()).unwrap().to_str().unwrap().to_owned();
-            if ["run/provider-rke2", "var/log", "etc/issue.d"].contains(&name.as_str()) {
-                continue;
-            }
-            let stat = fs::symlink_metadata(&path).unwrap();
-            if stat.is_dir() {
-                open.push(path.clone());
-            }
-            let bytes = if stat.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-            facts.insert(name, (stat.ino(), stat.ctime(), stat.ctime_nsec(), stat.mtime_nsec(), bytes));
-        }
-    }
+fn facts(node: &Node) -> BTreeMap<String, Stamp> {
+    const RECORDS: [&str; 3] = ["run/provider-rke2", "var/log", "etc/issue.d"];
+    let mut facts = node.stamps("");
+    facts.retain(|path, _| !RECORDS.into_iter().any(|record| path.starts_with(record)));
     facts
 }
 
@@ -220,8 +194,8 @@ fn a_bad_file_is_told_and_the_others_are_trusted() {
     node.write("etc/bad/key.pem", format!("{ONE}{key}"), 0o600);
     node.write("etc/bad/cut.pem", &TWO[..300], 0o644);
     node.write("etc/bad/words.pem", TWO.replacen("MII", "M!I", 1), 0o644);
-    node.write("etc/bad/der.crt", include_bytes!("../testdata/trust/ca-two.der"), 0o644);
-    node.write("etc/bad/request.pem", include_str!("../testdata/trust/request.pem"), 0o644);
+    node.write("etc/bad/der.crt", include_bytes!("../../testdata/trust/ca-two.der"), 0o644);
+    node.write("etc/bad/request.pem", include_str!("../../testdata/trust/request.pem"), 0o644);
     node.write("etc/bad/large.pem", TWO.repeat(2000), 0o644);
     node.fifo("etc/bad/fifo.pem");
     fs::create_dir(node.path("etc/bad/directory")).unwrap();
@@ -369,8 +343,12 @@ fn read_only(node: &Node, directory: &str) -> Option<String> {
     let mount = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
     for launcher in [&["--user", "--map-root-user", "--mount", "--"][..], &["--mount", "--"]] {
         let mut command = std::process::Command::new("unshare");
-        command.args(launcher).args(["sh", "-c", mount, "sh"]).arg(node.path(directory)).arg(Path::new(run::PROGRAM));
-        let ran = run::run(command.arg("--root").arg(node.root()).args(["apply", "trust"]), b"");
+        command
+            .args(launcher)
+            .args(["sh", "-c", mount, "sh"])
+            .arg(node.path(directory))
+            .arg(Path::new(support::BINARY));
+        let ran = support::run(command.arg("--root").arg(node.root()).args(["apply", "trust"]), b"");
         if ran.stderr.starts_with("agent-provider-rke2: ") {
             assert_eq!(ran.code, Some(1), "{ran:?}");
             return Some(ran.stderr);

@@ -1,27 +1,16 @@
 //! The service managers: which one a node has, and all of OpenRC that needs none: its init script, under every shell that there may be, what is
 //! written and removed, and how its state is read.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests"
-)]
-
-mod support;
-
+use crate::support::{self, apply, within};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use provider_rke2::Context;
-use provider_rke2::apply::{self, Step};
+use provider_rke2::apply::Step;
 use provider_rke2::environment;
 use provider_rke2::host::Host;
 use provider_rke2::service::{Kind, Manager as _, openrc};
@@ -50,11 +39,6 @@ fn openrc_node() -> TempDir {
     write_program(root.path(), "sbin/openrc-run", "");
     write_program(root.path(), "usr/bin/rke2", "");
     root
-}
-
-fn apply(root: &Path, step: Option<Step>) -> (Vec<String>, Vec<String>) {
-    let host = Host::new(root).unwrap();
-    apply::run(&Context { host: &host, program: support::PROGRAM, version: "1.2.3" }, step)
 }
 
 #[test]
@@ -333,17 +317,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn within(bound: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + bound;
-    while Instant::now() < end {
-        if condition() {
-            return true;
-        }
-        sleep(Duration::from_millis(20));
-    }
-    condition()
-}
-
 /// Ended with the test, however that ends.
 struct Started(Child);
 
@@ -356,8 +329,7 @@ impl Drop for Started {
 
 #[test]
 fn every_nasty_value_and_name_reaches_rke2_as_it_is() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/recorded/nasty-strings.json");
-    let strings: Vec<String> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let strings = support::nasty_strings();
     let allowed = strings.into_iter().filter(|text| !text.chars().any(char::is_control));
     let mut variables: BTreeMap<String, String> =
         allowed.enumerate().map(|(number, text)| (format!("NASTY_{number}"), text)).collect();
