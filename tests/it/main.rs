@@ -23,6 +23,7 @@ mod events;
 mod faults;
 mod hazards;
 mod host;
+mod house;
 mod images;
 mod lab;
 mod log;

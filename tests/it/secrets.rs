@@ -1,4 +1,13 @@
 //! No secret leaves the files that are meant for it: every verb runs over configurations full of them, good and bad.
+//!
+//! A text of a test says `<secret>` where [`CORE`] stands in what the program reads, and `<any secret>` where a YAML value of any of the
+//! [`SHAPES`] stands. The place "token in a list" with the shape "tab" is the cloud-config
+//!
+//! ```yaml
+//! cluster:
+//!   role: init
+//!   cluster_token: ["a\thUsh7Zx9qpLw2Kd5"]
+//! ```
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,8 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, CONFIG, DOCUMENT, Node, REFUSED, Ran, event, inner_room, inside};
 
-/// What every secret here has in it: letters and digits, so that no escaping changes it. In a text of a test it is
-/// written `$`.
+/// What every secret here has in it: letters and digits, so that no escaping changes it.
 const CORE: &str = "hUsh7Zx9qpLw2Kd5";
 
 /// So much of it is not to be seen either.
@@ -77,185 +85,211 @@ struct Case {
     text: String,
 }
 
-/// Secrets as people make them: the core, and what is hard to quote around it.
+/// Secrets as people make them: the secret, and around it what is hard to quote.
 const SHAPES: &[(&str, &str)] = &[
-    ("plain", "'$'"),
-    ("quotes", r#"'a"$"''b'"#),
-    ("line break", r#""a\n$\nb""#),
-    ("tab", r#""a\t$""#),
-    ("backslash", r"'a\$\n'"),
-    ("unicode", "'é$ü\u{1f511}'"),
-    ("percent", "'%s%20$%n'"),
-    ("template", "'{{ .Values.$ }}{{$}}'"),
-    ("shell", "'$(`$`)${$};&|'"),
-    ("url", "'https://u:$@h/$?$#$'"),
-    ("colon", "'a: $: b # $'"),
-    ("control", r#""a\u0007$\u0085""#),
-    ("bidi", r#""a\u202e$""#),
-    ("K10", "K10$::server:$"),
-    ("many", "'$$$$$$$$$$$$$$$$$$$$$$'"),
-    ("after 70", "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx$'"),
+    ("plain", "'<secret>'"),
+    ("quotes", r#"'a"<secret>"''b'"#),
+    ("line break", r#""a\n<secret>\nb""#),
+    ("tab", r#""a\t<secret>""#),
+    ("backslash", r"'a\<secret>\n'"),
+    ("unicode", "'é<secret>ü\u{1f511}'"),
+    ("percent", "'%s%20<secret>%n'"),
+    ("template", "'{{ .Values.<secret> }}{{<secret>}}'"),
+    ("shell", "'$(`<secret>`)${<secret>};&|'"),
+    ("url", "'https://u:<secret>@h/<secret>?<secret>#<secret>'"),
+    ("colon", "'a: <secret>: b # <secret>'"),
+    ("control", r#""a\u0007<secret>\u0085""#),
+    ("bidi", r#""a\u202e<secret>""#),
+    ("K10", "K10<secret>::server:<secret>"),
+    (
+        "many",
+        "'\
+            <secret><secret><secret><secret><secret><secret><secret><secret><secret><secret><secret>\
+            <secret><secret><secret><secret><secret><secret><secret><secret><secret><secret>\
+            <secret>'",
+    ),
+    ("after 70", "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx<secret>'"),
 ];
 
-/// Whole configurations; `@` is the place of a secret of any shape.
+/// Cluster sections that hold secrets of any shape.
 const PLACES: &[(&str, &str)] = &[
-    ("token", "  role: init\n  cluster_token: @\n"),
-    ("token of a joiner", "  role: worker\n  cluster_token: @\n  control_plane_host: 10.0.0.1\n"),
-    ("token of a joiner without a host", "  role: worker\n  cluster_token: @\n"),
-    ("token and a wrong role", "  role: master\n  cluster_token: @\n"),
-    ("token in a list", "  role: init\n  cluster_token: [@]\n"),
-    ("token in a mapping", "  role: init\n  cluster_token: {value: @}\n"),
-    ("token among options", "  role: init\n  config: |\n    token: @\n    agent-token: @\n"),
-    ("token among options, aliased", "  role: worker\n  control_plane_host: a\n  config:\n    t: @\n    token+: @\n"),
+    ("token", "  role: init\n  cluster_token: <any secret>\n"),
+    ("token of a joiner", "  role: worker\n  cluster_token: <any secret>\n  control_plane_host: 10.0.0.1\n"),
+    ("token of a joiner without a host", "  role: worker\n  cluster_token: <any secret>\n"),
+    ("token and a wrong role", "  role: master\n  cluster_token: <any secret>\n"),
+    ("token in a list", "  role: init\n  cluster_token: [<any secret>]\n"),
+    ("token in a mapping", "  role: init\n  cluster_token: {value: <any secret>}\n"),
+    ("token among options", "  role: init\n  config: |\n    token: <any secret>\n    agent-token: <any secret>\n"),
+    (
+        "token among options, aliased",
+        "  role: worker\n  control_plane_host: a\n  config:\n    t: <any secret>\n    token+: <any secret>\n",
+    ),
     (
         "secret options",
         concat!(
-            "  role: init\n  config:\n    agent-token: @\n    etcd-s3-access-key: @\n",
-            "    etcd-s3-secret-key: @\n    etcd-s3-session-token: @\n    datastore-endpoint: @\n",
-            "    vpn-auth: @\n",
+            "  role: init\n  config:\n    agent-token: <any secret>\n    etcd-s3-access-key: <any secret>\n",
+            "    etcd-s3-secret-key: <any secret>\n    etcd-s3-session-token: <any secret>\n    datastore-endpoint: <any secret>\n",
+            "    vpn-auth: <any secret>\n",
         ),
     ),
     (
         "secret options in providerConfig",
         concat!(
-            "  role: init\n  providerConfig:\n    token: @\n    agent-token: @\n",
-            "    etcd-s3-secret-key: @\n    vpn-auth: @\n    datastore-endpoint: @\n",
+            "  role: init\n  providerConfig:\n    token: <any secret>\n    agent-token: <any secret>\n",
+            "    etcd-s3-secret-key: <any secret>\n    vpn-auth: <any secret>\n    datastore-endpoint: <any secret>\n",
         ),
     ),
     (
         "secret options of servers, on an agent",
         concat!(
-            "  role: worker\n  cluster_token: @\n  control_plane_host: a\n  config:\n",
-            "    agent-token: @\n    etcd-s3-secret-key: @\n",
+            "  role: worker\n  cluster_token: <any secret>\n  control_plane_host: a\n  config:\n",
+            "    agent-token: <any secret>\n    etcd-s3-secret-key: <any secret>\n",
         ),
     ),
     (
         "extra env",
         concat!(
-            "  role: init\n  config:\n    kube-apiserver-extra-env: [@, 'A=$']\n",
-            "    etcd-extra-env: @\n    kube-proxy-extra-env:\n    - @\n",
+            "  role: init\n  config:\n    kube-apiserver-extra-env: [<any secret>, 'A=<secret>']\n",
+            "    etcd-extra-env: <any secret>\n    kube-proxy-extra-env:\n    - <any secret>\n",
         ),
     ),
-    ("extra env in a mapping", "  role: init\n  config:\n    kube-apiserver-extra-env: {PASSWORD: @}\n"),
-    ("extra env in lists", "  role: init\n  config:\n    etcd-extra-env: [[@], {a: @}]\n"),
-    ("secret options in lists", "  role: init\n  config:\n    agent-token: [@, @]\n    datastore-endpoint: {a: @}\n"),
+    ("extra env in a mapping", "  role: init\n  config:\n    kube-apiserver-extra-env: {PASSWORD: <any secret>}\n"),
+    ("extra env in lists", "  role: init\n  config:\n    etcd-extra-env: [[<any secret>], {a: <any secret>}]\n"),
+    (
+        "secret options in lists",
+        "  role: init\n  config:\n    agent-token: [<any secret>, <any secret>]\n    datastore-endpoint: {a: <any secret>}\n",
+    ),
     (
         "secret options twice",
-        "  role: init\n  config: |\n    agent-token: @\n    agent-token: @\n    etcd-s3-secret-key+: @\n",
+        "  role: init\n  config: |\n    agent-token: <any secret>\n    agent-token: <any secret>\n    etcd-s3-secret-key+: <any secret>\n",
     ),
     (
         "env",
         concat!(
-            "  role: init\n  env:\n    PASSWORD: @\n    1BAD: @\n    RKE2_TOKEN: @\n",
-            "    RKE2_URL: @\n    LIST: [@]\n    HTTP_PROXY: @\n",
+            "  role: init\n  env:\n    PASSWORD: <any secret>\n    1BAD: <any secret>\n    RKE2_TOKEN: <any secret>\n",
+            "    RKE2_URL: <any secret>\n    LIST: [<any secret>]\n    HTTP_PROXY: <any secret>\n",
         ),
     ),
-    ("env as text", "  role: init\n  env: @\n"),
-    ("env as a list", "  role: init\n  env: [@]\n"),
+    ("env as text", "  role: init\n  env: <any secret>\n"),
+    ("env as a list", "  role: init\n  env: [<any secret>]\n"),
     (
         "env in RKE2's way",
         concat!(
-            "  role: init\n  env:\n    RKE2_AGENT_TOKEN: @\n    AWS_SECRET_ACCESS_KEY: @\n",
-            "    RKE2_DATASTORE_ENDPOINT: @\n",
+            "  role: init\n  env:\n    RKE2_AGENT_TOKEN: <any secret>\n    AWS_SECRET_ACCESS_KEY: <any secret>\n",
+            "    RKE2_DATASTORE_ENDPOINT: <any secret>\n",
         ),
     ),
-    ("broken around it", "  role: init\n  cluster_token: @\n  config: [\n"),
-    ("broken before it", "  role: [init\n  cluster_token: @\n"),
-    ("broken options around it", "  role: init\n  config: |\n    agent-token: @\n     x: [@\n"),
-    ("twice", "  role: init\n  cluster_token: @\n  cluster_token: @\n"),
-    ("too little indented", "  role: init\ncluster_token: @\n  env: {A: @}\n"),
-    ("no space after the colon", "  role: init\n  cluster_token:@\n"),
-    ("no colon", "  role: init\n  config: |\n    token @\n"),
-    ("options as text", "  role: init\n  config: @\n"),
-    ("options as a list", "  role: init\n  config: [@]\n"),
-    ("second document", "  role: init\n---\ncluster_token: @\n"),
+    ("broken around it", "  role: init\n  cluster_token: <any secret>\n  config: [\n"),
+    ("broken before it", "  role: [init\n  cluster_token: <any secret>\n"),
+    ("broken options around it", "  role: init\n  config: |\n    agent-token: <any secret>\n     x: [<any secret>\n"),
+    ("twice", "  role: init\n  cluster_token: <any secret>\n  cluster_token: <any secret>\n"),
+    ("too little indented", "  role: init\ncluster_token: <any secret>\n  env: {A: <any secret>}\n"),
+    ("no space after the colon", "  role: init\n  cluster_token:<any secret>\n"),
+    ("no colon", "  role: init\n  config: |\n    token <any secret>\n"),
+    ("options as text", "  role: init\n  config: <any secret>\n"),
+    ("options as a list", "  role: init\n  config: [<any secret>]\n"),
+    ("second document", "  role: init\n---\ncluster_token: <any secret>\n"),
     (
         "misspelt options",
         concat!(
-            "  role: init\n  config:\n    agent_token: @\n    agenttoken: @\n    Token: @\n",
-            "    etcd-s3-secretkey: @\n    datastore_endpoint: @\n",
-            "    kube-apiserver-extra-envs: [@]\n",
+            "  role: init\n  config:\n    agent_token: <any secret>\n    agenttoken: <any secret>\n    Token: <any secret>\n",
+            "    etcd-s3-secretkey: <any secret>\n    datastore_endpoint: <any secret>\n",
+            "    kube-apiserver-extra-envs: [<any secret>]\n",
         ),
     ),
-    ("misspelt keys", "  role: init\n  cluster_tokn: @\n  token: @\n  providerConfig: {agent_token: @, tokne: @}\n"),
-    ("own path", "  role: init\n  cluster_token: @\n  cluster_config_path: relative\n"),
+    (
+        "misspelt keys",
+        "  role: init\n  cluster_tokn: <any secret>\n  token: <any secret>\n  providerConfig: {agent_token: <any secret>, tokne: <any secret>}\n",
+    ),
+    ("own path", "  role: init\n  cluster_token: <any secret>\n  cluster_config_path: relative\n"),
 ];
 
-/// Where the shape matters: the whole text of the cluster section.
+/// Cluster sections where the secret stands in the syntax itself.
 const WRITTEN: &[(&str, &str)] = &[
-    ("alias", "  role: init\n  cluster_token: *$\n"),
-    ("alias among options", "  role: init\n  config: |\n    agent-token: *$\n"),
-    ("anchor", "  role: init\n  cluster_token: &$\n"),
-    ("anchor twice", "  role: init\n  config: |\n    agent-token: &$ a\n    token: &$ a\n"),
-    ("tag", "  role: init\n  cluster_token: !$ a\n"),
-    ("tag handle", "  role: init\n  cluster_token: !$!a b\n"),
-    ("percent", "  role: init\n  cluster_token: %$\n"),
-    ("at sign", "  role: init\n  cluster_token: @$\n"),
-    ("back quote", "  role: init\n  cluster_token: `$`\n"),
-    ("bar", "  role: init\n  cluster_token: |$\n"),
-    ("open quote", "  role: init\n  cluster_token: \"$\n"),
-    ("quote inside", "  role: init\n  cluster_token: \"a\"$\"\n"),
-    ("escape", "  role: init\n  cluster_token: \"\\q$\"\n"),
-    ("mapping", "  role: init\n  cluster_token: a: $\n"),
-    ("braces", "  role: init\n  cluster_token: {$\n"),
-    ("template", "  role: init\n  cluster_token: {{ $ }}\n"),
-    ("question mark", "  role: init\n  cluster_token: ? $\n"),
-    ("directive", "  role: init\n%$ 1\n"),
-    ("block", "  role: init\n  cluster_token: |\n    a\n    $\n"),
-    ("tab", "  role: init\n  cluster_token:\t$\n\tenv: $\n"),
-    ("comment", "  role: init # $\n  cluster_token: 12345 # $\n  # $\n"),
-    ("role K10", "  role: K10$::server:$\n"),
-    ("role with a token beside it", "  role: init cluster_token $\n"),
-    ("userinfo in the host", "  role: worker\n  cluster_token: a\n  control_plane_host: https://u:$@h:9345\n"),
-    ("userinfo without a scheme", "  role: worker\n  cluster_token: a\n  control_plane_host: u:$@h\n"),
-    ("userinfo in server", "  role: worker\n  cluster_token: a\n  config: |\n    server: https://u:$@h/p\n"),
+    ("alias", "  role: init\n  cluster_token: *<secret>\n"),
+    ("alias among options", "  role: init\n  config: |\n    agent-token: *<secret>\n"),
+    ("anchor", "  role: init\n  cluster_token: &<secret>\n"),
+    ("anchor twice", "  role: init\n  config: |\n    agent-token: &<secret> a\n    token: &<secret> a\n"),
+    ("tag", "  role: init\n  cluster_token: !<secret> a\n"),
+    ("tag handle", "  role: init\n  cluster_token: !<secret>!a b\n"),
+    ("percent", "  role: init\n  cluster_token: %<secret>\n"),
+    ("at sign", "  role: init\n  cluster_token: @<secret>\n"),
+    ("back quote", "  role: init\n  cluster_token: `<secret>`\n"),
+    ("bar", "  role: init\n  cluster_token: |<secret>\n"),
+    ("open quote", "  role: init\n  cluster_token: \"<secret>\n"),
+    ("quote inside", "  role: init\n  cluster_token: \"a\"<secret>\"\n"),
+    ("escape", "  role: init\n  cluster_token: \"\\q<secret>\"\n"),
+    ("mapping", "  role: init\n  cluster_token: a: <secret>\n"),
+    ("braces", "  role: init\n  cluster_token: {<secret>\n"),
+    ("template", "  role: init\n  cluster_token: {{ <secret> }}\n"),
+    ("question mark", "  role: init\n  cluster_token: ? <secret>\n"),
+    ("directive", "  role: init\n%<secret> 1\n"),
+    ("block", "  role: init\n  cluster_token: |\n    a\n    <secret>\n"),
+    ("tab", "  role: init\n  cluster_token:\t<secret>\n\tenv: <secret>\n"),
+    ("comment", "  role: init # <secret>\n  cluster_token: 12345 # <secret>\n  # <secret>\n"),
+    ("role K10", "  role: K10<secret>::server:<secret>\n"),
+    ("role with a token beside it", "  role: init cluster_token <secret>\n"),
+    ("userinfo in the host", "  role: worker\n  cluster_token: a\n  control_plane_host: https://u:<secret>@h:9345\n"),
+    ("userinfo without a scheme", "  role: worker\n  cluster_token: a\n  control_plane_host: u:<secret>@h\n"),
+    ("userinfo in server", "  role: worker\n  cluster_token: a\n  config: |\n    server: https://u:<secret>@h/p\n"),
     (
         "userinfo in options",
         concat!(
-            "  role: init\n  config:\n    system-default-registry: https://u:$@h\n",
-            "    profile: http://u:$@h\n",
-            "    kube-apiserver-arg: ['oidc-issuer-url=https://u:$@h']\n",
-            "    etcd-s3-proxy: http://u:$@h\n    etcd-s3-timeout: http://u:$@h\n",
-            "    debug: http://u:$@h\n    etcd-s3-retention: http://u:$@h\n",
-            "    write-kubeconfig-mode: http://u:$@h\n    tls-san: [http://u:$@h, u:$@h]\n",
-            "    x-unknown: https://u:$@h\n",
+            "  role: init\n  config:\n    system-default-registry: https://u:<secret>@h\n",
+            "    profile: http://u:<secret>@h\n",
+            "    kube-apiserver-arg: ['oidc-issuer-url=https://u:<secret>@h']\n",
+            "    etcd-s3-proxy: http://u:<secret>@h\n    etcd-s3-timeout: http://u:<secret>@h\n",
+            "    debug: http://u:<secret>@h\n    etcd-s3-retention: http://u:<secret>@h\n",
+            "    write-kubeconfig-mode: http://u:<secret>@h\n    tls-san: [http://u:<secret>@h, u:<secret>@h]\n",
+            "    x-unknown: https://u:<secret>@h\n",
         ),
     ),
     (
         "userinfo in paths",
         concat!(
-            "  role: init\n  cluster_config_path: http://u:$@h\n",
-            "  local_images_path: http://u:$@h\n  import_local_images: http://u:$@h\n",
-            "  ca_certs: ['https://u:$@h/ca.pem']\n  providerConfig:\n",
-            "    cluster_root_path: http://u:$@h\n    swap: http://u:$@h\n",
+            "  role: init\n  cluster_config_path: http://u:<secret>@h\n",
+            "  local_images_path: http://u:<secret>@h\n  import_local_images: http://u:<secret>@h\n",
+            "  ca_certs: ['https://u:<secret>@h/ca.pem']\n  providerConfig:\n",
+            "    cluster_root_path: http://u:<secret>@h\n    swap: http://u:<secret>@h\n",
         ),
     ),
     (
         "userinfo in env",
-        "  role: init\n  env:\n    HTTPS_PROXY: http://u:$@proxy:3128\n    http_proxy: http://u:$@proxy:3128\n",
+        "  role: init\n  env:\n    HTTPS_PROXY: http://u:<secret>@proxy:3128\n    http_proxy: http://u:<secret>@proxy:3128\n",
     ),
     (
         "private key",
         concat!(
-            "  role: init\n  ca_certs:\n  - |\n    -----BEGIN PRIVATE KEY-----\n    $\n",
-            "    -----END PRIVATE KEY-----\n  - $\n",
+            "  role: init\n  ca_certs:\n  - |\n    -----BEGIN PRIVATE KEY-----\n    <secret>\n",
+            "    -----END PRIVATE KEY-----\n  - <secret>\n",
         ),
     ),
-    ("datastore", "  role: init\n  config:\n    datastore-endpoint: postgres://u:$@h:5432/k?sslpassword=$\n"),
+    (
+        "datastore",
+        "  role: init\n  config:\n    datastore-endpoint: postgres://u:<secret>@h:5432/k?sslpassword=<secret>\n",
+    ),
     (
         "numbers",
-        "  role: init\n  cluster_token: 1234567890\n  config:\n    agent-token: 0x1f\n    etcd-s3-secret-key: $\n",
+        "  role: init\n  cluster_token: 1234567890\n  config:\n    agent-token: 0x1f\n    etcd-s3-secret-key: <secret>\n",
     ),
 ];
 
+/// A text of a test as the program reads it.
+fn filled(text: &str) -> String {
+    text.replace("<secret>", CORE)
+}
+
 fn cases() -> Vec<Case> {
-    let whole = |section: &str| format!("#cloud-config\ncluster:\n{section}").replace('$', CORE);
+    let whole = |section: &str| filled(&format!("#cloud-config\ncluster:\n{section}"));
     let mut cases = Vec::new();
     for (at, (place, section)) in PLACES.iter().enumerate() {
         // Every place with the plain one, and each with its share of the others.
         let others = SHAPES.iter().skip(1).enumerate().filter(|(number, _)| (number + at) % 4 == 0).map(|(_, it)| it);
         for (shape, secret) in SHAPES.iter().take(1).chain(others) {
-            cases.push(Case { name: format!("{place}, {shape}"), text: whole(&section.replace('@', secret)) });
+            cases.push(Case {
+                name: format!("{place}, {shape}"),
+                text: whole(&section.replace("<any secret>", secret)),
+            });
         }
     }
     cases.extend(WRITTEN.iter().map(|(name, section)| Case { name: (*name).into(), text: whole(section) }));
@@ -376,15 +410,15 @@ fn secrets_reach_the_files_that_are_meant_for_them() {
     const ALL: &str = "#cloud-config
 cluster:
   role: controlplane
-  cluster_token: '1$'
+  cluster_token: '1<secret>'
   control_plane_host: 10.0.0.1
-  env: {PASSWORD: '2$'}
+  env: {PASSWORD: '2<secret>'}
   config:
-    agent-token: '3$'
-    etcd-s3-secret-key: '4$'
-    kube-apiserver-extra-env: ['A=5$']
+    agent-token: '3<secret>'
+    etcd-s3-secret-key: '4<secret>'
+    kube-apiserver-extra-env: ['A=5<secret>']
 ";
-    let text = ALL.replace('$', CORE);
+    let text = filled(ALL);
     let node = Node::new();
     node.write("cloud-config.yaml", &text, 0o600);
     let file = node.path("cloud-config.yaml");
@@ -416,8 +450,8 @@ cluster:
 /// Modes that a former program, or a person, has left are put right before anything new is in the file.
 #[test]
 fn a_file_that_others_could_read_becomes_private() {
-    const TOKEN: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n";
-    let text = TOKEN.replace('$', CORE);
+    const TOKEN: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '<secret>'\n";
+    let text = filled(TOKEN);
     for (directory, mode) in [(0o500, 0o644), (0o777, 0o666)] {
         let node = Node::new();
         for path in [
@@ -455,36 +489,35 @@ fn a_file_that_others_could_read_becomes_private() {
 /// Drop-ins of other authors hold secrets too, and mistakes.
 #[test]
 fn no_secret_of_another_drop_in_is_told() {
-    const OURS: &str =
-        "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n  config:\n    x-list: [a]\n    x-text: '$'\n";
+    const OURS: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '<secret>'\n  config:\n    x-list: [a]\n    x-text: '<secret>'\n";
     for (name, text) in [
-        ("token", "token: '$'\nserver: https://u:$@h\n"),
-        ("options", "agent-token: '$'\ndatastore-endpoint: '$'\netcd-extra-env: ['A=$']\n"),
-        ("lists", "agent-token: ['$']\n"),
-        ("mappings", "datastore-endpoint: {a: '$'}\n"),
-        ("clash", "x-list: '$'\nx-text: ['$']\n"),
-        ("list", "- '$'\n"),
-        ("text", "$\n"),
-        ("text with a blank", "token $\n"),
-        ("broken", "token: '$\n"),
-        ("broken alias", "token: *$\n"),
-        ("anchor twice", "token: &$ a\nagent-token: &$ a\n"),
-        ("tab", "token:\t'$'\n\tagent-token: '$'\n"),
-        ("twice", "agent-token: '$'\nagent-token: 'a$'\n"),
-        ("typed", "debug: http://u:$@h\netcd-s3-timeout: http://u:$@h\ntls-san: http://u:$@h\n"),
-        ("template", "agent-token: '{{ .Values.$ }}'\nnode-name: '{{ .Values.node.hostname | $ }}'\n"),
-        ("misspelt", "agent_token: ['$']\nagenttoken: {a: '$'}\n"),
+        ("token", "token: '<secret>'\nserver: https://u:<secret>@h\n"),
+        ("options", "agent-token: '<secret>'\ndatastore-endpoint: '<secret>'\netcd-extra-env: ['A=<secret>']\n"),
+        ("lists", "agent-token: ['<secret>']\n"),
+        ("mappings", "datastore-endpoint: {a: '<secret>'}\n"),
+        ("clash", "x-list: '<secret>'\nx-text: ['<secret>']\n"),
+        ("list", "- '<secret>'\n"),
+        ("text", "<secret>\n"),
+        ("text with a blank", "token <secret>\n"),
+        ("broken", "token: '<secret>\n"),
+        ("broken alias", "token: *<secret>\n"),
+        ("anchor twice", "token: &<secret> a\nagent-token: &<secret> a\n"),
+        ("tab", "token:\t'<secret>'\n\tagent-token: '<secret>'\n"),
+        ("twice", "agent-token: '<secret>'\nagent-token: 'a<secret>'\n"),
+        ("typed", "debug: http://u:<secret>@h\netcd-s3-timeout: http://u:<secret>@h\ntls-san: http://u:<secret>@h\n"),
+        ("template", "agent-token: '{{ .Values.<secret> }}'\nnode-name: '{{ .Values.node.hostname | <secret> }}'\n"),
+        ("misspelt", "agent_token: ['<secret>']\nagenttoken: {a: '<secret>'}\n"),
     ] {
         for state in [false, true] {
             let node = Node::new();
             if state {
                 node.write("var/lib/rancher/rke2/server/db/state.db", "", 0o600);
             }
-            node.boot(&OURS.replace('$', CORE));
+            node.boot(&filled(OURS));
             node.stage();
             node.write("etc/rancher/rke2/config.d/95_other.yaml", "", 0o600);
             fs::set_permissions(node.path("etc/rancher/rke2/config.d"), fs::Permissions::from_mode(0o700)).unwrap();
-            node.write("etc/rancher/rke2/config.d/95_other.yaml", text.replace('$', CORE), 0o600);
+            node.write("etc/rancher/rke2/config.d/95_other.yaml", filled(text), 0o600);
             for arguments in [&["apply", "config"][..], &["apply"], &["status"], &["status", "--format", "json"]] {
                 silent(&node.run(arguments), &format!("{name}: {arguments:?}"));
             }
@@ -498,25 +531,25 @@ fn no_secret_of_another_drop_in_is_told() {
 fn no_secret_of_a_garbled_event_is_told() {
     let node = Node::new();
     let data = |data: &str| serde_json::json!({"name": "agent.boot", "data": data, "file": ""}).to_string();
-    let good = serde_json::json!({"config": "cluster:\n  role: init\n  cluster_token: '$'\n"}).to_string();
+    let good = serde_json::json!({"config": "cluster:\n  role: init\n  cluster_token: '<secret>'\n"}).to_string();
     for input in [
-        "$".to_owned(),
-        "{\"$\": ".into(),
-        "{\"data\": \"$".into(),
-        "{\"data\": [\"$\"]}".into(),
-        "{\"data\": {\"config\": \"$\"}}".into(),
-        "{\"file\": [\"$\"]}".into(),
-        "cluster: {cluster_token: $}\n".into(),
-        data("$"),
-        data("{\"config\": [\"$\"]}"),
-        data("{\"config\": \"$"),
-        data("{\"config\": \"\\u0000$\"}"),
-        data("{\"config\": \"[$\"}"),
+        "<secret>".to_owned(),
+        "{\"<secret>\": ".into(),
+        "{\"data\": \"<secret>".into(),
+        "{\"data\": [\"<secret>\"]}".into(),
+        "{\"data\": {\"config\": \"<secret>\"}}".into(),
+        "{\"file\": [\"<secret>\"]}".into(),
+        "cluster: {cluster_token: <secret>}\n".into(),
+        data("<secret>"),
+        data("{\"config\": [\"<secret>\"]}"),
+        data("{\"config\": \"<secret>"),
+        data("{\"config\": \"\\u0000<secret>\"}"),
+        data("{\"config\": \"[<secret>\"}"),
         data(&good).replace("\\n", "\\u0007"),
         data(&good)[..60].to_owned(),
-        data(&format!("{good}$")),
+        data(&format!("{good}<secret>")),
     ] {
-        let input = input.replace('$', CORE);
+        let input = filled(&input);
         for name in ["agent.boot", "init.provider.install", "cluster.reset", "agent.install", "init.provider.info"] {
             let ran = support::run(&mut node.program(&[name]), input.as_bytes());
             support::answer(&ran);
@@ -559,9 +592,9 @@ echo 'a child says something' >&2
     const ALL: &str = "#cloud-config
 cluster:
   role: init
-  cluster_token: '$'
-  env: {PASSWORD: '$'}
-  config: {agent-token: '$', etcd-extra-env: ['A=$']}
+  cluster_token: '<secret>'
+  env: {PASSWORD: '<secret>'}
+  config: {agent-token: '<secret>', etcd-extra-env: ['A=<secret>']}
 ";
     let Some(room) = inner_room() else {
         let room = tempfile::tempdir().unwrap();
@@ -573,7 +606,7 @@ cluster:
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     fs::copy(support::BINARY, room.join("system/agent-provider-rke2")).unwrap();
-    let text = ALL.replace('$', CORE);
+    let text = filled(ALL);
     fs::write(room.join("tmp/cloud-config.yaml"), &text).unwrap();
     let program = |arguments: &[&str], stdin: &[u8]| {
         let mut command = Command::new("/usr/sbin/chroot");
@@ -604,13 +637,13 @@ cluster:
 /// With another root nothing is started at all.
 #[test]
 fn below_another_root_nothing_is_started() {
-    const ALL: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '$'\n";
+    const ALL: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: '<secret>'\n";
     if !support::can_trace() {
         return;
     }
     let (node, log) = (Node::new(), tempfile::NamedTempFile::new().unwrap());
     let options = ["-etrace=execve,execveat".to_owned()];
-    let event = event("agent.boot", &ALL.replace('$', CORE));
+    let event = event("agent.boot", &filled(ALL));
     for arguments in [&["agent.boot"][..], &["apply"], &["apply", "service"], &["prestart", "rke2-server"], &["status"]]
     {
         let ran = support::run(&mut support::traced(&node, log.path(), &options, arguments), &event);

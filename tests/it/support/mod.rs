@@ -17,7 +17,7 @@ use provider_rke2::apply::{self, Step};
 use provider_rke2::bus::{self, Response};
 use provider_rke2::host::Host;
 
-pub use node::{Node, Stamp, tree};
+pub use node::{Node, Stamp, tree, tree_told};
 pub use process::{AT_ONCE, BINARY, BOUND, Ran, Running, again, answer, inner_room, inside, run, start};
 pub use strace::{can_trace, paths, tampered, traced};
 

@@ -232,12 +232,20 @@ fn is_of_the_moment(name: &str) -> bool {
 
 /// Everything below `root`: mode and path of each file, then its content; the times of a log are left out, and what is of the moment.
 pub fn tree(root: &Path) -> String {
+    tree_told(root, &|_, content| content.to_owned())
+}
+
+/// What is told of a file: by its path and its content.
+type Told<'a> = &'a dyn Fn(&str, &str) -> String;
+
+/// The same, with something else told of the content of files.
+pub fn tree_told(root: &Path, told: Told) -> String {
     let mut text = String::new();
-    list(root, root, &mut text);
+    list(root, root, told, &mut text);
     text
 }
 
-fn list(root: &Path, directory: &Path, text: &mut String) {
+fn list(root: &Path, directory: &Path, told: Told, text: &mut String) {
     let mut entries: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap()).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -249,12 +257,12 @@ fn list(root: &Path, directory: &Path, text: &mut String) {
         }
         if kind.is_dir() {
             writeln!(text, "{mode:04o} {name}/").unwrap();
-            list(root, &path, text);
+            list(root, &path, told, text);
         } else if kind.is_symlink() {
             writeln!(text, "link {name} -> {}", fs::read_link(&path).unwrap().display()).unwrap();
         } else if kind.is_file() {
             writeln!(text, "{mode:04o} {name}").unwrap();
-            let content = fs::read_to_string(&path).unwrap();
+            let content = told(&name, &fs::read_to_string(&path).unwrap());
             let is_log = name.starts_with("/var/log/");
             for line in content.lines() {
                 let line = if is_log { line.split_once(' ').map_or(line, |(_, rest)| rest) } else { line };
