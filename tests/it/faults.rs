@@ -1,7 +1,21 @@
 //! Whatever stands in the way of the real program, config.yaml is the old or the new one, whole, and the gate is never
 //! open for a configuration that was not asked for.
 //!
-//! `FAULTS_KILLS` sets how many random kills there are (300). Faults of system calls are made by strace.
+//! A test takes a node in one of three beginnings ([`Begin`]: nothing is installed, something was by an earlier boot, or by this one), asks
+//! for another configuration ([`Turn::ask`]), does something bad, compares with the two configurations what is there ([`Turn::check`]), and
+//! lets an undisturbed run bring everything in order ([`Turn::heal`]). What is bad is a file that is spoiled, a file system that is full, or
+//! a [`Fault`] of one system call, made by strace:
+//!
+//! ```text
+//! let turn = Turn::new(Begin::NewBoot);                                       // the server is installed; this boot asks for its change
+//! turn.ask();                                                                 // agent.boot, then yip lays out the files
+//! let fault = Fault { call: "renameat", when: 2, what: Fails("ENOSPC") };     // the second renameat fails
+//! fault.traced(&turn.node, log, &known, &["apply", "config"]);                // the run that meets it; `known` are the paths that count
+//! turn.check(case);                                                           // each file is the old or the new one, the gate fits
+//! turn.heal(turn.asked, case);                                                // the next run installs the change
+//! ```
+//!
+//! `FAULTS_KILLS` sets how many kills at random times there are (300).
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,9 +28,10 @@ use std::sync::LazyLock;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::What::{Fails, Killed};
 use crate::support::{
-    self, AT_ONCE, CONFIG, DOCUMENT, GATES, Node, REFUSED, Ran, UNITS, can_trace, event, inner_room, inside, paths,
-    tampered, traced, until,
+    self, AT_ONCE, CONFIG, DOCUMENT, Fault, GATES, Node, REFUSED, Ran, UNITS, can_trace, event, inner_room, inside,
+    paths, tampered, traced, until,
 };
 
 /// The first server, another configuration of it, and an agent.
@@ -94,6 +109,19 @@ static ASKED: LazyLock<[Asked; 3]> = LazyLock::new(|| {
     ]
 });
 
+/// One of the three, which follow each other in a circle: the server, its change, the agent.
+fn asked(number: usize) -> &'static Asked {
+    &ASKED[number % ASKED.len()]
+}
+
+fn server() -> &'static Asked {
+    asked(0)
+}
+
+fn changed() -> &'static Asked {
+    asked(1)
+}
+
 /// Puts something wrong in the place of a file.
 type Spoiled = fn(&Node, &str);
 
@@ -124,9 +152,14 @@ struct Turn {
 }
 
 impl Turn {
-    /// The `number` decides what is installed and what is asked for.
-    fn new(begin: Begin, number: usize) -> Turn {
-        let (before, asked) = (&ASKED[number % 3], &ASKED[(number + 1) % 3]);
+    /// The server is installed, unless the node is fresh, and its change is asked for.
+    fn new(begin: Begin) -> Turn {
+        Turn::nth(begin, 0)
+    }
+
+    /// Another of the three is installed, and the one that follows it is asked for.
+    fn nth(begin: Begin, number: usize) -> Turn {
+        let (before, asked) = (asked(number), asked(number + 1));
         let turn = Turn { node: Node::new(), before: (begin != Begin::Fresh).then_some(before), asked, begin };
         if begin != Begin::Fresh {
             turn.install(before);
@@ -158,7 +191,7 @@ impl Turn {
     fn next(mut self, begin: Begin) -> Turn {
         let at = ASKED.iter().position(|it| std::ptr::eq(it, self.asked)).unwrap();
         self.before = Some(self.asked);
-        self.asked = &ASKED[(at + 1) % 3];
+        self.asked = asked(at + 1);
         self.begin = begin;
         self
     }
@@ -218,7 +251,7 @@ fn killed_at_any_time() {
     let kills: u32 = env::var("FAULTS_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(300);
     let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() | 1;
     let worker = |mut random: u32| {
-        let mut turn = Turn::new(Begin::SameBoot, 0);
+        let mut turn = Turn::new(Begin::SameBoot);
         let start = Instant::now();
         for _ in 0..5 {
             turn.ask();
@@ -269,6 +302,14 @@ const CALLS: &[&str] = &[
     "getdents64",
 ];
 
+/// Those that a run may do without.
+const RARE: [&str; 4] = ["fchmod", "mkdirat", "unlinkat", "getdents64"];
+
+/// Which of the calls are tried: of those that are many and change nothing, every fifth will do.
+fn step(call: &str) -> usize {
+    if matches!(call, "read" | "close" | "newfstatat") { 5 } else { 1 }
+}
+
 #[test]
 fn killed_at_each_system_call() {
     if !can_trace() {
@@ -277,25 +318,21 @@ fn killed_at_each_system_call() {
     each(CALLS.len() * BEGINS.len(), |number| {
         let (call, begin) = (CALLS[number % CALLS.len()], BEGINS[number / CALLS.len()]);
         let log = tempfile::NamedTempFile::new().unwrap();
-        // Reads and closes are many and change nothing: every seventh of them will do.
-        let step = if matches!(call, "read" | "close" | "newfstatat") { 7 } else { 1 };
-        let mut turn = Turn::new(begin, number);
+        let step = step(call);
+        let mut turn = Turn::nth(begin, number);
         for when in (1..).step_by(step) {
-            let case = format!("{begin:?}, killed at {call} {when}");
+            let fault = Fault { call, when, what: Killed };
+            let case = format!("{begin:?}, {fault}");
             turn.ask();
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
-            let ran = support::run(&mut traced(&turn.node, log.path(), &inject, &["apply", "config"]), b"");
+            let ran = support::run(&mut fault.traced(&turn.node, log.path(), &[], &["apply", "config"]), b"");
             turn.check(&case);
             turn.heal(turn.asked, &case);
             if ran.signal.is_none() {
                 assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
-                assert!(
-                    when > 1 || matches!(call, "fchmod" | "mkdirat" | "unlinkat" | "getdents64"),
-                    "no {call} at all"
-                );
+                assert!(when > 1 || RARE.contains(&call), "no {call} at all");
                 return;
             }
-            turn = if begin == Begin::Fresh { Turn::new(begin, when) } else { turn.next(begin) };
+            turn = if begin == Begin::Fresh { Turn::nth(begin, when) } else { turn.next(begin) };
         }
     });
 }
@@ -341,7 +378,7 @@ fn apply_config_meets_an_error_at_each_system_call() {
     }
     each_error(|call, errors, begin, number| {
         let log = tempfile::NamedTempFile::new().unwrap();
-        let mut turn = Turn::new(begin, number);
+        let mut turn = Turn::nth(begin, number);
         turn.ask();
         // A node with a log, as there is one after any boot; the paths are those of all runs on it.
         let known = {
@@ -359,18 +396,14 @@ fn apply_config_meets_an_error_at_each_system_call() {
             }
             turn.ask();
             let error = errors[when % errors.len()];
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
-            let options: Vec<String> = known.iter().cloned().chain(inject).collect();
-            let ran = support::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
+            let fault = Fault { call, when, what: Fails(error) };
+            let ran = support::run(&mut fault.traced(&turn.node, log.path(), &known, &["apply", "config"]), b"");
             let Some(path) = tampered(&turn.node, log.path()) else {
-                assert!(
-                    when > 1 || ["mkdirat", "fchmod", "unlinkat", "getdents64"].contains(&call),
-                    "no {call} at all: {ran:?}"
-                );
+                assert!(when > 1 || RARE.contains(&call), "no {call} at all: {ran:?}");
                 turn.heal(turn.asked, "the last");
                 return;
             };
-            let case = format!("{begin:?}, {error} at {call} {when}, {path}: {ran:?}");
+            let case = format!("{begin:?}, {fault}, {path}: {ran:?}");
             turn.check(&case);
             failed_or_done(&turn, &ran, &path, &case);
             turn.heal(turn.asked, &case);
@@ -408,11 +441,11 @@ fn agent_boot_meets_an_error_at_each_system_call() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let node = Node::new();
         let known = {
-            node.boot(ASKED[0].cloud_config);
-            traced_paths(&node, &["agent.boot"], &event("agent.boot", ASKED[1].cloud_config))
+            node.boot(server().cloud_config);
+            traced_paths(&node, &["agent.boot"], &event("agent.boot", changed().cloud_config))
         };
         for when in 1.. {
-            let (before, asked) = (&ASKED[(number + when) % 3], &ASKED[(number + when + 1) % 3]);
+            let (before, asked) = (asked(number + when), asked(number + when + 1));
             if begin == Begin::Fresh {
                 for path in ["usr", "etc", "var"] {
                     node.clear(path);
@@ -426,19 +459,15 @@ fn agent_boot_meets_an_error_at_each_system_call() {
                 _ => node.clear("run"),
             }
             let error = errors[when % errors.len()];
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
-            let options: Vec<String> = known.iter().cloned().chain(inject).collect();
+            let fault = Fault { call, when, what: Fails(error) };
             let event = event("agent.boot", asked.cloud_config);
-            let ran = support::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
+            let ran = support::run(&mut fault.traced(&node, log.path(), &known, &["agent.boot"]), &event);
             let answer = support::answer(&ran);
             let Some(path) = tampered(&node, log.path()) else {
-                assert!(
-                    when > 1 || ["mkdirat", "fchmod", "unlinkat", "getdents64"].contains(&call),
-                    "no {call} at all"
-                );
+                assert!(when > 1 || RARE.contains(&call), "no {call} at all");
                 return;
             };
-            let case = format!("{begin:?}, {error} at {call} {when}, {path}: {ran:?}");
+            let case = format!("{begin:?}, {fault}, {path}: {ran:?}");
             let document = node.read(DOCUMENT);
             let is_new = document.as_ref() == Some(&asked.document);
             let old = (begin != Begin::Fresh).then_some(&before.document);
@@ -481,15 +510,14 @@ fn agent_boot_without_a_section_meets_an_error_at_each_system_call() {
             node.clear(&retired);
             assert_eq!(node.boot(SERVER)["error"], "");
             let error = errors[when % errors.len()];
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
-            let options: Vec<String> = known.iter().cloned().chain(inject).collect();
-            let ran = support::run(&mut traced(&node, log.path(), &options, &["agent.boot"]), &event);
+            let fault = Fault { call, when, what: Fails(error) };
+            let ran = support::run(&mut fault.traced(&node, log.path(), &known, &["agent.boot"]), &event);
             let answer = support::answer(&ran);
             let Some(path) = tampered(&node, log.path()) else { break };
-            let case = format!("{error} at {call} {when}, {path}: {ran:?}");
+            let case = format!("{fault}, {path}: {ran:?}");
             let (document, aside) = (node.read(DOCUMENT), node.read(&retired));
             assert!(document.is_some() != aside.is_some(), "{case}: {document:?} and {aside:?}");
-            assert_eq!(document.as_ref().or(aside.as_ref()), Some(&ASKED[0].document), "{case}");
+            assert_eq!(document.as_ref().or(aside.as_ref()), Some(&server().document), "{case}");
             assert!(aside.is_some() || answer["error"].contains(&path), "{case}: it still runs, and nobody is told");
             assert_eq!(node.boot(NONE)["error"], "", "{case}");
             assert!(!node.exists(DOCUMENT) && !GATES.into_iter().any(|gate| node.exists(gate)), "{case}: not healed");
@@ -504,19 +532,18 @@ fn a_refused_plan_stays_refused_whatever_fails() {
         return;
     }
     let log = tempfile::NamedTempFile::new().unwrap();
-    let turn = Turn::new(Begin::SameBoot, 0);
+    let turn = Turn::new(Begin::SameBoot);
     turn.ask();
     assert_ne!(turn.node.boot(BAD)["error"], "");
     let known = traced_paths(&turn.node, &["apply", "config"], b"");
     for (call, error) in [("openat2", "EMFILE"), ("openat2", "EIO"), ("read", "EIO"), ("fstat", "EIO")] {
         for when in 1.. {
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:error={error}:when={when}")];
-            let options: Vec<String> = known.iter().cloned().chain(inject).collect();
+            let fault = Fault { call, when, what: Fails(error) };
             // As a successful run before has left it.
             turn.node.write("run/provider-rke2/ready-rke2-server", "", 0o600);
-            let ran = support::run(&mut traced(&turn.node, log.path(), &options, &["apply", "config"]), b"");
+            let ran = support::run(&mut fault.traced(&turn.node, log.path(), &known, &["apply", "config"]), b"");
             let Some(path) = tampered(&turn.node, log.path()) else { break };
-            let case = format!("{error} at {call} {when}, {path}: {ran:?}");
+            let case = format!("{fault}, {path}: {ran:?}");
             assert_ne!(ran.code, Some(0), "{case}");
             assert!(installed(&turn.node) == turn.before.unwrap().installed, "{case}");
             // What keeps the gate itself from being shut is told.
@@ -591,7 +618,7 @@ fn fill(node: &Node, directory: &str) -> Vec<String> {
 
 fn full(begin: Begin, directory: &str, options: &str) {
     let case = format!("{directory} with {options}, {begin:?}");
-    let turn = Turn::new(begin, 0);
+    let turn = Turn::new(begin);
     turn.ask();
     mounted(&turn.node, directory, options);
     let ballast = fill(&turn.node, directory);
@@ -620,7 +647,7 @@ fn full(begin: Begin, directory: &str, options: &str) {
 
 /// Blocks, but not files, are short in /run: a gate that opens is an empty file.
 fn full_of_blocks_in_run() {
-    let turn = Turn::new(Begin::NewBoot, 0);
+    let turn = Turn::new(Begin::NewBoot);
     turn.ask();
     mounted(&turn.node, "run", "size=128k");
     fill(&turn.node, "run");
@@ -632,7 +659,7 @@ fn full_of_blocks_in_run() {
 
 fn read_only(begin: Begin, directory: &str) {
     let case = format!("read-only {directory}, {begin:?}");
-    let turn = Turn::new(begin, 0);
+    let turn = Turn::new(begin);
     turn.ask();
     let path = turn.node.path(directory);
     let remount = || {
@@ -672,7 +699,7 @@ fn read_only(begin: Begin, directory: &str) {
 }
 
 fn prestart_in_a_read_only_run() {
-    let turn = Turn::new(Begin::SameBoot, 0);
+    let turn = Turn::new(Begin::SameBoot);
     let path = turn.node.path("run");
     mounted(&turn.node, "run", "size=1m");
     mount(&["-o", "remount,bind,ro"], &path);
@@ -685,16 +712,16 @@ fn prestart_in_a_read_only_run() {
 fn plan_on_full_disks() {
     for (directory, options) in [("usr/local/cloud-config", "size=64k"), ("usr/local/cloud-config", "nr_inodes=3")] {
         let node = Node::new();
-        node.boot(ASKED[0].cloud_config);
+        node.boot(server().cloud_config);
         node.clear("run");
         mounted(&node, directory, options);
         let ballast = fill(&node, directory);
-        let answer = node.boot(ASKED[1].cloud_config);
+        let answer = node.boot(changed().cloud_config);
         assert!(
             answer["error"].contains(DOCUMENT) && answer["error"].contains("no space left on device"),
             "{answer:?}"
         );
-        assert_eq!(node.read(DOCUMENT).as_ref(), Some(&ASKED[0].document));
+        assert_eq!(node.read(DOCUMENT).as_ref(), Some(&server().document));
         assert!(node.read(REFUSED).unwrap().contains(DOCUMENT));
         // The document in force is not the one that was asked for.
         node.stage();
@@ -703,13 +730,13 @@ fn plan_on_full_disks() {
         for path in ballast {
             node.clear(&path);
         }
-        assert_eq!(node.boot(ASKED[1].cloud_config)["error"], "");
-        assert_eq!(node.read(DOCUMENT).as_ref(), Some(&ASKED[1].document));
+        assert_eq!(node.boot(changed().cloud_config)["error"], "");
+        assert_eq!(node.read(DOCUMENT).as_ref(), Some(&changed().document));
         unmount(&node.path(directory));
     }
     for options in ["ro", "nr_inodes=2"] {
         let node = Node::new();
-        node.boot(ASKED[0].cloud_config);
+        node.boot(server().cloud_config);
         node.clear("run");
         fs::create_dir(node.path("run")).unwrap();
         mounted(&node, "run", "size=1m,nr_inodes=2");
@@ -718,10 +745,10 @@ fn plan_on_full_disks() {
         } else {
             fill(&node, "run");
         }
-        let answer = node.boot(ASKED[1].cloud_config);
+        let answer = node.boot(changed().cloud_config);
         assert!(answer["error"].contains("/run/provider-rke2"), "{answer:?}");
         let document = node.read(DOCUMENT);
-        assert!([&ASKED[0], &ASKED[1]].iter().any(|it| document.as_ref() == Some(&it.document)));
+        assert!([server(), changed()].iter().any(|it| document.as_ref() == Some(&it.document)));
         unmount(&node.path("run"));
     }
 }
@@ -732,7 +759,7 @@ fn plan_on_full_disks() {
 fn several_at_a_time() {
     for (number, count) in [2, 10, 2, 10].into_iter().enumerate() {
         let begin = BEGINS[number % 3];
-        let turn = Turn::new(begin, number);
+        let turn = Turn::nth(begin, number);
         turn.ask();
         let runs: Vec<_> =
             (0..count).map(|_| support::start(&mut turn.node.program(&["apply", "config"]), b"")).collect();
@@ -749,9 +776,9 @@ fn several_at_a_time() {
 #[test]
 fn planned_while_applied() {
     each(12, |number| {
-        let turn = Turn::new(BEGINS[1 + number % 2], number);
+        let turn = Turn::nth(BEGINS[1 + number % 2], number);
         turn.ask();
-        let later = &ASKED[(number + 2) % 3];
+        let later = asked(number + 2);
         let mut boot = turn.node.program(&["agent.boot"]);
         let apply = || support::start(&mut turn.node.program(&["apply", "config"]), b"");
         let (first, boot, second) =
@@ -772,7 +799,7 @@ fn planned_while_applied() {
 #[test]
 fn refused_while_applied() {
     each(12, |number| {
-        let turn = Turn::new(BEGINS[1 + number % 2], number);
+        let turn = Turn::nth(BEGINS[1 + number % 2], number);
         turn.ask();
         let apply = support::start(&mut turn.node.program(&["apply", "config"]), b"");
         let boot = support::run(&mut turn.node.program(&["agent.boot"]), &event("agent.boot", BAD));
@@ -800,19 +827,19 @@ fn agent_boot_killed_at_each_system_call() {
     each(CALLS.len() * 2, |number| {
         let (call, begin) = (CALLS[number % CALLS.len()], BEGINS[1 + number / CALLS.len()]);
         let log = tempfile::NamedTempFile::new().unwrap();
-        let step = if matches!(call, "read" | "close" | "newfstatat") { 5 } else { 1 };
+        let step = step(call);
         // Fewer calls come before the outcome than in any later run.
         let mut has_begun = false;
         for when in (1..).step_by(step) {
-            let case = format!("{begin:?}, killed at {call} {when}");
-            let turn = Turn::new(begin, 0);
+            let fault = Fault { call, when, what: Killed };
+            let case = format!("{begin:?}, {fault}");
+            let turn = Turn::new(begin);
             let node = &turn.node;
             if begin == Begin::NewBoot {
                 node.clear("run");
             }
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
             let event = event("agent.boot", turn.asked.cloud_config);
-            let killed = support::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            let killed = support::run(&mut fault.traced(node, log.path(), &[], &["agent.boot"]), &event);
             has_begun |= node.exists(REFUSED);
             let is_new = node.read(DOCUMENT).as_ref() == Some(&turn.asked.document);
             // yip goes on with whatever the document says, and its files may be there from before as well.
@@ -854,17 +881,17 @@ fn agent_boot_of_the_plan_in_force_killed_at_each_system_call() {
     each(CALLS.len() * 2, |number| {
         let (call, begin) = (CALLS[number % CALLS.len()], BEGINS[1 + number / CALLS.len()]);
         let log = tempfile::NamedTempFile::new().unwrap();
-        let step = if matches!(call, "read" | "close" | "newfstatat") { 5 } else { 1 };
-        let turn = Turn::new(begin, 0);
+        let step = step(call);
+        let turn = Turn::new(begin);
         let (node, before) = (&turn.node, turn.before.unwrap());
         for when in (1..).step_by(step) {
-            let case = format!("{begin:?}, killed at {call} {when}");
+            let fault = Fault { call, when, what: Killed };
+            let case = format!("{begin:?}, {fault}");
             if begin == Begin::NewBoot {
                 node.clear("run");
             }
-            let inject = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={when}")];
             let event = event("agent.boot", before.cloud_config);
-            let killed = support::run(&mut traced(node, log.path(), &inject, &["agent.boot"]), &event);
+            let killed = support::run(&mut fault.traced(node, log.path(), &[], &["agent.boot"]), &event);
             assert!(!node.exists(REFUSED), "{case}");
             node.stage();
             let applied = node.run(&["apply", "config"]);
@@ -881,7 +908,7 @@ fn agent_boot_of_the_plan_in_force_killed_at_each_system_call() {
 #[test]
 fn an_event_that_is_under_way_is_waited_for() {
     for (config, is_refused) in [(CHANGED, false), (BAD, true)] {
-        let turn = Turn::new(Begin::NewBoot, 0);
+        let turn = Turn::new(Begin::NewBoot);
         let node = &turn.node;
         node.clear("run");
         let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -904,14 +931,14 @@ fn an_event_that_is_under_way_is_waited_for() {
         }
         // What yip has laid out before the event had an outcome is of the older plan, or is laid out again.
         turn.check("under way");
-        turn.apply(&ASKED[1]);
+        turn.apply(changed());
     }
 }
 
 /// Whoever decides last decides: an event that goes on after a reset brings nothing back.
 #[test]
 fn a_reset_overtakes_an_event() {
-    let turn = Turn::new(Begin::SameBoot, 0);
+    let turn = Turn::new(Begin::SameBoot);
     let node = &turn.node;
     let mut boot = node.program(&["agent.boot"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     until("refused is there", || node.exists(REFUSED));
@@ -926,7 +953,7 @@ fn a_reset_overtakes_an_event() {
     assert_eq!(node.run(&["apply", "config"]).code, Some(1));
     // The next event decides again.
     assert_eq!(node.boot(SERVER)["error"], "");
-    turn.apply(&ASKED[0]);
+    turn.apply(server());
 }
 
 // --- staged files -------------------------------------------------------------------------------------------------
@@ -1020,7 +1047,7 @@ cluster:
     each(begins.len() * 4, |number| {
         let (begin, file) = (begins[number / 4], number % 4);
         let path = STAGED.get(file).copied().unwrap_or("run/provider-rke2/values.json");
-        let turn = Turn::new(begin, 0);
+        let turn = Turn::new(begin);
         let asked = if file == 3 { TEMPLATES } else { turn.asked.cloud_config };
         let old: BTreeMap<String, String> = turn.node.staged().into_iter().collect();
         for (name, spoil) in spoils(old) {
@@ -1056,7 +1083,7 @@ cluster:
 
 #[test]
 fn values_that_are_not_asked_for_need_not_be_there() {
-    let turn = Turn::new(Begin::NewBoot, 0);
+    let turn = Turn::new(Begin::NewBoot);
     turn.ask();
     turn.node.clear("run/provider-rke2/values.json");
     turn.heal(turn.asked, "without values");
@@ -1065,7 +1092,7 @@ fn values_that_are_not_asked_for_need_not_be_there() {
 /// Without yip, what is applied is what the document says now, not what an earlier one has left in /run.
 #[test]
 fn a_newer_document_is_not_passed_over() {
-    let turn = Turn::new(Begin::Fresh, 0);
+    let turn = Turn::new(Begin::Fresh);
     for asked in ASKED.iter() {
         assert_eq!(turn.node.boot(asked.cloud_config)["error"], "");
         let ran = turn.node.run(&["apply"]);
@@ -1079,7 +1106,7 @@ fn a_newer_document_is_not_passed_over() {
 #[test]
 fn without_a_document_the_gate_is_shut() {
     for path in [DOCUMENT, "run/provider-rke2/plan.yaml"] {
-        let turn = Turn::new(Begin::SameBoot, 0);
+        let turn = Turn::new(Begin::SameBoot);
         turn.ask();
         turn.node.clear(DOCUMENT);
         turn.node.clear(STAGED[0]);
@@ -1094,7 +1121,7 @@ fn without_a_document_the_gate_is_shut() {
 #[test]
 fn a_torn_file_is_laid_out_again_without_yip() {
     for path in STAGED {
-        let turn = Turn::new(Begin::NewBoot, 0);
+        let turn = Turn::new(Begin::NewBoot);
         turn.ask();
         turn.node.write(path, "torn", 0o600);
         let ran = turn.node.run(&["apply"]);
@@ -1121,7 +1148,7 @@ fn nothing_depends_on_the_clock() {
     let times = [SystemTime::now() + ages, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH - ages / 4];
     for (number, time) in times.into_iter().enumerate() {
         for begin in BEGINS {
-            let turn = Turn::new(begin, number);
+            let turn = Turn::nth(begin, number);
             set(turn.node.root(), time);
             turn.ask();
             set(turn.node.root(), time);
@@ -1142,7 +1169,7 @@ fn nothing_depends_on_the_clock() {
 #[test]
 fn a_refused_plan_starts_nothing() {
     for begin in BEGINS {
-        let turn = Turn::new(begin, 0);
+        let turn = Turn::new(begin);
         turn.ask();
         assert_ne!(turn.node.boot(BAD)["error"], "");
         let sentence = turn.node.read(REFUSED).unwrap();
@@ -1170,7 +1197,7 @@ fn whatever_stands_for_refused_refuses() {
         ("a symlink to itself", |node, path| symlink("refused", node.path(path)).unwrap()),
     ];
     for (name, make) in kinds {
-        let turn = Turn::new(Begin::SameBoot, 0);
+        let turn = Turn::new(Begin::SameBoot);
         turn.ask();
         make(&turn.node, REFUSED);
         for arguments in [&["apply", "config"][..], &["apply", "service"]] {
@@ -1191,7 +1218,7 @@ fn whatever_stands_for_refused_refuses() {
 fn in_other_modes_of_the_boot_nothing_is_done() {
     for mode in ["recovery_mode", "live_mode", "autoreset_mode", "uki_install_mode"] {
         for begin in BEGINS {
-            let turn = Turn::new(begin, 0);
+            let turn = Turn::new(begin);
             turn.ask();
             turn.node.write("etc/fstab", "/swap none swap sw 0 0\n", 0o644);
             turn.node.write(&format!("run/cos/{mode}"), b"1", 0o644);
@@ -1225,7 +1252,7 @@ fn prestart_never_fails_a_start() {
         ("huge", REGISTRIES, |node, path| fs::File::create(node.path(path)).unwrap().set_len(1 << 33).unwrap()),
     ];
     for (name, path, spoil) in cases {
-        let turn = Turn::new(Begin::SameBoot, 0);
+        let turn = Turn::new(Begin::SameBoot);
         spoil(&turn.node, path);
         let ran = turn.node.run(&["prestart", "rke2-server"]);
         assert_eq!(ran.code, Some(0), "{path} {name}: {ran:?}");
@@ -1237,7 +1264,7 @@ fn prestart_never_fails_a_start() {
 /// What cannot be read does not keep the rest from being recorded.
 #[test]
 fn prestart_records_what_it_can() {
-    let turn = Turn::new(Begin::SameBoot, 0);
+    let turn = Turn::new(Begin::SameBoot);
     turn.node.write("etc/default/rke2-server", "A=\"b\"\n", 0o600);
     turn.node.write("etc/sysconfig/rke2-server", "C=\"d\"\n", 0o600);
     fs::create_dir(turn.node.path("etc/rancher/rke2/registries.yaml")).unwrap();

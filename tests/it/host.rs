@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Node, Ran, Stamp, can_trace, paths, tampered, traced};
+use crate::support::{self, Fault, Node, Ran, Stamp, What, can_trace, paths, tampered, traced};
 use rustix::fs::{FlockOperation, XattrFlags, fcntl_lock, getxattr, setxattr};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n";
@@ -544,12 +544,10 @@ fn whatever_the_system_refuses_the_accounts_stay_whole() {
         for when in 1.. {
             for kill in [false, true] {
                 restore();
-                let what =
-                    if kill { "signal=KILL".to_owned() } else { format!("error={}", errors[when % errors.len()]) };
-                let inject = [format!("-etrace={call}"), format!("-einject={call}:{what}:when={when}")];
-                let options: Vec<String> = etc.iter().cloned().chain(inject).collect();
-                let ran = support::run(&mut traced(&node, log.path(), &options, &["apply", "host"]), b"");
-                let case = format!("{call} {when} {what}: {ran:?}");
+                let what = if kill { What::Killed } else { What::Fails(errors[when % errors.len()]) };
+                let fault = Fault { call, when, what };
+                let ran = support::run(&mut fault.traced(&node, log.path(), &etc, &["apply", "host"]), b"");
+                let case = format!("{fault}: {ran:?}");
                 is_whole(&node, &case);
                 if !kill && ran.code == Some(1) {
                     assert!(ran.stderr.contains("/etc/"), "{case}");

@@ -19,7 +19,7 @@ use provider_rke2::host::Host;
 
 pub use node::{Node, Stamp, tree, tree_told};
 pub use process::{AT_ONCE, BINARY, BOUND, Ran, Running, again, answer, inner_room, inside, run, start};
-pub use strace::{can_trace, paths, tampered, traced};
+pub use strace::{Fault, What, can_trace, paths, tampered, traced};
 
 /// The program as boot stages on a node call it.
 pub const PROGRAM: &str = "/system/providers/agent-provider-rke2";

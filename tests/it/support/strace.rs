@@ -1,6 +1,7 @@
 //! The program behind strace, which tells what it calls and makes calls fail.
 
 use std::env;
+use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -29,6 +30,46 @@ pub fn traced(node: &Node, log: &Path, options: &[String], arguments: &[&str]) -
     command.args(["-f", "-y", "-s", "4096", "-o"]).arg(log).args(options).arg("--").arg(BINARY);
     command.arg("--root").arg(node.root()).args(arguments);
     command
+}
+
+/// What becomes of the run, or of the call.
+#[derive(Debug, Clone, Copy)]
+pub enum What {
+    /// The run is killed at the call.
+    Killed,
+    /// The call is not made, and gives this error.
+    Fails(&'static str),
+}
+
+/// One system call that goes wrong: the one with this number of those with this name.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub call: &'static str,
+    pub when: usize,
+    pub what: What,
+}
+
+impl Fault {
+    /// The program behind strace, which makes the fault. With paths, as [`paths`] gives them, only calls that have to do with one count.
+    pub fn traced(&self, node: &Node, log: &Path, paths: &[String], arguments: &[&str]) -> Command {
+        let Fault { call, when, what } = self;
+        let what = match what {
+            What::Killed => "signal=KILL".to_owned(),
+            What::Fails(error) => format!("error={error}"),
+        };
+        let fault = [format!("-etrace={call}"), format!("-einject={call}:{what}:when={when}")];
+        traced(node, log, &[paths, &fault].concat(), arguments)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Fault { call, when, what } = self;
+        match what {
+            What::Killed => write!(formatter, "killed at {call} {when}"),
+            What::Fails(error) => write!(formatter, "{error} at {call} {when}"),
+        }
+    }
 }
 
 /// The paths below the root of the node that a trace names, to be given to `-P`: other calls are then passed over,
