@@ -495,7 +495,7 @@ fn a_payload_file_that_is_none_is_unreadable() {
     symlink("loop", at("loop")).unwrap();
     fs::create_dir(at("directory")).unwrap();
     for fifo in ["fifo", "fifo with a writer"] {
-        assert!(Command::new("mkfifo").arg(at(fifo)).status().unwrap().success());
+        support::fifo(&at(fifo));
     }
     // Open for both, it has a writer that never writes.
     let _writer = File::options().read(true).write(true).open(at("fifo with a writer")).unwrap();

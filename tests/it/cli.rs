@@ -1,6 +1,6 @@
 //! The command line as a person or a pipeline meets it: exit statuses, which stream says what, and what it looks like.
 
-use crate::support::{self, BINARY};
+use crate::support::{self, BINARY, Ran};
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -32,26 +32,6 @@ const REFUSED: &str = "#cloud-config\ncluster:\n  role: master\n  cluster_token:
 const UNREADABLE: &str = "#cloud-config\ncluster:\n  role: init\n  role: init\n  cluster_token: hUsh7hush-Zx9qpLw2\n";
 const SYNTAX: &str = "#cloud-config\ncluster:\n  role: [init\n";
 const NO_SECTION: &str = "#cloud-config\nhostname: a\n";
-
-/// How a run ended.
-#[derive(Debug, PartialEq, Eq)]
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn ran(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.signal(), None, "{command:?}");
-    let ran = Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
-    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
-    ran
-}
 
 /// A directory with files of cloud-configs, and in `node` an empty node.
 struct Place(TempDir);
@@ -96,11 +76,11 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        ran(&mut self.command(arguments))
+        support::run(&mut self.command(arguments), b"")
     }
 
     fn run_with(&self, arguments: &[&str], stdin: &[u8]) -> Ran {
-        ran(self.command(arguments).stdin(support::stdin(stdin)))
+        support::run(&mut self.command(arguments), stdin)
     }
 }
 
@@ -164,7 +144,7 @@ fn check_prints_findings_to_stdout_and_troubles_to_stderr() {
         assert_eq!((ran.stdout.lines().count(), &*ran.stderr), (1, ""), "{ran:?}");
         ran.stdout.clone()
     };
-    assert_eq!(place.run(&["check", "clean"]), Ran { code: Some(0), stdout: String::new(), stderr: String::new() });
+    assert_eq!(place.run(&["check", "clean"]).outcome(), (Some(0), "", ""));
     for file in ["no-section", "null", "empty", "comments"] {
         let found = line(&place.run(&["check", file]));
         assert!(found.starts_with(&format!("{file}:1: warning: no cluster section")), "{found}");
@@ -266,7 +246,7 @@ fn standard_input_is_a_file_too() {
     let of_file = place.run(&["render", "clean"]);
     assert_eq!(of_file.code, Some(0));
     for arguments in [&["render"][..], &["render", "-"]] {
-        assert_eq!(place.run_with(arguments, CLEAN.as_bytes()), of_file);
+        assert_eq!(place.run_with(arguments, CLEAN.as_bytes()).outcome(), of_file.outcome());
         assert_eq!(place.run_with(arguments, b"").code, Some(0));
         let ran = place.run_with(arguments, b"cluster: \xff\n");
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
@@ -283,7 +263,7 @@ fn standard_input_is_a_file_too() {
         assert!(ran.stderr.contains("large"), "{ran:?}");
     }
     // What a shell makes of <(...).
-    assert!(Command::new("mkfifo").arg(place.0.path().join("fifo")).status().unwrap().success());
+    support::fifo(&place.0.path().join("fifo"));
     let fifo = place.0.path().join("fifo");
     let writer = std::thread::spawn(move || fs::write(fifo, REFUSED));
     assert_eq!(place.run(&["check", "fifo"]).code, Some(1));
@@ -313,7 +293,7 @@ fn render_prints_the_whole_document_or_nothing() {
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{file}");
         assert!(ran.stdout.starts_with("#cloud-config\nname: RKE2 Kairos Cluster Provider\n"), "{file}: {ran:?}");
         assert!(ran.stdout.ends_with('\n'), "{file}");
-        assert_eq!(place.run(&["render", file]), ran, "{file}: the same input, the same bytes");
+        assert_eq!(place.run(&["render", file]).outcome(), ran.outcome(), "{file}: the same input, the same bytes");
     }
     // The same words on each of the ways to a person.
     let sentence = place.run(&["check", "refused"]).stdout;
@@ -559,7 +539,7 @@ fn colour_is_for_terminals() {
         for arguments in
             [&["check", "refused", "warned"][..], &["render", "clean"], &["render", "refused"], &["--help"], &["bogus"]]
         {
-            let ran = ran(place.command(arguments).env(name, value));
+            let ran = support::run(place.command(arguments).env(name, value), b"");
             assert!(!ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'), "{name}={value}: {ran:?}");
         }
     }
@@ -623,7 +603,10 @@ fn a_root_that_is_no_directory_is_wrong_usage() {
     let place = Place::all();
     for root in ["nowhere", "clean", "clean/below", ""] {
         for verb in ["check", "render"] {
-            let ran = ran(Command::new(BINARY).args(["--root", root, verb, "clean"]).current_dir(place.0.path()));
+            let ran = support::run(
+                Command::new(BINARY).args(["--root", root, verb, "clean"]).current_dir(place.0.path()),
+                b"",
+            );
             assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{root:?}: {ran:?}");
             assert!(ran.stderr.contains(root) && ran.stderr.contains("root"), "{root:?}: {ran:?}");
         }
@@ -648,7 +631,7 @@ fn the_root_tells_whether_the_node_has_state() {
 #[test]
 fn the_version_names_the_revision() {
     for argument in ["--version", "-V"] {
-        let ran = ran(Command::new(BINARY).arg(argument).stdin(Stdio::null()));
+        let ran = support::run(Command::new(BINARY).arg(argument), b"");
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
         let rest = ran.stdout.strip_prefix("agent-provider-rke2 ").unwrap().strip_suffix(")\n").unwrap();
         let (version, revision) = rest.split_once(" (").unwrap();
@@ -697,7 +680,7 @@ fn a_closed_stream_is_no_error() {
                 .arg(place.node())
                 .args(arguments)
                 .current_dir(place.0.path());
-            assert_eq!(ran(&mut shell).code, Some(code), "{arguments:?} {redirection}");
+            assert_eq!(support::run(&mut shell, b"").code, Some(code), "{arguments:?} {redirection}");
         }
         // A reader that has gone: `check … | head -0`.
         for stderr_too in [false, true] {
@@ -717,7 +700,7 @@ fn a_closed_stream_is_no_error() {
     for (verb, lines) in [("check", 1), ("render", 0)] {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "exec \"$0\" \"$@\" <&-", BINARY, "--root"]).arg(place.node()).arg(verb);
-        let ran = ran(&mut shell);
+        let ran = support::run(&mut shell, b"");
         assert_eq!((ran.code, ran.stdout.lines().count(), &*ran.stderr), (Some(0), lines, ""), "{verb}");
     }
 }

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use provider_rke2::check::Code;
 use serde_yaml::Value;
@@ -112,10 +112,8 @@ impl Verdict {
 
 /// Runs the program: its exit status and what it printed.
 fn run(root: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(support::BINARY);
-    let output = command.arg("--root").arg(root).args(arguments).stdin(Stdio::null()).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().expect("ended by a signal"), text(output.stdout), text(output.stderr))
+    let ran = support::run(Command::new(support::BINARY).arg("--root").arg(root).args(arguments), b"");
+    (ran.code.expect("ended by a signal"), ran.stdout, ran.stderr)
 }
 
 fn judge(case: &Case, file: &Path) -> Verdict {
@@ -145,9 +143,9 @@ fn judge(case: &Case, file: &Path) -> Verdict {
     let response = support::boot(node.path(), &case.text);
     said += &serde_json::to_string(&response).unwrap();
     let on_node = |path: &str| fs::read_to_string(node.path().join(path)).unwrap_or_default();
-    let (log, status) = (on_node("var/log/provider-rke2.log"), on_node("run/provider-rke2/status.yaml"));
-    let (refused, issue) = (on_node("run/provider-rke2/refused"), on_node("etc/issue.d/50-provider-rke2.issue"));
-    let written = on_node("usr/local/cloud-config/cluster.kairos.yaml");
+    let (log, status) = (on_node(support::LOG), on_node("run/provider-rke2/status.yaml"));
+    let (refused, issue) = (on_node(support::REFUSED), on_node(support::ISSUE));
+    let written = on_node(support::DOCUMENT);
     let status_read: Value = serde_yaml::from_str(&status).unwrap();
     let boot = status_read["plan"].as_str().unwrap().to_owned();
 

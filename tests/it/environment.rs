@@ -24,7 +24,6 @@ use provider_rke2::host::Host;
 use provider_rke2::no_proxy::{self, Interface};
 use provider_rke2::prestart;
 use provider_rke2::staged::Staged;
-use rustix::fs::{CWD, Mode, mkfifoat};
 
 const SERVER: &str = "etc/default/rke2-server";
 const LATE: &str = "run/provider-rke2/rke2-server.env";
@@ -434,7 +433,7 @@ fn what_is_no_file_of_ours_stays_and_ours_is_read_after_it() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         match &content {
             Some(content) => fs::write(&path, content).unwrap(),
-            None => mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap(),
+            None => support::fifo(&path),
         }
         let before = node.stamp(SERVER);
         let (done, failed) = apply(node.root(), None);

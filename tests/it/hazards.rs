@@ -6,23 +6,14 @@ use std::{
     fs,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
-use crate::support::{again, inner_room, inside};
+use crate::support::{again, fifo, inner_room, inside, mode};
 use provider_rke2::host::{Error, Host};
 
 const OLD: &[u8] = b"old\n";
 const NEW: &[u8] = b"new, and longer\n";
-
-fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-}
 
 /// All that lies under a directory: what it is, its mode unless a symlink, its bytes or where it leads.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, String> {

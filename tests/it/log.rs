@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
+use crate::support::{fifo, mode};
 use proptest::prelude::*;
 use provider_rke2::{
     emit::escape,
@@ -23,10 +24,6 @@ const NAME: &str = "provider-rke2.log";
 
 fn log_directory(root: &Path) -> PathBuf {
     root.join("var/log")
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 /// The names in the log directory, in order.
@@ -208,7 +205,7 @@ fn a_log_that_cannot_be_opened_is_stderr() {
     let cases: [Case; 7] = [
         ("a symlink", |file| symlink("../../victim", file).unwrap()),
         ("a dangling symlink", |file| symlink("../../absent", file).unwrap()),
-        ("a named pipe", |file| assert!(Command::new("mkfifo").arg(file).status().unwrap().success())),
+        ("a named pipe", fifo),
         ("a directory", |file| fs::create_dir(file).unwrap()),
         ("a socket", |file| drop(std::os::unix::net::UnixListener::bind(file).unwrap())),
         ("in a file", |file| {

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
 use provider_rke2::apply::Step;
-use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_yaml::Value;
 
 const READY: &str = "run/provider-rke2/ready-rke2-server";
@@ -258,7 +257,7 @@ fn pipes_and_sockets_are_skipped_and_never_opened() {
     let node = with_file(b"zz.yaml", b"node-name: last\n");
     let directory = node.path(DROP_INS);
     let pipe = directory.join("50-pipe.yaml");
-    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    support::fifo(&pipe);
     let _socket = UnixListener::bind(directory.join("60-socket.yml")).unwrap();
     symlink("50-pipe.yaml", directory.join("70-link.yaml")).unwrap();
 

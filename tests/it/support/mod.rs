@@ -7,6 +7,7 @@ mod strace;
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use provider_rke2::Context;
 use provider_rke2::apply::{self, Step};
 use provider_rke2::bus::{self, Response};
 use provider_rke2::host::Host;
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 pub use node::{Node, Stamp, tree, tree_told};
 pub use process::{AT_ONCE, BINARY, BOUND, Ran, Running, again, answer, inner_room, inside, run, start};
@@ -154,6 +156,14 @@ pub fn within(bound: Duration, is_so: impl Fn() -> bool) -> bool {
 /// Waits for what must come soon.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
     assert!(within(AT_ONCE, is_so), "{what}: not after {AT_ONCE:?}");
+}
+
+pub fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+pub fn fifo(path: &Path) {
+    mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
 }
 
 /// A file as stdin.

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{BINARY, DOCUMENT, Ran, UNITS, answer, event, run};
+use super::{BINARY, DOCUMENT, Ran, UNITS, answer, event, fifo, mode, run};
 
 /// What yip knows about the node.
 const VALUES: &str = r#"{"node":{"hostname":"edge-7"}}"#;
@@ -70,7 +70,7 @@ impl Node {
     }
 
     pub fn mode(&self, path: &str) -> u32 {
-        fs::symlink_metadata(self.path(path)).unwrap().permissions().mode() & 0o7777
+        mode(&self.path(path))
     }
 
     /// Writes a file, with its parents.
@@ -91,7 +91,7 @@ impl Node {
         self.clear(path);
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        fifo(&path);
     }
 
     /// Removes whatever is there.

@@ -39,6 +39,11 @@ pub struct Running {
 }
 
 impl Ran {
+    /// The exit status, stdout and stderr.
+    pub fn outcome(&self) -> (Option<i32>, &str, &str) {
+        (self.code, &self.stdout, &self.stderr)
+    }
+
     /// What was said, line by line, without the name of the program.
     pub fn said(&self) -> Vec<String> {
         let name = |line: &str| line.strip_prefix("agent-provider-rke2: ").expect(line).to_owned();
@@ -73,7 +78,7 @@ impl Running {
             let mut bytes = Vec::new();
             file.rewind().unwrap();
             file.read_to_end(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes).into_owned()
+            String::from_utf8(bytes).unwrap()
         };
         let ran = Ran {
             code: status.code(),
