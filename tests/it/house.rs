@@ -137,18 +137,24 @@ fn files() -> Vec<File> {
     files
 }
 
-/// What the text of a module imports by `crate::`, `self::` and `super::`, its tests left out.
+/// What the text of a module imports by `crate::`, `self::`, `super::` and the names of its own parts; its tests are left out.
 fn imports(text: &str, module: &[String]) -> Vec<Import> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
     let tokens = tokens(text);
+    let is_part = |name: &str| {
+        let declared = tokens.windows(3).any(|it| it[0].1 == "mod" && it[1].1 == name && it[2].1 == ";");
+        declared && !module.is_empty()
+    };
     let mut imports = Vec::new();
     for at in 0..tokens.len() {
-        let is_root = matches!(tokens[at].1, "crate" | "super" | "self") && follows(&tokens, at + 1, "::");
-        let is_inside = at > 0 && matches!(tokens[at - 1].1, "::" | "$");
+        let is_root = follows(&tokens, at + 1, "::")
+            && (matches!(tokens[at].1, "crate" | "super" | "self") || is_part(tokens[at].1));
+        let is_inside = at > 0 && matches!(tokens[at - 1].1, "::" | "$" | ".");
         // `pub(in crate::a)` says who may see something.
         let is_visibility = at > 0 && tokens[at - 1].1 == "in" && at > 1 && tokens[at - 2].1 == "(";
         if is_root && !is_inside && !is_visibility {
-            tree(&tokens, at, module, &[], &mut imports);
+            let before = if is_part(tokens[at].1) { module } else { &[] };
+            tree(&tokens, at, module, before, &mut imports);
         }
     }
     imports
@@ -273,6 +279,8 @@ use super::steps::{
 pub(crate) const A: &str = "crate::not \" a text"; const B: char = '"'; const C: char = '\'';
 pub(in crate::apply) fn one<'a>(it: &'a crate::rke2::Unit) -> char { crate::bus::answer::<u8>(r#"crate::no " "#) }
 fn two() { self::three(); super::super::reset::four(b"crate::no"); $crate::five() /* crate::no */ }
+mod part;
+pub use part::{Thing, other::part::Deep};
 #[cfg(test)]
 mod tests {
     use crate::tests::Only;
@@ -294,6 +302,8 @@ mod tests {
             "9 bus::answer",
             "10 apply::service::three",
             "10 reset::four",
+            "12 apply::service::part::Thing",
+            "12 apply::service::part::other::part::Deep",
         ]
     );
 }
