@@ -2,7 +2,7 @@
 //! `plugin.go`, `events.go`) gets one JSON line and exit status 0, in bounded time, whatever it sends and whatever
 //! state its pipes are in.
 
-use crate::support::{self, AT_ONCE, BINARY, BOUND, DOCUMENT, GATES, ISSUE, LOG, REFUSED, envelope};
+use crate::support::{self, AT_ONCE, BINARY, BOUND, DOCUMENT, GATES, ISSUE, LOG, Node, REFUSED, envelope};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use provider_rke2::bus::{self, Response};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// From this size on go-pluggable moves a payload into a file.
 const INLINE: usize = 8192;
@@ -151,10 +150,6 @@ fn end(child: &mut Child) -> ExitStatus {
 
 // --- the node -----------------------------------------------------------------------------------------------------
 
-fn node() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
 fn text(root: &Path, path: &str) -> String {
     fs::read_to_string(root.join(path)).unwrap_or_default()
 }
@@ -175,16 +170,16 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 /// A node in its second boot: the document of the first, and what must go away.
-fn booted() -> (TempDir, String) {
-    let node = node();
-    let answer = boot(node.path(), GOOD);
+fn booted() -> (Node, String) {
+    let node = Node::new();
+    let answer = boot(node.root(), GOOD);
     assert_eq!(answer.error, "");
-    let document = text(node.path(), DOCUMENT);
+    let document = text(node.root(), DOCUMENT);
     assert!(document.starts_with("#cloud-config\n"), "{document:?}");
-    fs::remove_dir_all(node.path().join("run")).unwrap();
-    fs::remove_file(node.path().join(LOG)).unwrap();
-    fs::create_dir_all(node.path().join("run/provider-rke2")).unwrap();
-    fs::write(node.path().join(REFUSED), "an older sentence\n").unwrap();
+    fs::remove_dir_all(node.path("run")).unwrap();
+    fs::remove_file(node.path(LOG)).unwrap();
+    fs::create_dir_all(node.path("run/provider-rke2")).unwrap();
+    fs::write(node.path(REFUSED), "an older sentence\n").unwrap();
     (node, document)
 }
 
@@ -201,23 +196,23 @@ fn assert_unreadable(name: &str, root: &Path, answer: &Answer) {
 
 /// Sends one unreadable event to a fresh node and to one with a document of ours, and gives the longest time.
 fn unreadable_everywhere(name: &str, send: impl Fn(&Path) -> Answer) -> Duration {
-    let fresh = node();
-    let answer = send(fresh.path());
-    assert_unreadable(name, fresh.path(), &answer);
-    assert_eq!(names(&fresh.path().join("usr/local/cloud-config")), [""; 0], "{name}: a document from nothing");
+    let fresh = Node::new();
+    let answer = send(fresh.root());
+    assert_unreadable(name, fresh.root(), &answer);
+    assert_eq!(names(&fresh.path("usr/local/cloud-config")), [""; 0], "{name}: a document from nothing");
     for gate in GATES {
-        assert!(fresh.path().join(gate).exists(), "{name}: no gate where nobody knows what is asked for");
+        assert!(fresh.path(gate).exists(), "{name}: no gate where nobody knows what is asked for");
     }
     let (old, document) = booted();
-    let again = send(old.path());
-    assert_unreadable(name, old.path(), &again);
+    let again = send(old.root());
+    assert_unreadable(name, old.root(), &again);
     // The reason is the same; what becomes of the node follows it.
     let reason = |log: &str| log.rsplit_once("; ").map_or(log, |(reason, _)| reason).to_owned();
     assert_eq!(reason(&again.log), reason(&answer.log), "{name}");
-    assert_eq!(text(old.path(), DOCUMENT), document, "{name}: the last plan stays in force");
-    assert_eq!(names(&old.path().join("usr/local/cloud-config")), ["cluster.kairos.yaml"], "{name}");
+    assert_eq!(text(old.root(), DOCUMENT), document, "{name}: the last plan stays in force");
+    assert_eq!(names(&old.path("usr/local/cloud-config")), ["cluster.kairos.yaml"], "{name}");
     for gate in GATES {
-        assert!(old.path().join(gate).exists(), "{name}: the last plan stays behind its gate");
+        assert!(old.path(gate).exists(), "{name}: the last plan stays behind its gate");
     }
     answer.took.max(again.took)
 }
@@ -250,21 +245,21 @@ const NOT_OURS: [(&str, &str); 17] = [
 
 #[test]
 fn an_event_that_is_not_ours_gets_the_empty_answer_and_changes_nothing() {
-    let node = node();
+    let node = Node::new();
     let large = config(&format!("{GOOD}# {}\n", "x".repeat(2 * INLINE)));
     for (name, data) in NOT_OURS {
         for answer in [
-            publish(Some(node.path()), name, data),
-            publish(Some(node.path()), name, &large),
-            send(Some(node.path()), name, b"\xff not JSON {"),
-            send(Some(node.path()), name, b""),
+            publish(Some(node.root()), name, data),
+            publish(Some(node.root()), name, &large),
+            send(Some(node.root()), name, b"\xff not JSON {"),
+            send(Some(node.root()), name, b""),
         ] {
             assert_eq!(answer.fields(), [""; 4], "{name}");
             assert_eq!(answer.stderr, b"", "{name}");
             assert!(answer.took < AT_ONCE, "{name}: {:?}", answer.took);
         }
     }
-    assert_eq!(support::tree(node.path()), "");
+    assert_eq!(support::tree(node.root()), "");
 }
 
 #[test]
@@ -278,10 +273,10 @@ fn the_only_argument_is_the_event() {
 #[test]
 fn an_event_whose_name_is_not_text_is_answered_all_the_same() {
     use std::os::unix::ffi::OsStrExt as _;
-    let node = node();
+    let node = Node::new();
     let output = Command::new(BINARY)
         .arg("--root")
-        .arg(node.path())
+        .arg(node.root())
         .arg(std::ffi::OsStr::from_bytes(b"some.\xff"))
         .stdin(Stdio::null())
         .output()
@@ -293,31 +288,31 @@ fn an_event_whose_name_is_not_text_is_answered_all_the_same() {
 
 #[test]
 fn a_reset_of_nothing_says_so_and_leaves_nothing_behind() {
-    let node = node();
+    let node = Node::new();
     let good = config(GOOD);
     for event in [envelope("cluster.reset", &good, ""), Vec::new(), b"garbage".to_vec(), b"{}".to_vec()] {
-        let reset = send(Some(node.path()), "cluster.reset", &event);
+        let reset = send(Some(node.root()), "cluster.reset", &event);
         assert_eq!([&*reset.state, &*reset.data, &*reset.error], [""; 3]);
         assert!(reset.log.contains("nothing of RKE2"), "never an empty success: {reset:?}");
     }
-    assert_eq!(support::tree(node.path()), "");
+    assert_eq!(support::tree(node.root()), "");
 }
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let node = node();
+    let node = Node::new();
     let event = json!({
         "provider": "rke2", "version": "v1.33.4+rke2r1", "logLevel": "info", "config": "", "family": "debian"
     });
-    let install = publish(Some(node.path()), "init.provider.install", &event.to_string());
+    let install = publish(Some(node.root()), "init.provider.install", &event.to_string());
     assert!(install.error.contains("init.provider.install") && install.error.contains("not built yet"), "{install:?}");
     assert_eq!((&*install.state, &*install.data), ("error", ""));
-    assert_eq!(support::tree(node.path()), "");
+    assert_eq!(support::tree(node.root()), "");
 }
 
 #[test]
 fn an_installation_that_is_not_of_rke2_is_not_applicable() {
-    let node = node();
+    let node = Node::new();
     for data in [
         r#"{"provider":"k3s","version":"","logLevel":"info","config":"","family":"debian"}"#,
         r#"{"provider":"RKE2"}"#,
@@ -330,23 +325,23 @@ fn an_installation_that_is_not_of_rke2_is_not_applicable() {
         "garbage",
         "",
     ] {
-        let answer = publish(Some(node.path()), "init.provider.install", data);
+        let answer = publish(Some(node.root()), "init.provider.install", data);
         assert_eq!(answer.fields(), ["non-applicable", "", "", ""], "{data}");
     }
     let large = json!({"provider": "k3s", "config": "x".repeat(2 * INLINE)}).to_string();
-    assert_eq!(publish(Some(node.path()), "init.provider.install", &large).state, "non-applicable");
-    assert_eq!(support::tree(node.path()), "");
+    assert_eq!(publish(Some(node.root()), "init.provider.install", &large).state, "non-applicable");
+    assert_eq!(support::tree(node.root()), "");
 }
 
 #[test]
 fn info_tells_the_version_of_rke2_and_starts_nothing_under_another_root() {
-    let bare = node();
-    assert_eq!(publish(Some(bare.path()), "init.provider.info", "null").fields(), ["non-applicable", "", "", ""]);
-    assert_eq!(support::tree(bare.path()), "");
+    let bare = Node::new();
+    assert_eq!(publish(Some(bare.root()), "init.provider.info", "null").fields(), ["non-applicable", "", "", ""]);
+    assert_eq!(support::tree(bare.root()), "");
 
     for place in ["usr/bin/rke2", "usr/local/bin/rke2", "opt/rke2/bin/rke2"] {
-        let node = node();
-        let (binary, mark) = (node.path().join(place), node.path().join("was-started"));
+        let node = Node::new();
+        let (binary, mark) = (node.path(place), node.path("was-started"));
         fs::create_dir_all(binary.parent().unwrap()).unwrap();
         let script = format!(
             "#!/bin/sh\n: >'{}'\necho 'rke2 version v1.33.4+rke2r1 (0123456789abcdef)'\necho 'go version go1.24.5'\n",
@@ -359,7 +354,7 @@ fn info_tells_the_version_of_rke2_and_starts_nothing_under_another_root() {
         fs::remove_file(&mark).unwrap();
 
         for stdin in [&envelope("init.provider.info", "null", "")[..], b"", b"garbage"] {
-            let answer = send(Some(node.path()), "init.provider.info", stdin);
+            let answer = send(Some(node.root()), "init.provider.info", stdin);
             assert_eq!(answer.fields(), ["success", r#"{"provider":"rke2","version":"v1.33.4+rke2r1"}"#, "", ""]);
             assert!(!mark.exists(), "{place} was started");
         }
@@ -377,22 +372,22 @@ fn a_payload_is_taken_inline_and_from_a_file() {
     let mut documents = Vec::new();
     for padding in [0, exact, exact + 1, 100_000, 8 << 20] {
         let text = if padding == 0 { GOOD.to_owned() } else { format!("{GOOD}#{}", "x".repeat(padding)) };
-        let node = node();
-        let answer = boot(node.path(), &text);
+        let node = Node::new();
+        let answer = boot(node.root(), &text);
         eprintln!("padding of {padding} bytes: {:?}", answer.took);
         assert_eq!([&*answer.state, &*answer.data, &*answer.error], [""; 3], "{padding}");
-        assert_eq!(status(node.path()), ("planned".to_owned(), vec![]), "{padding}: {}", answer.log);
-        documents.push(without_payload(&text_of_document(node.path())));
+        assert_eq!(status(node.root()), ("planned".to_owned(), vec![]), "{padding}: {}", answer.log);
+        documents.push(without_payload(&text_of_document(node.root())));
     }
     assert!(documents.iter().all(|it| it == &documents[0]), "{documents:?}");
 
     // The file is the payload where both are given (go-pluggable factory.go).
-    let node = node();
+    let node = Node::new();
     let mut payload = tempfile::NamedTempFile::new().unwrap();
     payload.write_all(small.as_bytes()).unwrap();
     let event = envelope("agent.boot", "garbage", payload.path().to_str().unwrap());
-    assert_eq!(send(Some(node.path()), "agent.boot", &event).error, "");
-    assert_eq!(without_payload(&text_of_document(node.path())), documents[0]);
+    assert_eq!(send(Some(node.root()), "agent.boot", &event).error, "");
+    assert_eq!(without_payload(&text_of_document(node.root())), documents[0]);
 }
 
 /// A document but for what tells one event from another.
@@ -409,15 +404,15 @@ fn without_a_cluster_section_the_document_is_retired() {
     // The counterpart of all that is unreadable: here the answer is known.
     for text in ["#cloud-config\n", "#cloud-config\nhostname: a\n", "cluster:\n", "cluster: ~\n", "\n"] {
         let (node, document) = booted();
-        let unlisted = boot(node.path(), text);
-        assert_unreadable(text, node.path(), &unlisted);
-        assert_eq!(fs::read_to_string(node.path().join(DOCUMENT)).unwrap(), document, "{text:?}: no word of sources");
-        let answer = boot(node.path(), &format!("# Sources:\n# - cmdline\n\n{text}"));
+        let unlisted = boot(node.root(), text);
+        assert_unreadable(text, node.root(), &unlisted);
+        assert_eq!(fs::read_to_string(node.path(DOCUMENT)).unwrap(), document, "{text:?}: no word of sources");
+        let answer = boot(node.root(), &format!("# Sources:\n# - cmdline\n\n{text}"));
         assert_eq!([&*answer.state, &*answer.data, &*answer.error], [""; 3], "{text:?}");
-        assert_eq!(status(node.path()), ("absent".to_owned(), vec![]), "{text:?}: {}", answer.log);
-        assert_eq!(names(&node.path().join("usr/local/cloud-config")), ["cluster.kairos.yaml.retired"], "{text:?}");
-        assert_eq!(fs::read_to_string(node.path().join(format!("{DOCUMENT}.retired"))).unwrap(), document, "{text:?}");
-        assert!(!node.path().join(REFUSED).exists(), "{text:?}");
+        assert_eq!(status(node.root()), ("absent".to_owned(), vec![]), "{text:?}: {}", answer.log);
+        assert_eq!(names(&node.path("usr/local/cloud-config")), ["cluster.kairos.yaml.retired"], "{text:?}");
+        assert_eq!(fs::read_to_string(node.path(&format!("{DOCUMENT}.retired"))).unwrap(), document, "{text:?}");
+        assert!(!node.path(REFUSED).exists(), "{text:?}");
     }
 }
 
@@ -486,8 +481,8 @@ fn a_list_is_no_event() {
 
 #[test]
 fn a_payload_file_that_is_none_is_unreadable() {
-    let place = node();
-    let at = |name: &str| place.path().join(name);
+    let place = Node::new();
+    let at = |name: &str| place.path(name);
     let good = config(GOOD);
     fs::write(at("good"), &good).unwrap();
     symlink(at("good"), at("symlink")).unwrap();
@@ -504,7 +499,7 @@ fn a_payload_file_that_is_none_is_unreadable() {
     fs::write(at("garbage"), "garbage").unwrap();
     fs::write(at("not UTF-8"), b"{\"config\":\"\xff\"}").unwrap();
     fs::write(at("17 MiB"), config(&format!("{GOOD}#{}", "x".repeat(17 << 20)))).unwrap();
-    let before: Vec<_> = names(place.path());
+    let before: Vec<_> = names(place.root());
 
     let mut rows: Vec<PathBuf> = [
         "missing",
@@ -535,11 +530,11 @@ fn a_payload_file_that_is_none_is_unreadable() {
         // Not even with a good payload beside it: the file is the one that counts.
         unreadable_everywhere(file, |root| send(Some(root), "agent.boot", &envelope("agent.boot", &good, file)));
     }
-    assert_eq!(names(place.path()), before, "payload files stay where they are");
+    assert_eq!(names(place.root()), before, "payload files stay where they are");
 
-    let node = node();
-    let answer = send(Some(node.path()), "agent.boot", &envelope("agent.boot", "", at("good").to_str().unwrap()));
-    assert_eq!((&*answer.error, &*status(node.path()).0), ("", "planned"), "the same file without its symlink");
+    let node = Node::new();
+    let answer = send(Some(node.root()), "agent.boot", &envelope("agent.boot", "", at("good").to_str().unwrap()));
+    assert_eq!((&*answer.error, &*status(node.root()).0), ("", "planned"), "the same file without its symlink");
     assert_eq!(fs::read_to_string(at("good")).unwrap(), good);
 }
 
@@ -613,22 +608,22 @@ fn options_that_cost_too_much_to_read_are_refused() {
         }),
     ] {
         let (node, document) = booted();
-        let answer = boot(node.path(), &text);
+        let answer = boot(node.root(), &text);
         eprintln!("{name}: {:?}", answer.took);
         assert!(answer.error.starts_with("cluster."), "{name}: {}", answer.error);
-        let (word, reasons) = status(node.path());
+        let (word, reasons) = status(node.root());
         assert_eq!(word, "refused", "{name}");
         assert!(answer.error.starts_with(&reasons[0]), "{name}: {reasons:?}");
         assert_eq!(text_at(&node, REFUSED).lines().collect::<Vec<_>>(), reasons, "{name}");
-        assert_eq!(text_of_document(node.path()), document, "{name}");
+        assert_eq!(text_of_document(node.root()), document, "{name}");
         for gate in GATES {
-            assert!(node.path().join(gate).exists(), "{name}: no gate");
+            assert!(node.path(gate).exists(), "{name}: no gate");
         }
     }
 }
 
-fn text_at(node: &TempDir, path: &str) -> String {
-    fs::read_to_string(node.path().join(path)).unwrap()
+fn text_at(node: &Node, path: &str) -> String {
+    fs::read_to_string(node.path(path)).unwrap()
 }
 
 #[test]
@@ -645,19 +640,19 @@ fn a_section_with_ten_thousand_options_is_planned() {
     ] {
         // Once as it comes, once with the file that it was collected from.
         for source in [false, true] {
-            let node = node();
+            let node = Node::new();
             let text = if source {
-                fs::create_dir(node.path().join("oem")).unwrap();
-                fs::write(node.path().join("oem/90_custom.yaml"), &section).unwrap();
+                fs::create_dir(node.path("oem")).unwrap();
+                fs::write(node.path("oem/90_custom.yaml"), &section).unwrap();
                 section.replacen("#cloud-config\n", "#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\n", 1)
             } else {
                 section.clone()
             };
-            let answer = boot(node.path(), &text);
+            let answer = boot(node.root(), &text);
             eprintln!("10 000 {name}, source {source}: {:?}, log of {} bytes", answer.took, text_at(&node, LOG).len());
             assert_eq!(answer.error, "", "{name}");
-            assert_eq!(status(node.path()).0, "planned", "{name}");
-            assert!(text_of_document(node.path()).contains(expected), "{name}");
+            assert_eq!(status(node.root()).0, "planned", "{name}");
+            assert!(text_of_document(node.root()).contains(expected), "{name}");
         }
     }
 }
@@ -667,21 +662,21 @@ fn a_megabyte_of_keys_takes_no_quadratic_time() {
     // Each of them is a finding, which is looked up in the file that it came from.
     let keys: String = (0..60_000).map(|number| format!("  key-{number}: value\n")).collect();
     let section = format!("{GOOD}{keys}");
-    let node = node();
-    fs::create_dir(node.path().join("oem")).unwrap();
-    fs::write(node.path().join("oem/90_custom.yaml"), &section).unwrap();
+    let node = Node::new();
+    fs::create_dir(node.path("oem")).unwrap();
+    fs::write(node.path("oem/90_custom.yaml"), &section).unwrap();
     let text = section.replacen("#cloud-config\n", "#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\n", 1);
-    let answer = boot(node.path(), &text);
+    let answer = boot(node.root(), &text);
     eprintln!("60 000 keys: {:?}", answer.took);
     assert_eq!(answer.error, "");
-    assert_eq!(status(node.path()).0, "planned");
+    assert_eq!(status(node.root()).0, "planned");
 }
 
 #[test]
 fn a_log_holds_twenty_findings_of_a_code_and_counts_the_rest() {
     let keys: String = (0..50).map(|number| format!("  key-{number}: value\n")).collect();
-    let node = node();
-    assert_eq!(boot(node.path(), &format!("{GOOD}{keys}")).error, "");
+    let node = Node::new();
+    assert_eq!(boot(node.root(), &format!("{GOOD}{keys}")).error, "");
     let log = text_at(&node, LOG);
     let found = log.lines().filter(|line| line.contains(": cluster.key-")).count();
     assert_eq!(found, 20, "{log}");
@@ -691,8 +686,8 @@ fn a_log_holds_twenty_findings_of_a_code_and_counts_the_rest() {
 #[test]
 fn an_error_is_cut_at_1_kib_and_at_a_character() {
     let names: String = (0..200).map(|number| format!("    \"ключ-{number}\": value\n")).collect();
-    let node = node();
-    let answer = boot(node.path(), &format!("{GOOD}  env:\n{names}"));
+    let node = Node::new();
+    let answer = boot(node.root(), &format!("{GOOD}  env:\n{names}"));
     assert!((1000..=1024).contains(&answer.error.len()), "{} bytes", answer.error.len());
     assert!(answer.error.contains("; ") && !answer.error.contains('\u{fffd}'), "{}", answer.error);
 }
@@ -717,9 +712,9 @@ fn boot_with(redirection: &str, root: &Path) -> (ExitStatus, Vec<u8>, Vec<u8>) {
 
 /// Whether the node is as it is after an undisturbed boot: byte for byte the same document, no less and no more.
 fn assert_booted(name: &str, root: &Path) {
-    let undisturbed = node();
-    assert_eq!(boot(undisturbed.path(), GOOD).error, "");
-    assert_eq!(support::tree(root), support::tree(undisturbed.path()), "{name}");
+    let undisturbed = Node::new();
+    assert_eq!(boot(undisturbed.root(), GOOD).error, "");
+    assert_eq!(support::tree(root), support::tree(undisturbed.root()), "{name}");
 }
 
 #[test]
@@ -727,13 +722,13 @@ fn a_closed_stream_changes_nothing_but_itself() {
     for redirection in
         ["", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>/dev/full", "2>/dev/full", "> /dev/null"]
     {
-        let node = node();
-        let (status, stdout, stderr) = boot_with(redirection, node.path());
+        let node = Node::new();
+        let (status, stdout, stderr) = boot_with(redirection, node.root());
         assert_eq!((status.code(), status.signal()), (Some(0), None), "{redirection}");
         assert_eq!(String::from_utf8_lossy(&stderr), "", "{redirection}");
         let answered = redirection.is_empty() || redirection.starts_with("2>");
         assert_eq!(stdout.is_empty(), !answered, "{redirection}: {}", String::from_utf8_lossy(&stdout));
-        assert_booted(redirection, node.path());
+        assert_booted(redirection, node.root());
     }
     // No stdin: no event.
     for (redirection, answered) in [
@@ -744,25 +739,25 @@ fn a_closed_stream_changes_nothing_but_itself() {
         ("</", true),
         ("0>/dev/null", true),
     ] {
-        let node = node();
-        let (code, stdout, _) = boot_with(redirection, node.path());
+        let node = Node::new();
+        let (code, stdout, _) = boot_with(redirection, node.root());
         assert_eq!((code.code(), code.signal()), (Some(0), None), "{redirection}");
         assert_eq!(!stdout.is_empty(), answered, "{redirection}");
         if answered {
             let answer: BTreeMap<String, String> = serde_json::from_slice(&stdout).unwrap();
             assert_eq!((&*answer["error"], answer["log"].is_empty()), ("", false), "{redirection}");
         }
-        assert_eq!(status(node.path()).0, "unreadable", "{redirection}");
-        assert!(!node.path().join(DOCUMENT).exists(), "{redirection}");
+        assert_eq!(status(node.root()).0, "unreadable", "{redirection}");
+        assert!(!node.path(DOCUMENT).exists(), "{redirection}");
     }
 }
 
 #[test]
 fn an_agent_that_is_gone_is_no_reason_to_stop() {
-    let node = node();
+    let node = Node::new();
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    let mut child = program(Some(node.path()), "agent.boot")
+    let mut child = program(Some(node.root()), "agent.boot")
         .stdin(support::stdin(&envelope("agent.boot", &config(GOOD), "")))
         .stdout(writer)
         .stderr(Stdio::piped())
@@ -772,7 +767,7 @@ fn an_agent_that_is_gone_is_no_reason_to_stop() {
     let status = end(&mut child);
     assert_eq!((status.code(), status.signal()), (Some(0), None));
     assert_eq!(drain(stderr), b"");
-    assert_booted("a pipe without a reader", node.path());
+    assert_booted("a pipe without a reader", node.root());
 }
 
 /// Both ends of a pipe that takes no more bytes.
@@ -805,21 +800,21 @@ fn a_complete_event_is_answered_at_once_though_stdin_stays_open() {
         ("init.provider.install", r#"{"provider":"k3s"}"#.into()),
         ("some.new.event", "null".into()),
     ] {
-        let node = node();
-        let (child, mut stdin, start) = held_open(node.path(), name);
+        let node = Node::new();
+        let (child, mut stdin, start) = held_open(node.root(), name);
         // An event that nobody reads is answered before it is written, perhaps.
         let _ = stdin.write_all(&envelope(name, &data, ""));
         let answer = answer(child, name, start);
         assert!(answer.took < AT_ONCE, "{name}: {:?}", answer.took);
         drop(stdin);
         if name == "agent.boot" {
-            assert_booted(name, node.path());
+            assert_booted(name, node.root());
         }
     }
     // Nothing at all comes, and nothing is waited for.
     for name in ["agent.bootstrap", "init.provider.info", "some.new.event"] {
-        let node = node();
-        let (child, stdin, start) = held_open(node.path(), name);
+        let node = Node::new();
+        let (child, stdin, start) = held_open(node.root(), name);
         let answer = answer(child, name, start);
         assert!(answer.took < AT_ONCE, "{name}: {:?}", answer.took);
         drop(stdin);
@@ -834,19 +829,19 @@ fn a_stream_that_never_ends_is_answered_within_the_bound() {
         let half = event[..event.len() - 1].to_vec();
         for (name, sent) in [("nothing", vec![]), ("half an event", half.clone()), ("blanks", vec![b' '; 1000])] {
             scope.spawn(move || {
-                let node = node();
-                let (child, mut stdin, start) = held_open(node.path(), "agent.boot");
+                let node = Node::new();
+                let (child, mut stdin, start) = held_open(node.root(), "agent.boot");
                 stdin.write_all(&sent).unwrap();
                 let answer = answer(child, name, start);
                 eprintln!("stdin stays open after {name}: {:?}", answer.took);
-                assert_unreadable(name, node.path(), &answer);
-                assert!(!node.path().join(DOCUMENT).exists(), "{name}");
+                assert_unreadable(name, node.root(), &answer);
+                assert!(!node.path(DOCUMENT).exists(), "{name}");
                 drop(stdin);
             });
         }
         scope.spawn(move || {
-            let node = node();
-            let (child, mut stdin, start) = held_open(node.path(), "agent.boot");
+            let node = Node::new();
+            let (child, mut stdin, start) = held_open(node.root(), "agent.boot");
             let answer = thread::scope(|scope| {
                 // A byte now and then, for as long as somebody reads.
                 scope.spawn(move || {
@@ -860,21 +855,21 @@ fn a_stream_that_never_ends_is_answered_within_the_bound() {
                 answer(child, "a trickle", start)
             });
             eprintln!("stdin trickles: {:?}", answer.took);
-            assert_unreadable("a trickle", node.path(), &answer);
+            assert_unreadable("a trickle", node.root(), &answer);
         });
         scope.spawn(|| {
-            let node = node();
-            let (child, stdin, start) = held_open(node.path(), "init.provider.install");
+            let node = Node::new();
+            let (child, stdin, start) = held_open(node.root(), "init.provider.install");
             let answer = answer(child, "init.provider.install", start);
             eprintln!("stdin of init.provider.install stays open: {:?}", answer.took);
             assert_eq!(answer.fields(), ["non-applicable", "", "", ""]);
             drop(stdin);
         });
         scope.spawn(|| {
-            let node = node();
+            let node = Node::new();
             let (reader, writer) = full_pipe();
             let start = Instant::now();
-            let mut child = program(Some(node.path()), "agent.boot")
+            let mut child = program(Some(node.root()), "agent.boot")
                 .stdin(support::stdin(&envelope("agent.boot", &config(GOOD), "")))
                 .stdout(writer)
                 .stderr(Stdio::null())
@@ -884,19 +879,19 @@ fn a_stream_that_never_ends_is_answered_within_the_bound() {
             eprintln!("nobody reads stdout: {:?}", start.elapsed());
             assert_eq!((status.code(), status.signal()), (Some(0), None));
             assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
-            assert_booted("nobody reads stdout", node.path());
+            assert_booted("nobody reads stdout", node.root());
             drop(reader);
         });
         scope.spawn(|| {
             // Another run holds the lock and does not let go.
-            let node = node();
-            fs::create_dir_all(node.path().join("run/provider-rke2")).unwrap();
-            let lock = File::create(node.path().join("run/provider-rke2/lock")).unwrap();
+            let node = Node::new();
+            fs::create_dir_all(node.path("run/provider-rke2")).unwrap();
+            let lock = File::create(node.path("run/provider-rke2/lock")).unwrap();
             rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-            let answer = boot(node.path(), GOOD);
+            let answer = boot(node.root(), GOOD);
             eprintln!("the lock is held: {:?}", answer.took);
             assert!(answer.error.contains("/run/provider-rke2/lock"), "{answer:?}");
-            assert!(!node.path().join(DOCUMENT).exists(), "written without the lock");
+            assert!(!node.path(DOCUMENT).exists(), "written without the lock");
             drop(lock);
         });
     });
@@ -905,11 +900,11 @@ fn a_stream_that_never_ends_is_answered_within_the_bound() {
 #[test]
 fn a_log_that_nobody_reads_is_never_fatal() {
     // The log cannot be opened, so its lines go to stderr, and there nobody reads either.
-    let node = node();
-    fs::create_dir_all(node.path().join(LOG)).unwrap();
+    let node = Node::new();
+    fs::create_dir_all(node.path(LOG)).unwrap();
     let (reader, writer) = full_pipe();
     let start = Instant::now();
-    let child = program(Some(node.path()), "agent.boot")
+    let child = program(Some(node.root()), "agent.boot")
         .stdin(support::stdin(&envelope("agent.boot", &config(GOOD), "")))
         .stdout(Stdio::piped())
         .stderr(writer)
@@ -918,19 +913,19 @@ fn a_log_that_nobody_reads_is_never_fatal() {
     let answer = answer(child, "nobody reads stderr", start);
     eprintln!("nobody reads stderr: {:?}", answer.took);
     assert_eq!(answer.error, "");
-    assert!(node.path().join(DOCUMENT).exists());
+    assert!(node.path(DOCUMENT).exists());
     drop(reader);
 }
 
 #[test]
 fn the_log_goes_to_stderr_where_it_cannot_be_opened() {
-    let node = node();
-    fs::create_dir_all(node.path().join(LOG)).unwrap();
-    let answer = boot(node.path(), GOOD);
+    let node = Node::new();
+    fs::create_dir_all(node.path(LOG)).unwrap();
+    let answer = boot(node.root(), GOOD);
     assert_eq!(answer.error, "");
     assert!(String::from_utf8_lossy(&answer.stderr).contains("planned role init"), "{answer:?}");
-    assert!(node.path().join(DOCUMENT).exists());
-    let (status, ..) = boot_with("2>&-", node.path());
+    assert!(node.path(DOCUMENT).exists());
+    let (status, ..) = boot_with("2>&-", node.root());
     assert_eq!((status.code(), status.signal()), (Some(0), None));
 }
 
@@ -949,13 +944,13 @@ fn without_an_argument_there_is_no_event() {
 
 #[test]
 fn a_root_that_is_none_is_an_answer_too() {
-    let node = node();
-    fs::write(node.path().join("file"), "").unwrap();
+    let node = Node::new();
+    fs::write(node.path("file"), "").unwrap();
     for root in ["missing", "file"] {
-        let answer = send(Some(&node.path().join(root)), "agent.boot", &envelope("agent.boot", &config(GOOD), ""));
+        let answer = send(Some(&node.path(root)), "agent.boot", &envelope("agent.boot", &config(GOOD), ""));
         assert!(answer.error.contains("root") && answer.error.contains(root), "{answer:?}");
     }
-    assert_eq!(names(node.path()), ["file"]);
+    assert_eq!(names(node.root()), ["file"]);
 }
 
 // --- the function that main calls ---------------------------------------------------------------------------------
@@ -1055,15 +1050,15 @@ fn events_at_the_same_time_leave_one_whole_document() {
     for count in [2, 10] {
         let whole: Vec<String> = (0..count)
             .map(|number| {
-                let node = node();
-                assert_eq!(boot(node.path(), &numbered(number)).error, "");
-                text_of_document(node.path())
+                let node = Node::new();
+                assert_eq!(boot(node.root(), &numbered(number)).error, "");
+                text_of_document(node.root())
             })
             .collect();
-        let node = node();
+        let node = Node::new();
         thread::scope(|scope| {
             for number in 0..count {
-                let root = node.path();
+                let root = node.root();
                 scope.spawn(move || {
                     let answer = boot(root, &numbered(number));
                     assert_eq!([&*answer.state, &*answer.data, &*answer.error], [""; 3], "{number} of {count}");
@@ -1071,14 +1066,14 @@ fn events_at_the_same_time_leave_one_whole_document() {
                 });
             }
         });
-        assert!(whole.contains(&text_of_document(node.path())), "{count}: a document that nobody wrote");
-        assert_eq!(names(&node.path().join("usr/local/cloud-config")), ["cluster.kairos.yaml"], "{count}");
+        assert!(whole.contains(&text_of_document(node.root())), "{count}: a document that nobody wrote");
+        assert_eq!(names(&node.path("usr/local/cloud-config")), ["cluster.kairos.yaml"], "{count}");
         let left = ["lock", "plan-id", "status.lock", "status.yaml"];
-        assert_eq!(names(&node.path().join("run/provider-rke2")), left, "{count}");
+        assert_eq!(names(&node.path("run/provider-rke2")), left, "{count}");
         for gate in GATES {
-            assert_eq!(names(node.path().join(gate).parent().unwrap()), ["50-provider-rke2.conf"], "{count}");
+            assert_eq!(names(node.path(gate).parent().unwrap()), ["50-provider-rke2.conf"], "{count}");
         }
-        assert_eq!(status(node.path()), ("planned".to_owned(), vec![]), "{count}");
+        assert_eq!(status(node.root()), ("planned".to_owned(), vec![]), "{count}");
         let log = text_at(&node, LOG);
         assert_eq!(
             log.lines().filter(|line| line.contains("Z ") && line.contains(" info plan: planned role")).count(),
@@ -1174,22 +1169,22 @@ fn no_secret_leaves_the_document() {
             ("an event that is no JSON", cloud_config.clone().into_bytes()),
             ("a file that is none", envelope("agent.boot", &config(&cloud_config), "/nowhere")),
         ] {
-            let node = node();
-            fs::create_dir(node.path().join("oem")).unwrap();
-            fs::write(node.path().join("oem/90_custom.yaml"), &cloud_config).unwrap();
-            let answer = send(Some(node.path()), "agent.boot", &stdin);
+            let node = Node::new();
+            fs::create_dir(node.path("oem")).unwrap();
+            fs::write(node.path("oem/90_custom.yaml"), &cloud_config).unwrap();
+            let answer = send(Some(node.root()), "agent.boot", &stdin);
             assert_hushed(section, "the answer", &answer.stdout);
             assert_hushed(section, "stderr", &answer.stderr);
-            planned += usize::from(way == "an event" && node.path().join(DOCUMENT).exists());
-            fs::remove_file(node.path().join("oem/90_custom.yaml")).unwrap();
-            let _ = fs::remove_file(node.path().join(DOCUMENT));
+            planned += usize::from(way == "an event" && node.path(DOCUMENT).exists());
+            fs::remove_file(node.path("oem/90_custom.yaml")).unwrap();
+            let _ = fs::remove_file(node.path(DOCUMENT));
             // All else that was written: log, status, refused, issue, gate.
-            assert!(node.path().join(LOG).exists(), "{way}");
-            assert_hushed(section, "the node", support::tree(node.path()).as_bytes());
+            assert!(node.path(LOG).exists(), "{way}");
+            assert_hushed(section, "the node", support::tree(node.root()).as_bytes());
         }
         for event in ["cluster.reset", "init.provider.install", "agent.bootstrap"] {
-            let node = node();
-            let answer = publish(Some(node.path()), event, &config(&cloud_config));
+            let node = Node::new();
+            let answer = publish(Some(node.root()), event, &config(&cloud_config));
             assert_hushed(section, event, &[answer.stdout, answer.stderr].concat());
         }
     }
@@ -1205,9 +1200,9 @@ fn the_same_secret_in_a_source_is_not_told_either() {
         let without = "#cloud-config\n\n# Sources:\n# - /oem/90_custom.yaml\n\nhostname: a\n";
         for text in [&*collected, without] {
             let (node, _) = booted();
-            fs::create_dir(node.path().join("oem")).unwrap();
-            fs::write(node.path().join("oem/90_custom.yaml"), &source).unwrap();
-            let answer = boot(node.path(), text);
+            fs::create_dir(node.path("oem")).unwrap();
+            fs::write(node.path("oem/90_custom.yaml"), &source).unwrap();
+            let answer = boot(node.root(), text);
             let told = [
                 answer.stdout,
                 answer.stderr,
@@ -1225,15 +1220,15 @@ fn the_same_secret_in_a_source_is_not_told_either() {
 fn a_file_that_is_too_large_for_kairos_is_named() {
     const NONE: &str = "#cloud-config\n\n# Sources:\n# - cmdline\n\nhostname: a\n";
     for (size, is_left_out) in [((2 << 20) - 1, false), (2 << 20, true)] {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(boot(root.path(), GOOD).error, "");
-        fs::create_dir(root.path().join("oem")).unwrap();
+        let root = Node::new();
+        assert_eq!(boot(root.root(), GOOD).error, "");
+        fs::create_dir(root.path("oem")).unwrap();
         let mut text = GOOD.to_owned();
         text.push_str(&"#".repeat(size - text.len()));
-        fs::write(root.path().join("oem/99.yaml"), text).unwrap();
-        let answer = boot(root.path(), NONE);
+        fs::write(root.path("oem/99.yaml"), text).unwrap();
+        let answer = boot(root.root(), NONE);
         assert!(answer.error.is_empty() && answer.log.starts_with("/oem/99.yaml: "), "{answer:?}");
         assert_eq!(answer.log.contains("has 2 MiB or more, so Kairos leaves it out"), is_left_out, "{answer:?}");
-        assert!(root.path().join(DOCUMENT).exists(), "the last plan stays in force");
+        assert!(root.path(DOCUMENT).exists(), "the last plan stays in force");
     }
 }

@@ -1,11 +1,11 @@
 //! The service managers: which one a node has, and all of OpenRC that needs none: its init script, under every shell that there may be, what is
 //! written and removed, and how its state is read.
 
-use crate::support::{self, apply, within};
+use crate::support::{self, Node, apply, within};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use provider_rke2::apply::Step;
 use provider_rke2::environment;
 use provider_rke2::host::Host;
 use provider_rke2::service::{Kind, Manager as _, openrc};
-use tempfile::TempDir;
 
 const SERVER: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: SECRET-token-of-the-cluster\n  config: |\n    cni: calico\n";
 const AGENT: &str = "#cloud-config\ncluster:\n  role: worker\n  cluster_token: SECRET-token-of-the-cluster\n  control_plane_host: 10.0.0.1\n";
@@ -22,23 +21,12 @@ const AGENT: &str = "#cloud-config\ncluster:\n  role: worker\n  cluster_token: S
 /// What the script is known by.
 const MARK: &str = "# written by provider-rke2";
 
-fn write(root: &Path, path: &str, text: &str) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-fn write_program(root: &Path, path: &str, text: &str) {
-    write(root, path, text);
-    fs::set_permissions(root.join(path), fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 /// A node with OpenRC that does not run, as in the initramfs.
-fn openrc_node() -> TempDir {
-    let root = tempfile::tempdir().unwrap();
-    write_program(root.path(), "sbin/openrc-run", "");
-    write_program(root.path(), "usr/bin/rke2", "");
-    root
+fn openrc_node() -> Node {
+    let node = Node::new();
+    node.write("sbin/openrc-run", "", 0o755);
+    node.write("usr/bin/rke2", "", 0o755);
+    node
 }
 
 #[test]
@@ -54,18 +42,18 @@ fn the_manager_is_the_one_that_runs_else_the_one_that_is_installed() {
         (&["sbin/openrc-run", "run/systemd/system/x"], Kind::Systemd),
         (&["etc/init.d/rke2-server"], Kind::Systemd),
     ] {
-        let root = tempfile::tempdir().unwrap();
+        let node = Node::new();
         for path in paths {
-            write(root.path(), path, "");
+            node.put(path, "");
         }
-        assert_eq!(Kind::of(&Host::new(root.path()).unwrap()), kind, "{paths:?}");
+        assert_eq!(Kind::of(&Host::new(node.root()).unwrap()), kind, "{paths:?}");
     }
 }
 
 #[test]
 fn the_gate_of_openrc_is_written_at_plan_time_and_old_links_go() {
     let node = openrc_node();
-    let root = node.path();
+    let root = node.root();
     for level in ["boot", "default", "site"] {
         fs::create_dir_all(root.join("etc/runlevels").join(level)).unwrap();
         for service in ["rke2-server", "rke2-agent", "rke2-other"] {
@@ -73,7 +61,7 @@ fn the_gate_of_openrc_is_written_at_plan_time_and_old_links_go() {
         }
     }
     // One of an older version of ours, with another mode.
-    write(root, "etc/init.d/rke2-agent", "#!/sbin/openrc-run\n# written by provider-rke2; older\n");
+    node.put("etc/init.d/rke2-agent", "#!/sbin/openrc-run\n# written by provider-rke2; older\n");
     assert_eq!(support::boot(root, SERVER).error, "");
 
     for unit in ["rke2-server", "rke2-agent"] {
@@ -99,7 +87,7 @@ const GONE: &str = "#cloud-config\n\n# Sources:\n# - cmdline\n\nhostname: a\n";
 #[test]
 fn a_script_of_a_service_that_runs_stays_until_it_has_stopped() {
     let node = openrc_node();
-    let root = node.path();
+    let root = node.root();
     support::boot(root, SERVER);
     for (state, stays) in [("started", true), ("starting", true), ("stopping", true), ("failed", false)] {
         support::boot(root, SERVER);
@@ -118,8 +106,8 @@ fn a_script_of_somebody_else_is_never_touched_and_named() {
     for text in ["#!/sbin/openrc-run\n# of the distribution\n# written by provider-rke2\n", "#!/sbin/openrc-run\n", ""]
     {
         let node = openrc_node();
-        let root = node.path();
-        write(root, "etc/init.d/rke2-server", text);
+        let root = node.root();
+        node.put("etc/init.d/rke2-server", text);
         support::boot(root, SERVER);
         let log = fs::read_to_string(root.join("var/log/provider-rke2.log")).unwrap();
         assert!(
@@ -140,7 +128,7 @@ fn a_script_of_somebody_else_is_never_touched_and_named() {
 #[test]
 fn in_another_root_the_step_says_what_it_would_ask_of_openrc() {
     let node = openrc_node();
-    let root = node.path();
+    let root = node.root();
     support::boot(root, AGENT);
     let (done, failed) = apply(root, None);
     assert_eq!(failed, Vec::<String>::new());
@@ -153,7 +141,7 @@ fn in_another_root_the_step_says_what_it_would_ask_of_openrc() {
     // Shut.
     fs::remove_file(root.join("run/provider-rke2/ready-rke2-agent")).unwrap();
     assert!(apply(root, Some(Step::Service)).1[0].contains("run apply config first"));
-    write(root, "run/provider-rke2/refused", "cluster.role: is missing\n");
+    node.put("run/provider-rke2/refused", "cluster.role: is missing\n");
     assert_eq!(apply(root, Some(Step::Service)).1, ["cluster.role: is missing"]);
 }
 
@@ -180,14 +168,14 @@ fn the_state_of_a_service_is_read_from_openrc_and_from_the_port_that_it_serves()
     ] {
         for file in ["proc/net/tcp", "proc/net/tcp6"] {
             let node = openrc_node();
-            let root = node.path();
-            write(root, "run/openrc/softlevel", "default\n");
-            write(root, file, &tcp);
+            let root = node.root();
+            node.put("run/openrc/softlevel", "default\n");
+            node.put(file, &tcp);
             if !state.is_empty() {
                 fs::create_dir_all(root.join("run/openrc").join(state)).unwrap();
                 symlink(format!("/etc/init.d/{unit}"), root.join("run/openrc").join(state).join(unit)).unwrap();
             }
-            write(root, &format!("etc/init.d/{unit}"), "");
+            node.put(&format!("etc/init.d/{unit}"), "");
             let host = Host::new(root).unwrap();
             let found = openrc::OpenRc::of(&host).show(unit).unwrap();
             assert_eq!(
@@ -197,11 +185,11 @@ fn the_state_of_a_service_is_read_from_openrc_and_from_the_port_that_it_serves()
         }
     }
     let node = openrc_node();
-    let host = Host::new(node.path()).unwrap();
+    let host = Host::new(node.root()).unwrap();
     assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "not-found");
-    write(node.path(), "etc/init.d/rke2-server", "");
+    node.put("etc/init.d/rke2-server", "");
     assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "loaded");
-    fs::remove_file(node.path().join("usr/bin/rke2")).unwrap();
+    fs::remove_file(node.path("usr/bin/rke2")).unwrap();
     assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "not-found");
 }
 
@@ -222,7 +210,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 
 /// The init script on a node in a directory: its paths are below it, it waits for tenths of seconds.
 struct Script {
-    room: TempDir,
+    room: Node,
     shell: Vec<&'static str>,
     unit: &'static str,
 }
@@ -230,8 +218,8 @@ struct Script {
 impl Script {
     /// With RKE2 and `prestart`, which record how they are called.
     fn new(shell: &[&'static str], unit: &'static str) -> Script {
-        let room = tempfile::tempdir().unwrap();
-        let below = room.path().to_str().unwrap().to_owned();
+        let room = Node::new();
+        let below = room.root().to_str().unwrap().to_owned();
         let program = format!("{below}/it's $here/agent");
         let mut text = openrc::script(&program);
         for path in [
@@ -267,15 +255,15 @@ impl Script {
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.room.path().join(path)
+        self.room.path(path)
     }
 
     fn write(&self, path: &str, text: &str) {
-        write(self.room.path(), path, text);
+        self.room.put(path, text);
     }
 
     fn program(&self, path: &str, text: &str) {
-        write_program(self.room.path(), path, text);
+        self.room.write(path, text, 0o755);
     }
 
     fn read(&self, path: &str) -> String {
@@ -476,7 +464,7 @@ fn a_start_of_the_supervisor_waits_for_the_gate() {
 fn the_log_never_grows_for_long() {
     for shell in shells() {
         let script = Script::new(&shell, "rke2-server");
-        let root = script.room.path().display().to_string();
+        let root = script.room.root().display().to_string();
         script.program("opt/rke2/bin/rke2", &format!("#!/bin/sh\necho x >{root}/arguments\nexec sleep 30\n"));
         let log = fs::File::create(script.path("var/log/rke2-server.log")).unwrap();
         log.set_len((32 << 20) - 1).unwrap();
