@@ -30,8 +30,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::What::{Fails, Killed};
 use crate::support::{
-    self, AT_ONCE, CONFIG, DOCUMENT, Fault, GATES, Node, REFUSED, Ran, UNITS, can_trace, event, inner_room, inside,
-    paths, tampered, traced, until,
+    self, AT_ONCE, CONFIG, DOCUMENT, Fault, GATES, Node, REFUSED, Ran, UNITS, can_trace, each, event, inner_room,
+    inside, paths, tampered, traced, until,
 };
 
 /// The first server, another configuration of it, and an agent.
@@ -231,16 +231,6 @@ impl Turn {
         assert_eq!(self.node.open_gates(), [asked.unit], "{case}");
         assert_eq!(self.node.left_over(), [""; 0], "{case}");
     }
-}
-
-/// Calls `work` with each number below `count`, on two threads.
-fn each(count: usize, work: impl Fn(usize) + Sync) {
-    thread::scope(|scope| {
-        for worker in 0..2 {
-            let work = &work;
-            scope.spawn(move || (worker..count).step_by(2).for_each(work));
-        }
-    });
 }
 
 // --- killed -------------------------------------------------------------------------------------------------------

@@ -388,8 +388,9 @@ fn every_verb(node: &Node, text: &str, case: &str) {
 
 #[test]
 fn no_verb_tells_a_secret() {
-    support::in_parallel(&cases(), |case| {
-        let node = Node::new();
+    let cases = cases();
+    support::each(cases.len(), |at| {
+        let (case, node) = (&cases[at], Node::new());
         every_verb(&node, &case.text, &case.name);
     });
 }
@@ -397,8 +398,9 @@ fn no_verb_tells_a_secret() {
 /// On a node that already is a server, what would be refused elsewhere gets as far as config.yaml.
 #[test]
 fn no_verb_tells_a_secret_on_a_node_with_state() {
-    support::in_parallel(&cases(), |case| {
-        let node = Node::new();
+    let cases = cases();
+    support::each(cases.len(), |at| {
+        let (case, node) = (&cases[at], Node::new());
         node.write("var/lib/rancher/rke2/server/db/state.db", "", 0o600);
         every_verb(&node, &case.text, &format!("{}, on a server", case.name));
     });

@@ -131,12 +131,12 @@ pub fn base64(bytes: &[u8], last_two: [u8; 2]) -> String {
     text
 }
 
-/// Calls `work` with each item, on two threads.
-pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+/// Calls `work` with each number below `count`, on two threads.
+pub fn each(count: usize, work: impl Fn(usize) + Sync) {
     thread::scope(|scope| {
         for worker in 0..2 {
             let work = &work;
-            scope.spawn(move || items.iter().skip(worker).step_by(2).for_each(work));
+            scope.spawn(move || (worker..count).step_by(2).for_each(work));
         }
     });
 }
