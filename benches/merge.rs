@@ -92,26 +92,10 @@ fn version(jq: &Path) -> Outcome<String> {
 /// The options of the user, and those of another author.
 fn options(count: usize) -> [Map<String, Value>; 2] {
     const SINGLE: [&str; 20] = [
-        "node-name",
-        "resolv-conf",
-        "log",
-        "snapshotter",
-        "system-default-registry",
-        "private-registry",
-        "kubelet-path",
-        "etcd-image",
-        "pause-image",
-        "runtime-image",
-        "etcd-s3-endpoint",
-        "etcd-s3-folder",
-        "etcd-s3-bucket",
-        "etcd-s3-region",
-        "etcd-snapshot-dir",
-        "etcd-snapshot-name",
-        "kube-apiserver-image",
-        "kube-scheduler-image",
-        "audit-policy-file",
-        "default-runtime",
+        "node-name", "resolv-conf", "log", "snapshotter", "system-default-registry", "private-registry",
+        "kubelet-path", "etcd-image", "pause-image", "runtime-image", "etcd-s3-endpoint", "etcd-s3-folder",
+        "etcd-s3-bucket", "etcd-s3-region", "etcd-snapshot-dir", "etcd-snapshot-name", "kube-apiserver-image",
+        "kube-scheduler-image", "audit-policy-file", "default-runtime",
     ];
     const LISTS: [&str; 4] = ["kubelet-arg", "node-label", "kube-apiserver-arg", "tls-san"];
     let mut files = [Map::new(), Map::new()];

@@ -7,7 +7,7 @@ use std::io::{self, BufRead as _, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,23 +15,39 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use crate::Context;
-use crate::boot::Boot;
-use crate::check::limit;
-use crate::cloud_config::{self, CloudConfig};
-use crate::host::{DeadlineReader, Host, read_payload, reason};
+use crate::cluster::cloud_config::{self, CloudConfig};
+use crate::host::{DeadlineReader, Host, after, read_payload, reason};
+use crate::plan::Boot;
+use crate::report::stdio;
 use crate::reset;
-use crate::rke2;
+use crate::reset::action::Request;
+use crate::rke2::installed;
+use crate::text::escape::{escape, limit};
 
 /// How long an event may take in all.
 pub const BOUND: Duration = Duration::from_secs(18);
 
-/// How long a reset may take in all, and how much of that is its own.
-const RESET_BOUND: Duration = Duration::from_secs(300);
-const RESET: Duration = Duration::from_secs(280);
+/// How much longer than asked for a reset is waited for: it ends by itself, unless the system hangs.
+const OVERTIME: Duration = Duration::from_secs(20);
 
-/// How long the event `name` may take in all.
-pub fn bound(name: &str) -> Duration {
-    if name == "cluster.reset" { RESET_BOUND } else { BOUND }
+/// When an event is answered at the latest.
+#[derive(Debug, Clone)]
+pub struct Deadline(Arc<Mutex<Instant>>);
+
+impl Deadline {
+    /// So long from now.
+    pub fn after(time: Duration) -> Deadline {
+        Deadline(Arc::new(Mutex::new(after(time))))
+    }
+
+    /// Puts it off until so long from now.
+    fn put_off(&self, time: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = after(time);
+    }
+
+    fn left(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_duration_since(Instant::now())
+    }
 }
 
 /// How long stdin takes that the agent has filled before.
@@ -67,33 +83,42 @@ impl Response {
 }
 
 /// Runs `handle` and writes its response to `stdout`: one JSON line, whatever happens. A panic and a handler that takes longer than
-/// `bound` become an `error`; in the latter case the handler is left running, and ends with the process.
-pub fn answer<W, F>(mut stdout: W, bound: Duration, handle: F)
+/// `deadline` become an `error`; in the latter case the handler is left running, and ends with the process. It may put that off.
+pub fn answer<W, F>(mut stdout: W, deadline: &Deadline, handle: F)
 where
     W: Write + AsFd,
-    F: FnOnce() -> Response + Send + 'static,
+    F: FnOnce(&Deadline) -> Response + Send + 'static,
 {
     let (done, waiting) = mpsc::sync_channel(1);
-    let handled = move || catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(|_| Response::error(PANICKED));
-    let worker = thread::Builder::new().spawn(move || drop(done.send(handled())));
-    let response = match worker {
-        Err(_) => Response::error("the event cannot be handled, for the system starts no more threads"),
-        Ok(_) => waiting.recv_timeout(bound).unwrap_or_else(|_| {
-            Response::error(&format!("gave up after {} seconds, the node keeps what it had before", bound.as_secs()))
-        }),
+    let own = deadline.clone();
+    let handled = move || catch_unwind(AssertUnwindSafe(|| handle(&own))).unwrap_or_else(|_| Response::error(PANICKED));
+    let start = Instant::now();
+    let response = match thread::Builder::new().spawn(move || drop(done.send(handled()))) {
+        Err(_) => Response::error("the event cannot be handled, because the system starts no more threads"),
+        Ok(_) => loop {
+            match waiting.recv_timeout(deadline.left()) {
+                Ok(response) => break response,
+                Err(mpsc::RecvTimeoutError::Timeout) if !deadline.left().is_zero() => {}
+                Err(_) => {
+                    let seconds = start.elapsed().as_secs();
+                    let sentence = format!("gave up after {seconds} seconds, so the node keeps what it had before");
+                    break Response::error(&sentence);
+                }
+            }
+        },
     };
     let mut line = serde_json::to_vec(&response).unwrap_or_else(|_| b"{}".to_vec());
     line.push(b'\n');
     // Nobody may read any more, or nobody may ever read: neither is ours to mend.
-    if crate::stdio::is_writable(&stdout, Duration::from_secs(1)) {
+    if stdio::is_writable(&stdout, Duration::from_secs(1)) {
         let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
     }
 }
 
-const PANICKED: &str = "the provider came upon a mistake of its own, please report it with the lines of the journal";
+const PANICKED: &str = "the provider came upon a mistake of its own; please report it with the lines of the journal";
 
 /// Handles the event `name`, whose body is read from `stdin` where it is needed.
-pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Response {
+pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context, deadline: &Deadline) -> Response {
     match name {
         "agent.boot" => {
             let Some(mut boot) = Boot::new(context) else { return Response::default() };
@@ -102,14 +127,14 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
             let answer = boot.finish(text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
-        "cluster.reset" => cluster_reset(context, config(stdin, &mut || {})),
+        "cluster.reset" => cluster_reset(context, config(stdin, &mut || {}), deadline),
         "init.provider.info" => info(context.host),
         "init.provider.install" => {
             match payload(stdin, &mut || {}).ok().and_then(|payload| payload.provider).as_deref() {
                 Some("rke2") => Response {
                     state: "error".into(),
                     ..Response::error(
-                        "init.provider.install is not built yet, install RKE2 into the image by its own installer",
+                        "init.provider.install is not built yet; install RKE2 into the image by its own installer",
                     )
                 },
                 _ => Response::state("non-applicable"),
@@ -121,12 +146,13 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context) -> Respons
 }
 
 /// Resets the node. An event without a readable cluster section says nothing about where RKE2 is; the node itself does.
-fn cluster_reset(context: &Context, text: Result<String, String>) -> Response {
+fn cluster_reset(context: &Context, text: Result<String, String>, deadline: &Deadline) -> Response {
     let section = match text.map(|text| cloud_config::of_collected(&text, &[])) {
         Ok(CloudConfig::Present(section)) => Some(section),
         _ => None,
     };
-    let request = reset::Request { timeout: RESET, ..reset::Request::default() };
+    let request = Request { timeout: reset::timeout(context.host, section.as_deref()), ..Request::default() };
+    deadline.put_off(request.timeout + OVERTIME);
     let report = reset::run(context, section.as_deref(), &request);
     let count = |sentences: &[String], what: &str| format!("{} {what}", sentences.len());
     let mut log = vec![count(&report.done, "done"), count(&report.left, "left")];
@@ -136,10 +162,10 @@ fn cluster_reset(context: &Context, text: Result<String, String>) -> Response {
 
 /// Which RKE2 the image holds (kairos `kairos-init/pkg/stages/steps_init.go` writes it to /etc/kairos-release).
 fn info(host: &Host) -> Response {
-    match rke2::version(host) {
-        rke2::Installed::No => Response::state("non-applicable"),
-        rke2::Installed::Unknown(sentence) => Response { log: sentence, ..Response::state("error") },
-        rke2::Installed::Version(version) => {
+    match installed::version(host) {
+        installed::Installed::No => Response::state("non-applicable"),
+        installed::Installed::Unknown(sentence) => Response { log: sentence, ..Response::state("error") },
+        installed::Installed::Version(version) => {
             let data = serde_json::json!({"provider": "rke2", "version": version}).to_string();
             Response { data, ..Response::state("success") }
         }
@@ -186,7 +212,7 @@ fn payload(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<Payload, S
     let payload = match event.file.filter(|file| !file.is_empty()) {
         Some(file) => {
             let bytes = read_payload(Path::new(&file), LIMIT).map_err(|error| error.to_string())?;
-            String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8", crate::emit::escape(&file)))?
+            String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8", escape(&file)))?
         }
         None => event.data.filter(|data| !data.is_empty()).ok_or("the event carries no data")?,
     };

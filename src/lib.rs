@@ -1,57 +1,52 @@
 //! A Kairos cluster provider plugin for RKE2: from the cluster section of a node's cloud-config to a running server or agent.
 //!
 //! ```text
-//! plan   event ─► CloudConfig ─► Cluster ─► Plan ─► Document = cluster.kairos.yaml, and the gate
-//!        (bus)    what the user   what it     what     the boot stages of yip
-//!                 wrote, lines    means       will be
-//! apply  Staged, DropIn* ─► Config = config.yaml ─► gate open ─► unit queued
-//! start  prestart: what must wait, and the record of what RKE2 is about to read
+//! plan    event ─► CloudConfig ─► Cluster ─► Plan ─► Document = cluster.kairos.yaml, and the gate
+//!         (bus)    what the user   what it     what     the boot stages of yip
+//!                  wrote, lines    means       will be
+//! apply   Plan, drop-ins ─► config.yaml ─► gate open ─► unit queued
+//! start   what must wait, and the record of what RKE2 is about to read
+//! reset   RKE2's state, and what the steps leave, off the node
 //! ```
 //!
-//! The core takes values and gives values; [`host::Host`] is the only door to files, processes and the clock.
+//! The core takes values and gives values; [`host::Host`] is the only door to files, processes and the clock. The modules are in the order
+//! in which they use each other: each uses only those below it (`tests/it/house.rs`).
 
-pub mod boot;
 pub mod bus;
+pub mod cli;
 
-pub mod certificates;
-pub mod cloud_config;
-pub mod cluster;
-pub mod document;
-pub mod find;
+// What happens to a node, the last phase first.
+pub(crate) mod reset;
+
+pub mod apply;
+
+pub mod start;
+
 pub mod plan;
 
-pub mod accounts;
-pub mod apply;
-pub mod config;
-pub mod environment;
+// Subjects that phases share.
 pub mod images;
-pub mod no_proxy;
-pub mod overrides;
-pub mod prestart;
-pub mod report;
+
+pub(crate) mod status;
+
+pub mod cluster;
+
+pub mod environment;
+
 pub mod service;
-pub mod staged;
-pub mod steps;
-pub mod sysctl;
-pub mod template;
 
-pub mod check;
-pub mod drop_in;
-pub mod emit;
-pub mod options;
-pub mod yaml;
+pub mod identity;
 
-pub mod gate;
-pub mod node;
-pub mod reset;
 pub mod rke2;
-pub mod scripts;
-pub mod whose;
 
-pub mod cli;
+// What all of them tell and use.
+pub mod report;
+
+pub mod findings;
+
 pub mod host;
-pub mod log;
-pub mod stdio;
+
+pub mod text;
 
 /// The node, and this program on it.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use provider_rke2::bus::Deadline;
 use provider_rke2::host::{self, Host};
-use provider_rke2::stdio;
+use provider_rke2::report::stdio;
 use provider_rke2::{Context, VERSION, bus, cli};
 
 #[global_allocator]
@@ -31,8 +32,11 @@ fn main() -> ExitCode {
 
 /// Answers one event. Whatever happens, stdout gets one JSON line.
 fn serve(root: PathBuf, name: String, program: String) {
-    bus::answer(io::stdout(), bus::bound(&name), move || match Host::new(&root) {
-        Ok(host) => bus::handle(&name, io::stdin(), &Context { host: &host, program: &program, version: VERSION }),
+    bus::answer(io::stdout(), &Deadline::after(bus::BOUND), move |deadline| match Host::new(&root) {
+        Ok(host) => {
+            let context = Context { host: &host, program: &program, version: VERSION };
+            bus::handle(&name, io::stdin(), &context, deadline)
+        }
         Err(error) => bus::Response { error: error.to_string(), ..bus::Response::default() },
     });
 }

@@ -17,7 +17,8 @@ use rustix::{
     process::{Pid, getpid, test_kill_process},
 };
 
-use super::{Error, Host, after, create_temporary, kind_name, not_followed, open_own, read_regular, set_mode};
+use super::files::{PERMISSIONS, create_temporary, kind_name, not_followed, open_own, read_regular, set_mode};
+use super::{Error, Host, after};
 
 /// Where they are.
 const ETC: &str = "/etc";
@@ -36,11 +37,11 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The files of accounts in /etc, locked against everybody else until this drops.
 #[derive(Debug)]
-pub struct AccountFiles {
+pub(crate) struct AccountFiles {
     etc: OwnedFd,
     /// Lock files that were made.
     made: Vec<String>,
-    /// Released last: who has it expects no lock file in its way.
+    /// Released last: a process that has it expects no lock file in its way.
     _lock: OwnedFd,
 }
 
@@ -49,7 +50,7 @@ impl Host {
     /// `.lock` beside it with the number of the process; one that a dead process has left is removed.
     ///
     /// Fails if somebody else holds one of them for the whole of `wait`.
-    pub fn lock_accounts(&self, names: &[&str], wait: Duration) -> Result<AccountFiles, Error> {
+    pub(crate) fn lock_accounts(&self, names: &[&str], wait: Duration) -> Result<AccountFiles, Error> {
         let end = after(wait);
         let etc = self.directory("lock", ETC, ETC)?;
         let path = format!("{ETC}/{PASSWORD_LOCK}");
@@ -75,7 +76,7 @@ impl Host {
     }
 
     /// User and group of what is behind the path, symlinks followed.
-    pub fn owner(&self, path: &str) -> Option<(u32, u32)> {
+    pub(crate) fn owner(&self, path: &str) -> Option<(u32, u32)> {
         let stat = self.open(path, OFlags::PATH).and_then(fstat).ok()?;
         Some((stat.st_uid, stat.st_gid))
     }
@@ -123,7 +124,7 @@ impl AccountFiles {
     }
 
     /// The bytes of a file; nothing if there is none. Fails for a symlink and for what is no file.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         self.read_named(name)
     }
 
@@ -149,7 +150,7 @@ impl AccountFiles {
     /// Replaces the bytes of a file that is there; owner, mode and SELinux label stay. Who reads it meets the old or the new content.
     ///
     /// Fails, with the old content in place, if the system says no.
-    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = format!("{ETC}/{name}");
         let refused = |error: std::io::Error| Error::os("write", &path, error);
         let old = self.open(name, &path)?.ok_or_else(|| refused(Errno::NOENT.into()))?;
@@ -192,5 +193,5 @@ fn like(old: &File, new: &OwnedFd) -> std::io::Result<()> {
     if let Some(label) = label(old).filter(|it| label(new).as_ref() != Some(it)) {
         fsetxattr(new, LABEL, &label, XattrFlags::empty())?;
     }
-    Ok(set_mode(new, its.st_mode & super::PERMISSIONS)?)
+    Ok(set_mode(new, its.st_mode & PERMISSIONS)?)
 }

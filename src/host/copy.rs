@@ -19,14 +19,66 @@ use rustix::{
     io::{Errno, pread, pwrite, retry_on_intr},
 };
 
-use super::{Error, Host, kind_name, made, normal, set_mode};
+use super::files::{kind_name, made, set_mode};
+use super::{Error, Host, normal};
 use sha2::{Digest as _, Sha256};
 
-use crate::images::archive::ReadAt;
-use crate::images::{Identity, Present, Target};
+/// Seconds since 1970, and nanoseconds.
+pub(crate) type Time = (i64, u32);
+
+/// What tells that an archive is the one that was looked at, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written, as anybody may set it.
+    pub mtime: Time,
+    /// When it was last changed, as only the kernel sets it.
+    pub ctime: Time,
+    /// Its inode; 0 where the file system makes up another one at each mount.
+    pub inode: u64,
+}
+
+/// What lies under a name in RKE2's directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present {
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub mtime: Time,
+    /// Whether it is a regular file.
+    pub is_file: bool,
+    /// Whether it bears our mark, and is as it was when it got that: ours, whatever the record says.
+    pub is_marked: bool,
+}
+
+/// What lies in RKE2's directory, by name.
+pub type Target = BTreeMap<String, Present>;
+
+/// Bytes that can be read at any place.
+pub trait ReadAt {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// Reads from a place on; fewer bytes than asked for only at the end.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+impl ReadAt for &[u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Ok(count)
+    }
+}
 
 /// Counts whatever is read or copied here, so that somebody else sees whether anything moves.
-pub static PROGRESS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static PROGRESS: AtomicU64 = AtomicU64::new(0);
 
 /// How much is copied between two looks at the clock.
 const CHUNK: u64 = 8 << 20;
@@ -139,7 +191,7 @@ impl Host {
                 match kind {
                     FileType::Directory | FileType::RegularFile if kind == FileType::RegularFile && !is_wanted => {}
                     FileType::Directory | FileType::RegularFile if escapes => {
-                        let why = "is a symlink that leads out of the content directory, put the file itself there";
+                        let why = "is a symlink that leads out of the content directory; put the file itself there";
                         walk.problems.push((path, why.to_owned()));
                     }
                     FileType::RegularFile => walk.files.push(found(path, &stat, stable, true)),
@@ -151,16 +203,16 @@ impl Host {
                 }
             }
             Err(Errno::LOOP) => {
-                walk.problems.push((path, "is a symlink that leads back to itself, remove it".to_owned()));
+                walk.problems.push((path, "is a symlink that leads back to itself; remove it".to_owned()));
             }
             Err(_) if !is_wanted => {}
-            Err(Errno::NOENT) => walk.problems.push((path, "is a symlink that leads nowhere, remove it".to_owned())),
+            Err(Errno::NOENT) => walk.problems.push((path, "is a symlink that leads nowhere; remove it".to_owned())),
             Err(errno) => walk.trouble(&path, errno),
         }
     }
 
     /// What lies in a directory, not below it; nothing if there is no such directory.
-    pub fn present(&self, directory: &str) -> Result<Target, Error> {
+    pub(crate) fn present(&self, directory: &str) -> Result<Target, Error> {
         let refused = |errno: Errno| Error::os("list", directory, errno);
         let fd = match self.open(directory, OFlags::RDONLY | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => return Ok(Target::new()),
@@ -178,7 +230,7 @@ impl Host {
     }
 
     /// Bytes that are free where a path is or will be, and how many its file system has.
-    pub fn space(&self, path: &str) -> Result<(u64, u64), Error> {
+    pub(crate) fn space(&self, path: &str) -> Result<(u64, u64), Error> {
         let mut place = path;
         loop {
             match self.open(place, OFlags::PATH).and_then(fstatvfs) {
@@ -238,7 +290,7 @@ impl Host {
     }
 
     /// Removes what a store that was cut off has left behind; nothing if there is nothing.
-    pub fn tidy(&self, parent: &str, name: &str) -> Result<(), Error> {
+    pub(crate) fn tidy(&self, parent: &str, name: &str) -> Result<(), Error> {
         for place in [format!("{parent}/{ASIDE}"), format!("{parent}/{name}/{ASIDE}")] {
             if let Ok(fd) = self.open(&place, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
                 clear(&fd).map_err(|errno| Error::os("empty", &place, errno))?;
@@ -372,7 +424,7 @@ pub struct Original {
 
 impl Original {
     /// Whether it still is what it was when it was found.
-    pub fn is_unchanged(&self) -> bool {
+    pub(crate) fn is_unchanged(&self) -> bool {
         fstat(&self.fd).is_ok_and(|stat| {
             FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
                 && identity(&stat, self.identity.inode != 0) == self.identity
@@ -429,7 +481,7 @@ pub struct Part<'a> {
 
 impl Part<'_> {
     /// Brings the bytes to the disk, then gives the file its name, in place of what has it.
-    pub fn publish(self, name: &str) -> io::Result<()> {
+    pub(crate) fn publish(self, name: &str) -> io::Result<()> {
         retry_on_intr(|| fsync(&self.fd))?;
         Ok(renameat(&self.store.temporary, self.name.as_str(), &self.store.directory, name)?)
     }
@@ -444,7 +496,7 @@ impl Drop for Part<'_> {
 
 impl Store {
     /// Whether an archive can be had there without copying a byte (`ioctl_ficlone(2)`).
-    pub fn can_clone(&self, original: &Original) -> bool {
+    pub(crate) fn can_clone(&self, original: &Original) -> bool {
         original.device() == Some(self.device)
             && self.create().is_ok_and(|part| ioctl_ficlone(&part.fd, &original.fd).is_ok())
     }
@@ -478,7 +530,7 @@ impl Store {
     }
 
     /// Whether the file of that name has the bytes of the original; and their checksum, if they are the same and it is asked for.
-    pub fn holds(
+    pub(crate) fn holds(
         &self,
         name: &str,
         original: &Original,
@@ -507,7 +559,7 @@ impl Store {
     }
 
     /// Makes an empty file of whole seconds if there is none of that name.
-    pub fn touch(&self, name: &str, second: i64) -> Result<(), Error> {
+    pub(crate) fn touch(&self, name: &str, second: i64) -> Result<(), Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = match openat(&self.directory, name, flags, Mode::from_raw_mode(0o644)) {
             Err(Errno::EXIST) => return Ok(()),
@@ -520,7 +572,7 @@ impl Store {
     }
 
     /// Removes a file; nothing if there is none.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         match unlinkat(&self.directory, name, AtFlags::empty()) {
             Err(Errno::NOENT) | Ok(()) => Ok(()),
             Err(errno) => Err(Error::os("remove", &format!("{}/{name}", self.path), errno)),

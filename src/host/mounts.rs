@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A mount of this process' mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// Major and minor number of the file system, `8:1`.
     pub device: String,
     /// What of the file system is mounted; `/` is all of it.
@@ -32,7 +32,7 @@ pub struct Mount {
 }
 
 /// Reads the text of /proc/self/mountinfo; a line that is none is passed over.
-pub fn parse(text: &[u8]) -> Vec<Mount> {
+pub(crate) fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|byte| *byte == b'\n').filter_map(mount).collect()
 }
 
@@ -74,7 +74,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 
 impl Host {
     /// Gives what is mounted, in the order in which it was mounted; with another root than `/` nothing.
-    pub fn mounts(&self) -> Result<Vec<Mount>, Error> {
+    pub(crate) fn mounts(&self) -> Result<Vec<Mount>, Error> {
         if !self.is_real() {
             return Ok(Vec::new());
         }
@@ -84,7 +84,7 @@ impl Host {
     /// Unmounts; `lazily` what is busy goes as soon as nobody uses it any more. What is gone already is no failure.
     ///
     /// Fails if it is busy ([`is_busy`]), and if it takes longer than 15 s: then the attempt goes on by itself.
-    pub fn unmount(&self, mount: &Mount, lazily: bool) -> Result<(), Error> {
+    pub(crate) fn unmount(&self, mount: &Mount, lazily: bool) -> Result<(), Error> {
         let refused = |errno: Errno| Error::os("unmount", &mount.point, errno);
         if !self.is_real() {
             return Err(refused(Errno::PERM));
@@ -102,7 +102,7 @@ impl Host {
     }
 
     /// Keeps unmounts below a mount from reaching its copies elsewhere.
-    pub fn make_private(&self, mount: &Mount) -> Result<(), Error> {
+    pub(crate) fn make_private(&self, mount: &Mount) -> Result<(), Error> {
         let refused = |errno: Errno| Error::os("make private", &mount.point, errno);
         if !self.is_real() {
             return Err(refused(Errno::PERM));
@@ -112,7 +112,7 @@ impl Host {
 }
 
 /// Whether an unmount failed only because somebody uses what is mounted.
-pub fn is_busy(error: &Error) -> bool {
+pub(crate) fn is_busy(error: &Error) -> bool {
     matches!(error, Error::Os { error, .. } if Errno::from_io_error(error) == Some(Errno::BUSY))
 }
 

@@ -17,11 +17,11 @@ use super::Host;
 const TICK: Duration = Duration::from_millis(20);
 
 /// Device and inode.
-pub type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 
 /// What makes a process one that is looked for; one of these is enough.
 #[derive(Debug, Default, Clone)]
-pub struct Search {
+pub(crate) struct Search {
     /// Its executable or its root lies below one of these directories.
     pub below: Vec<String>,
     /// Its executable is one of these files.
@@ -34,7 +34,7 @@ pub struct Search {
 
 /// A process that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its number.
     pub pid: i32,
     /// Its executable, as the kernel names it.
@@ -46,7 +46,7 @@ pub struct Process {
 impl Host {
     /// Gives the processes that match, but for this one and those that it descends from. With another root than `/`
     /// there are none. A process whose links cannot be read does not match.
-    pub fn processes(&self, search: &Search) -> Vec<Process> {
+    pub(crate) fn processes(&self, search: &Search) -> Vec<Process> {
         if !self.is_real() {
             return Vec::new();
         }
@@ -59,7 +59,7 @@ impl Host {
 
     /// Sends SIGTERM to each, after `grace` SIGKILL to those that are left, and gives those that are left after
     /// `burial`.
-    pub fn end_processes(&self, processes: &[Process], grace: Duration, burial: Duration) -> Vec<Process> {
+    pub(crate) fn end_processes(&self, processes: &[Process], grace: Duration, burial: Duration) -> Vec<Process> {
         let mut left = processes.to_vec();
         for (signal, wait) in [(Signal::TERM, grace), (Signal::KILL, burial)] {
             for process in &left {

@@ -2,8 +2,7 @@
 //! to it meanwhile.
 //!
 //! Each directory is opened from the descriptor of its parent by `openat2` with `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`
-//! and `RESOLVE_NO_XDEV` (openat2(2)), so a bind mount of the same device is a boundary too. Before Linux 5.6 the
-//! number of the mount in /proc/self/fdinfo says the same (`proc_pid_fdinfo(5)`).
+//! and `RESOLVE_NO_XDEV` (openat2(2)), so a bind mount of the same device is a boundary too.
 
 use std::{
     ffi::{CStr, CString},
@@ -20,7 +19,9 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
+use super::files::prefixes;
 use super::{Error, Host, is_normal, split};
+use crate::text::escape::escape;
 
 /// Directories that stay open on the way down; the way back up from deeper ones leads through `..`.
 const KEPT_OPEN: usize = 64;
@@ -31,22 +32,8 @@ const PASSES: u8 = 5;
 const BATCH: usize = 1 << 20;
 /// Directories that are symlinks on some systems, which is their layout and nobody's doing.
 const LAYOUT: [&str; 16] = [
-    "/etc",
-    "/home",
-    "/media",
-    "/mnt",
-    "/opt",
-    "/root",
-    "/run",
-    "/srv",
-    "/tmp",
-    "/usr",
-    "/usr/local",
-    "/var",
-    "/var/lib",
-    "/var/log",
-    "/var/run",
-    "/var/tmp",
+    "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/local", "/var",
+    "/var/lib", "/var/log", "/var/run", "/var/tmp",
 ];
 /// Failures that are told; the others are counted.
 const TOLD: usize = 20;
@@ -55,7 +42,7 @@ const TICK: u64 = 64;
 
 /// What is left of a tree that was to be deleted; nothing if it is gone.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Remains {
+pub(crate) struct Remains {
     /// Mounts that were met, with all that is in them.
     pub mounts: Vec<String>,
     /// What could not be deleted, and why: the first of them, in sentences.
@@ -68,7 +55,7 @@ pub struct Remains {
 
 impl Remains {
     /// Whether all is gone.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.mounts.is_empty() && self.failures.is_empty()
     }
 }
@@ -79,7 +66,7 @@ impl Host {
     ///
     /// A directory that is itself a mount is emptied and stays if `mounted` says that it may be one; otherwise it is
     /// one that was met. What is gone already is no failure. At `end` the rest is left.
-    pub fn delete(&self, path: &str, mounted: bool, end: Instant) -> Remains {
+    pub(crate) fn delete(&self, path: &str, mounted: bool, end: Instant) -> Remains {
         let mut walk = Walk::new(path, end);
         if let Err(error) = self.delete_in(path, mounted, &mut walk) {
             walk.fail(&error.to_string(), false);
@@ -94,7 +81,7 @@ impl Host {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(Errno::LOOP) => {
                 let link = self.symlink_on(path).unwrap_or_default();
-                walk.fail_at(&[], &format!("it lies behind the symlink {}", crate::emit::escape(&link)));
+                walk.fail_at(&[], &format!("it lies behind the symlink {}", escape(&link)));
                 return Ok(());
             }
             other => other.map_err(refused)?,
@@ -109,9 +96,9 @@ impl Host {
             return Ok(());
         }
         for is_last in (0..PASSES).map(|pass| pass + 1 == PASSES) {
-            let directory = match walk.open(&parent, &name, false) {
+            let directory = match Walk::open(&parent, &name, false) {
                 Err(Errno::NOENT) => return Ok(()),
-                Err(Errno::XDEV) if mounted => walk.open(&parent, &name, true).map_err(refused)?,
+                Err(Errno::XDEV) if mounted => Walk::open(&parent, &name, true).map_err(refused)?,
                 Err(Errno::XDEV) => {
                     walk.mount(None);
                     return Ok(());
@@ -129,7 +116,7 @@ impl Host {
     fn open_unfollowed(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut directory = self.open("/", flags)?;
-        for step in super::prefixes(path).filter(|step| !step.is_empty() && *step != "/") {
+        for step in prefixes(path).filter(|step| !step.is_empty() && *step != "/") {
             let name = step.rsplit('/').next().unwrap_or_default();
             let is_link = || {
                 let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -149,13 +136,13 @@ impl Host {
     }
 
     /// The first symlink on the way to a path, itself included, that is none of the system's layout.
-    pub fn symlink_on(&self, path: &str) -> Option<String> {
-        let mut steps = super::prefixes(path).filter(|step| !LAYOUT.contains(step));
+    pub(crate) fn symlink_on(&self, path: &str) -> Option<String> {
+        let mut steps = prefixes(path).filter(|step| !LAYOUT.contains(step));
         steps.find(|step| self.is_symlink(step)).map(ToOwned::to_owned)
     }
 
     /// Removes a directory if it is empty and no mount; false if it stays.
-    pub fn remove_empty(&self, path: &str) -> bool {
+    pub(crate) fn remove_empty(&self, path: &str) -> bool {
         let removed = || {
             let (parent, name) = split("remove", path).ok()?;
             unlinkat(self.open_unfollowed(parent).ok()?, name, AtFlags::REMOVEDIR).ok()
@@ -164,12 +151,12 @@ impl Host {
     }
 
     /// True if the path is a symlink.
-    pub fn is_symlink(&self, path: &str) -> bool {
+    pub(crate) fn is_symlink(&self, path: &str) -> bool {
         self.kind(path) == Some(FileType::Symlink)
     }
 
     /// True if there is anything at the path, a symlink that leads nowhere included.
-    pub fn is_there(&self, path: &str) -> bool {
+    pub(crate) fn is_there(&self, path: &str) -> bool {
         self.kind(path).is_some()
     }
 
@@ -181,7 +168,7 @@ impl Host {
     }
 
     /// Device and inode of a file that is no symlink.
-    pub fn file_identity(&self, path: &str) -> Option<(u64, u64)> {
+    pub(crate) fn file_identity(&self, path: &str) -> Option<(u64, u64)> {
         let (parent, name) = split("read", path).ok()?;
         let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -189,7 +176,7 @@ impl Host {
     }
 
     /// Size and whole second of the modification time of a file that is no symlink.
-    pub fn size_and_second(&self, path: &str) -> Option<(u64, i64)> {
+    pub(crate) fn size_and_second(&self, path: &str) -> Option<(u64, i64)> {
         let (parent, name) = split("read", path).ok()?;
         let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -198,14 +185,14 @@ impl Host {
     }
 
     /// The path without symlinks, as the kernel names it; none if there is nothing, or with another root than `/`.
-    pub fn real_path(&self, path: &str) -> Option<String> {
+    pub(crate) fn real_path(&self, path: &str) -> Option<String> {
         let fd = (self.is_real() && is_normal(path)).then(|| self.open(path, OFlags::PATH).ok())??;
         let link = readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new()).ok()?;
         Some(String::from_utf8_lossy(link.as_bytes()).into_owned())
     }
 
     /// Device and inode of what is behind the path, symlinks followed.
-    pub fn identity(&self, path: &str) -> Option<(u64, u64)> {
+    pub(crate) fn identity(&self, path: &str) -> Option<(u64, u64)> {
         let stat = is_normal(path).then(|| self.open(path, OFlags::PATH).and_then(fstat))?.ok()?;
         Some((stat.st_dev, stat.st_ino))
     }
@@ -240,8 +227,6 @@ struct Walk {
     end: Instant,
     steps: u64,
     late: bool,
-    /// Before Linux 5.6.
-    no_openat2: bool,
     stack: Vec<Frame>,
     buffer: Vec<u8>,
     remains: Remains,
@@ -251,32 +236,22 @@ impl Walk {
     fn new(path: &str, end: Instant) -> Walk {
         let remains = Remains { read_only: true, ..Remains::default() };
         let buffer = Vec::with_capacity(64 * 1024);
-        Walk { path: path.into(), end, steps: 0, late: false, no_openat2: false, stack: Vec::new(), buffer, remains }
+        Walk { path: path.into(), end, steps: 0, late: false, stack: Vec::new(), buffer, remains }
     }
 
     /// Opens a directory below another; `XDEV` if something is mounted there, unless that may be.
-    fn open(&mut self, parent: &OwnedFd, name: &CStr, mounted: bool) -> rustix::io::Result<OwnedFd> {
+    fn open(parent: &OwnedFd, name: &CStr, mounted: bool) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOATIME;
-        if !self.no_openat2 {
-            let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            if !mounted {
-                resolve |= ResolveFlags::NO_XDEV;
-            }
-            let open = |flags| retry_on_intr(|| openat2(parent, name, flags, Mode::empty(), resolve));
-            match open(flags) {
-                // Only the owner may leave the time of access alone.
-                Err(Errno::PERM) => match open(flags - OFlags::NOATIME) {
-                    Err(Errno::PERM) => self.no_openat2 = true,
-                    other => return other,
-                },
-                Err(Errno::NOSYS) => self.no_openat2 = true,
-                other => return other,
-            }
+        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        if !mounted {
+            resolve |= ResolveFlags::NO_XDEV;
         }
-        let flags = flags - OFlags::NOATIME;
-        let fd = retry_on_intr(|| openat(parent, name, flags, Mode::empty()))?;
-        let is_boundary = || Some(mount_of(&fd)? != mount_of(parent)?);
-        if mounted || is_boundary() == Some(false) { Ok(fd) } else { Err(Errno::XDEV) }
+        let open = |flags| retry_on_intr(|| openat2(parent, name, flags, Mode::empty(), resolve));
+        match open(flags) {
+            // Only the owner may leave the time of access alone.
+            Err(Errno::PERM) => open(flags - OFlags::NOATIME),
+            other => other,
+        }
     }
 
     /// Deletes all that is in a directory; false if something stays.
@@ -310,7 +285,7 @@ impl Walk {
                 frame.stays = true;
                 break;
             }
-            let opened = self.open(&fd, &name, false);
+            let opened = Walk::open(&fd, &name, false);
             match opened.and_then(|opened| Frame::new(opened, name.clone())) {
                 Ok(below) => {
                     frame.directories = Some(directories);
@@ -343,7 +318,7 @@ impl Walk {
             (Some(fd), _) => fd,
             (None, Some(below)) => {
                 let Some(fd) = parent_of(below, &parent) else {
-                    // Moved away meanwhile; whoever did that has it. The way back is known from further up.
+                    // Moved away meanwhile; the process that did that has it. The way back is known from further up.
                     self.fail_at(&[&done.name], "was moved while it was deleted");
                     self.stack.retain(|frame| frame.fd.is_some());
                     self.stack.iter_mut().for_each(|frame| frame.stays = true);
@@ -463,7 +438,7 @@ impl Walk {
             Err(Errno::BUSY) => self.mount(None),
             Err(Errno::NOTEMPTY | Errno::EXIST) if !is_last => return false,
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                self.fail_at(&[], "somebody writes to it all the time, end what does");
+                self.fail_at(&[], "somebody writes to it all the time; end what does");
             }
             Err(errno) => self.failed(None, errno),
         }
@@ -487,7 +462,7 @@ impl Walk {
 
     fn fail_at(&mut self, names: &[&CStr], why: &str) {
         let path = self.path_of(names);
-        self.fail(&format!("cannot delete {}: {why}", crate::emit::escape(&path)), false);
+        self.fail(&format!("cannot delete {}: {why}", escape(&path)), false);
     }
 
     fn fail(&mut self, sentence: &str, read_only: bool) {
@@ -515,7 +490,7 @@ impl Walk {
         if !self.late && self.steps % TICK == 1 && Instant::now() >= self.end {
             self.late = true;
             let path = self.path.clone();
-            self.fail(&format!("cannot delete {}: the time is up", crate::emit::escape(&path)), false);
+            self.fail(&format!("cannot delete {}: the time is up", escape(&path)), false);
         }
         self.late
     }

@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::host::copy::ReadAt;
+
 /// How an archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -54,30 +56,8 @@ impl Kind {
 }
 
 /// A name as what stands before its ending, the ending, and what that means.
-pub fn split(name: &str) -> Option<(&str, &'static str, Kind)> {
+pub(crate) fn split(name: &str) -> Option<(&str, &'static str, Kind)> {
     ENDINGS.into_iter().find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, ending, kind)))
-}
-
-/// Bytes that can be read at any place.
-pub trait ReadAt {
-    /// How many there are.
-    fn size(&self) -> u64;
-
-    /// Reads from a place on; fewer bytes than asked for only at the end.
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-}
-
-impl ReadAt for &[u8] {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Ok(count)
-    }
 }
 
 /// What the bytes prove.
@@ -112,17 +92,17 @@ fn refuse<T>(sentence: impl Into<String>) -> Walk<T> {
 /// Looks at all that can be known without unpacking. Fails only if it cannot be read.
 pub fn check(kind: Kind, archive: &mut dyn ReadAt) -> io::Result<Verdict> {
     let walked = match kind {
-        _ if archive.size() == 0 => refuse("is empty, copy it again"),
+        _ if archive.size() == 0 => refuse("is empty; copy it again"),
         Kind::List => list(archive),
         _ => magic(kind, archive).and_then(|is_known| match kind {
             Kind::Tar => tar(archive),
             Kind::Zstd => zstd(archive),
             Kind::Lz4 => lz4(archive),
             Kind::Gzip | Kind::Bzip2 if !is_known => {
-                Ok(Verdict::Doubt(format!("does not begin like {}, so RKE2 will hardly read it, copy it again", kind.name())))
+                Ok(Verdict::Doubt(format!("does not begin like {}, so RKE2 will hardly read it; copy it again", kind.name())))
             }
             Kind::Gzip | Kind::Bzip2 | Kind::List => Ok(Verdict::Doubt(format!(
-                "is {}, which cannot be proven whole without unpacking it, put a sha256sum file beside it to have it checked",
+                "is {}, which cannot be proven whole without unpacking it; put a sha256sum file beside it to have it checked",
                 kind.name()
             ))),
         }),
@@ -135,7 +115,7 @@ pub fn check(kind: Kind, archive: &mut dyn ReadAt) -> io::Result<Verdict> {
 }
 
 fn cut<T>(archive: &dyn ReadAt) -> Walk<T> {
-    refuse(format!("is cut off after {} bytes, copy it again", archive.size()))
+    refuse(format!("is cut off after {} bytes; copy it again", archive.size()))
 }
 
 /// Exactly these bytes, or the archive is cut off.
@@ -156,7 +136,7 @@ fn packed(head: &[u8]) -> Option<Kind> {
 }
 
 /// RKE2 goes by the ending, so what is packed in another way than it says cannot be read. Gives whether it begins as it should; gzip and
-/// bzip2 may do otherwise, for they are never more than doubted.
+/// bzip2 may do otherwise, because they are never more than doubted.
 fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<bool> {
     let mut head = [0; 18];
     let length = archive.read_at(&mut head, 0)?;
@@ -166,7 +146,7 @@ fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<bool> {
     match packed(head) {
         Some(found) if found != kind => {
             let ending = ENDINGS.iter().find(|(_, it)| *it == found).map_or("", |(ending, _)| ending);
-            refuse(format!("is no {} but {} data, name it {ending}", kind.name(), found.name()))
+            refuse(format!("is no {} but {} data; name it {ending}", kind.name(), found.name()))
         }
         // The header of gzip with its trailer; the signature of bzip2 with its checksum.
         Some(Kind::Gzip) if length < 18 => cut(archive),
@@ -176,7 +156,7 @@ fn magic(kind: Kind, archive: &mut dyn ReadAt) -> Walk<bool> {
             if length < 4 {
                 cut(archive)
             } else {
-                refuse(format!("is no {} data, copy it again", kind.name()))
+                refuse(format!("is no {} data; copy it again", kind.name()))
             }
         }
         _ => Ok(true),
@@ -190,10 +170,10 @@ fn tar(archive: &mut dyn ReadAt) -> Walk<Verdict> {
     let (mut offset, mut images, mut size_of_next) = (0_u64, false, None);
     loop {
         if offset >= archive.size() {
-            return refuse(format!("ends after {offset} bytes without the end of a tar, copy it again"));
+            return refuse(format!("ends after {offset} bytes without the end of a tar; copy it again"));
         }
         let header: [u8; 512] = match exact(archive, offset) {
-            Err(Stop::Refused(_)) if offset == 0 => return refuse("is no tar, copy it again"),
+            Err(Stop::Refused(_)) if offset == 0 => return refuse("is no tar; copy it again"),
             other => other?,
         };
         if header.iter().all(|byte| *byte == 0) {
@@ -201,20 +181,14 @@ fn tar(archive: &mut dyn ReadAt) -> Walk<Verdict> {
         }
         if !is_checksum_right(&header) {
             let place = if offset == 0 { String::new() } else { format!(" from byte {offset} on") };
-            return refuse(format!("is no tar{place}, copy it again"));
+            return refuse(format!("is no tar{place}; copy it again"));
         }
         let Some(size) = number(field(&header, 124, 136)) else {
-            return refuse(format!("is no tar from byte {offset} on, copy it again"));
+            return refuse(format!("is no tar from byte {offset} on; copy it again"));
         };
         let type_flag = header.get(156).copied().unwrap_or_default();
         images |= matches!(text(field(&header, 0, 100)).trim_start_matches("./"), "manifest.json" | "index.json");
-        let mut data = offset + BLOCK;
-        let mut extended = type_flag == b'S' && header.get(482).is_some_and(|byte| *byte != 0);
-        while extended {
-            let map: [u8; 512] = exact(archive, data)?;
-            extended = map.get(504).is_some_and(|byte| *byte != 0);
-            data += BLOCK;
-        }
+        let data = offset + BLOCK;
         let size = match type_flag {
             // Links, devices, directories and pipes have no data, whatever their size says.
             b'1'..=b'6' => 0,
@@ -233,7 +207,7 @@ fn tar(archive: &mut dyn ReadAt) -> Walk<Verdict> {
         offset = data + padded;
     }
     if offset == 0 {
-        return refuse("is a tar with nothing in it, copy it again");
+        return refuse("is a tar with nothing in it; copy it again");
     }
     Ok(if images {
         Verdict::Whole
@@ -263,13 +237,10 @@ fn number(field: &[u8]) -> Option<u64> {
     if digits.is_empty() { Some(0) } else { u64::from_str_radix(digits, 8).ok() }
 }
 
-/// The sum of a header's bytes with blanks in place of the sum, as unsigned or, in old archives, signed bytes.
+/// The sum of a header's bytes with blanks in place of the sum.
 fn is_checksum_right(header: &[u8; 512]) -> bool {
     let bytes = header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
-    let (unsigned, signed) = bytes.fold((0_u64, 0_i64), |(unsigned, signed), byte| {
-        (unsigned + u64::from(byte), signed + i64::from(byte.cast_signed()))
-    });
-    number(field(header, 148, 156)).is_some_and(|sum| sum == unsigned || i64::try_from(sum) == Ok(signed))
+    number(field(header, 148, 156)) == Some(bytes.map(u64::from).sum())
 }
 
 /// The size that the records of an extended header give to the entry after it.
@@ -303,7 +274,7 @@ fn zstd(archive: &mut dyn ReadAt) -> Walk<Verdict> {
             continue;
         }
         if exact::<4>(archive, offset)? != [0x28, 0xb5, 0x2f, 0xfd] {
-            return refuse(format!("is no zstd data from byte {offset} on, copy it again"));
+            return refuse(format!("is no zstd data from byte {offset} on; copy it again"));
         }
         let [descriptor] = exact(archive, offset + 4)?;
         offset += 5;
@@ -315,7 +286,7 @@ fn zstd(archive: &mut dyn ReadAt) -> Walk<Verdict> {
             let window = base + base / 8 * u64::from(window & 7);
             if window > WINDOW {
                 return refuse(format!(
-                    "needs a zstd window of {} MiB, RKE2 takes at most 32 MiB, pack it again without --ultra and --long",
+                    "needs a zstd window of {} MiB, but RKE2 takes at most 32 MiB; pack it again without --ultra and --long",
                     window >> 20
                 ));
             }
@@ -340,12 +311,12 @@ fn zstd(archive: &mut dyn ReadAt) -> Walk<Verdict> {
             let size = u64::from(header >> 3);
             // What was made long and never written: packers end a frame with an empty block, and have none before.
             if size == 0 && header & 1 == 0 {
-                return refuse(format!("is damaged at byte {offset}, copy it again"));
+                return refuse(format!("is damaged at byte {offset}; copy it again"));
             }
             offset += 3 + match header >> 1 & 3 {
                 0 | 2 => size,
                 1 => 1,
-                _ => return refuse(format!("is damaged at byte {offset}, copy it again")),
+                _ => return refuse(format!("is damaged at byte {offset}; copy it again")),
             };
             if offset > archive.size() {
                 return cut(archive);
@@ -361,9 +332,9 @@ fn zstd(archive: &mut dyn ReadAt) -> Walk<Verdict> {
         frames += 1;
     }
     match single {
-        _ if frames == 0 => refuse("has no zstd frame with data, copy it again"),
+        _ if frames == 0 => refuse("has no zstd frame with data; copy it again"),
         Some(size) if size > WINDOW => {
-            let rest = "newer RKE2 refuses more than 32 MiB, pack it again without --ultra";
+            let rest = "newer RKE2 refuses more than 32 MiB; pack it again without --ultra";
             Ok(Verdict::Doubt(format!("is one zstd segment of {} MiB, {rest}", size >> 20)))
         }
         _ => Ok(Verdict::Whole),
@@ -392,11 +363,16 @@ fn lz4(archive: &mut dyn ReadAt) -> Walk<Verdict> {
         frames += 1;
         offset = match exact::<4>(archive, offset)? {
             [0x04, 0x22, 0x4d, 0x18] => lz4_frame(archive, offset + 4)?,
-            [0x02, 0x21, 0x4c, 0x18] => lz4_legacy(archive, offset + 4)?,
-            _ => return refuse(format!("is no lz4 data from byte {offset} on, copy it again")),
+            // Its blocks have no end mark.
+            [0x02, 0x21, 0x4c, 0x18] => {
+                return Ok(Verdict::Doubt(
+                    "has a legacy lz4 frame, which cannot be proven whole; pack it again".into(),
+                ));
+            }
+            _ => return refuse(format!("is no lz4 data from byte {offset} on; copy it again")),
         };
     }
-    if frames == 0 { refuse("has no lz4 frame with data, copy it again") } else { Ok(Verdict::Whole) }
+    if frames == 0 { refuse("has no lz4 frame with data; copy it again") } else { Ok(Verdict::Whole) }
 }
 
 fn lz4_frame(archive: &mut dyn ReadAt, start: u64) -> Walk<u64> {
@@ -404,14 +380,14 @@ fn lz4_frame(archive: &mut dyn ReadAt, start: u64) -> Walk<u64> {
     let flag = |bit: u8, bytes: u64| if flags & bit != 0 { bytes } else { 0 };
     let largest = match sizes >> 4 & 7 {
         size @ 4..=7 if flags >> 6 == 1 => 1_u64 << (8 + 2 * size),
-        _ => return refuse(format!("is damaged at byte {start}, copy it again")),
+        _ => return refuse(format!("is damaged at byte {start}; copy it again")),
     };
     let mut offset = start + 2 + flag(0x08, 8) + flag(0x01, 4) + 1;
     loop {
         let size = u32::from_le_bytes(exact(archive, offset)?);
         let length = u64::from(size & 0x7fff_ffff);
         if length > largest {
-            return refuse(format!("is damaged at byte {offset}, copy it again"));
+            return refuse(format!("is damaged at byte {offset}; copy it again"));
         }
         offset += 4 + if size == 0 { flag(0x04, 4) } else { length + flag(0x10, 4) };
         if offset > archive.size() {
@@ -423,28 +399,8 @@ fn lz4_frame(archive: &mut dyn ReadAt, start: u64) -> Walk<u64> {
     }
 }
 
-/// Blocks without an end mark, until the file ends or another frame begins; a block is at most what 8 MiB can grow to.
-fn lz4_legacy(archive: &mut dyn ReadAt, start: u64) -> Walk<u64> {
-    let mut offset = start;
-    while offset < archive.size() {
-        let bytes = exact(archive, offset)?;
-        if matches!(bytes, [0x04, 0x22, 0x4d, 0x18] | [0x02, 0x21, 0x4c, 0x18] | [0x50..=0x5f, 0x2a, 0x4d, 0x18]) {
-            break;
-        }
-        let size = u64::from(u32::from_le_bytes(bytes));
-        if size == 0 || size > (8 << 20) + (8 << 20) / 255 + 16 {
-            return refuse(format!("is damaged at byte {offset}, copy it again"));
-        }
-        offset += 4 + size;
-        if offset > archive.size() {
-            return cut(archive);
-        }
-    }
-    Ok(offset)
-}
-
 /// How much of a text is looked at.
-pub const TEXT: u64 = 1 << 20;
+pub(crate) const TEXT: u64 = 1 << 20;
 
 /// Whether most lines could name an image; RKE2 would try to pull the words of any other text.
 fn list(archive: &mut dyn ReadAt) -> Walk<Verdict> {

@@ -1,7 +1,7 @@
 //! Which archives of an RKE2 release a node without a registry needs (rke2 `scripts/package-images`), by their names.
 
 /// The architecture as RKE2's releases name it.
-pub fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -13,7 +13,7 @@ pub fn architecture() -> &'static str {
 ///
 /// `names` are those of all archives; `version` is RKE2's, if it is known. Archives of other names may hold the images all the same, so
 /// this is never more than a warning. `rke2-images` holds the core and canal; Kairos' own images keep the core in `images.tar.zst`.
-pub fn missing(names: &[&str], cnis: &[String], version: Option<&str>) -> Vec<String> {
+pub(crate) fn missing(names: &[&str], cnis: &[String], version: Option<&str>) -> Vec<String> {
     let has = |start: &str| names.iter().any(|name| name.starts_with(start));
     let all = has("rke2-images.") || has("rke2-images-all");
     let sentence = |what: &str, set: &str| {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Identity, Present, Target, Time};
+use crate::host::copy::{Identity, Present, Target, Time};
 use crate::host::{Error, Host};
 
 /// Where it is, beside the identity of the node.
-pub const PATH: &str = "/usr/local/lib/provider-rke2/images.json";
+pub(crate) const PATH: &str = "/usr/local/lib/provider-rke2/images.json";
 
 /// How much of it is read.
 const LIMIT: u64 = 64 << 20;
@@ -62,19 +62,19 @@ pub struct Other {
 
 impl Ours {
     /// Whether what is there is what was put there.
-    pub fn is(&self, present: &Present) -> bool {
+    pub(crate) fn is(&self, present: &Present) -> bool {
         present.is_file && present.size == self.size && present.mtime == (self.second, 0)
     }
 
     /// Whether nobody has put something else under its name. A run that was cut off may have put a later copy there.
-    pub fn is_not_replaced(&self, target: &Target) -> bool {
+    pub(crate) fn is_not_replaced(&self, target: &Target) -> bool {
         target.get(&self.name).is_none_or(|present| present.is_marked || self.is(present))
     }
 }
 
 impl Record {
     /// Reads the record of a directory; an empty one if there is none, or it is of another directory or damaged.
-    pub fn read(host: &Host, target: &str) -> Record {
+    pub(crate) fn read(host: &Host, target: &str) -> Record {
         let archives = || {
             let record: Value = serde_json::from_slice(&host.read(PATH, LIMIT).ok()?).ok()?;
             let is_of_it = record.get("target")?.as_str()? == target;
@@ -86,19 +86,27 @@ impl Record {
     }
 
     /// Writes it; nothing if there is nothing to write and never was.
-    pub fn write(&self, host: &Host, durable: bool) -> Result<(), Error> {
+    pub(crate) fn write(&self, host: &Host) -> Result<(), Error> {
+        self.text(host).map_or(Ok(()), |text| host.install(PATH, text.as_bytes(), 0o600).map(drop))
+    }
+
+    /// The same in between, where losing it costs no more than a comparison.
+    pub(crate) fn note(&self, host: &Host) -> Result<(), Error> {
+        self.text(host).map_or(Ok(()), |text| host.put(PATH, text.as_bytes(), 0o600).map(drop))
+    }
+
+    fn text(&self, host: &Host) -> Option<String> {
         if self.archives.is_empty() && !host.exists(PATH) {
-            return Ok(());
+            return None;
         }
         let archives: Map<String, Value> =
             self.archives.iter().map(|(path, entry)| (path.clone(), entry.to_json())).collect();
         let record = json!({ "target": self.target, "archives": archives });
-        let text = format!("{}\n", serde_json::to_string_pretty(&record).unwrap_or_default());
-        host.install(PATH, text.as_bytes(), 0o600, durable).map(drop)
+        Some(format!("{}\n", serde_json::to_string_pretty(&record).unwrap_or_default()))
     }
 
     /// The names of our files in RKE2's directory.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.archives.values().filter_map(|entry| Some(entry.imported.as_ref()?.name.as_str()))
     }
 }

@@ -71,7 +71,7 @@ pub fn of(lines: &[(String, String, [u8; 32])], archive: &str) -> Option<[u8; 32
 }
 
 /// 64 hexadecimal digits.
-pub fn digest(hex: &str) -> Option<[u8; 32]> {
+pub(crate) fn digest(hex: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() {
         return None;

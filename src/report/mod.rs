@@ -1,4 +1,5 @@
-//! What is told: outcomes of phases and steps, and the status of the node.
+//! What phases and steps tell: their outcome, the log, the standard streams.
 
-pub mod outcome;
-pub mod status;
+pub mod log;
+pub(crate) mod outcome;
+pub mod stdio;

@@ -1,29 +1,7 @@
 //! What a phase or a step came to.
 
-use crate::check::{Code, Findings, Severity};
-
-/// A sentence that a person is told, with what makes it findable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// Its weight.
-    pub severity: Severity,
-    /// Its kind.
-    pub code: Code,
-    /// The sentence; never a secret.
-    pub sentence: String,
-}
-
-impl Reason {
-    /// Why something was not done.
-    pub fn failed(code: Code, sentence: impl Into<String>) -> Reason {
-        Reason { severity: Severity::Refused, code, sentence: sentence.into() }
-    }
-
-    /// The sentence alone.
-    pub fn sentences(reasons: &[Reason]) -> Vec<String> {
-        reasons.iter().map(|reason| reason.sentence.clone()).collect()
-    }
-}
+use crate::findings::Reason;
+use crate::findings::code::Severity;
 
 /// What a phase or a step came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -37,42 +15,32 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// All went well.
-    pub fn done(done: Vec<String>) -> Outcome {
-        Outcome { done, ..Outcome::default() }
+    /// Something was done, and nothing failed.
+    pub(crate) fn done(sentence: impl Into<String>) -> Outcome {
+        Outcome { done: vec![sentence.into()], ..Outcome::default() }
     }
 
-    /// The step failed for one reason.
-    pub fn failed(sentence: impl Into<String>) -> Outcome {
-        Outcome::all_failed(vec![sentence.into()])
-    }
-
-    /// The step failed for each of these.
-    pub fn all_failed(sentences: Vec<String>) -> Outcome {
-        Outcome::refused(sentences.into_iter().map(|sentence| Reason::failed(Code::StepFailed, sentence)).collect())
-    }
-
-    /// The step did nothing, for these reasons.
-    pub fn refused(reasons: Vec<Reason>) -> Outcome {
-        Outcome { failed: reasons, ..Outcome::default() }
-    }
-
-    /// Adds what was found: at most 20 sentences of a code, and how many more there are.
-    #[must_use]
-    pub fn with(mut self, findings: &Findings) -> Outcome {
-        self.notes.extend(findings.reasons());
-        self
+    /// It failed for one reason.
+    pub(crate) fn failed(reason: impl Into<Reason>) -> Outcome {
+        Outcome { failed: vec![reason.into()], ..Outcome::default() }
     }
 
     /// What the status tells: what failed, then the errors among what was found.
-    pub fn reasons(&self) -> Vec<Reason> {
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
         let errors = self.notes.iter().filter(|note| note.severity >= Severity::Error);
         self.failed.iter().chain(errors).cloned().collect()
     }
+
+    /// What a person is told of what was done: that, and the notes that are more than good to know.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        let notes = self.notes.iter().filter(|note| note.severity > Severity::Note);
+        self.done.iter().map(String::as_str).chain(notes.map(|note| note.sentence.as_str()))
+    }
 }
 
-impl From<Result<Vec<String>, Vec<String>>> for Outcome {
-    fn from(result: Result<Vec<String>, Vec<String>>) -> Outcome {
-        result.map_or_else(Outcome::all_failed, Outcome::done)
+/// What was done, or the one reason why nothing was.
+impl<E: Into<Reason>> From<Result<Vec<String>, E>> for Outcome {
+    fn from(result: Result<Vec<String>, E>) -> Outcome {
+        result.map_or_else(Outcome::failed, |done| Outcome { done, ..Outcome::default() })
     }
 }

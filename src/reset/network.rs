@@ -6,28 +6,110 @@
 //! (kubernetes `pkg/proxy/nftables`, flannel `pkg/trafficmngr/nftables`, containernetworking/plugins `pkg/utils`).
 
 use std::collections::HashSet;
+use std::time::Duration;
+
+use super::action::Action;
+use crate::host::{Error, Host};
+
+/// How long a tool may take to tell.
+const TELLS: Duration = Duration::from_secs(20);
+
+/// A node with thousands of services has megabytes of rules.
+const TOLD: usize = 256 << 20;
+
+/// What a tool of the host says; nothing if there is no such tool, or with a note if it fails.
+fn ask(host: &Host, program: &str, arguments: &[&str], notes: &mut Vec<String>) -> Option<String> {
+    match host.run_with(program, arguments, b"", TOLD, TELLS) {
+        Ok(output) => Some(output),
+        Err(Error::NoProgram { .. }) => None,
+        Err(error) => {
+            notes.push(format!("{error}, so what it would tell was not looked at"));
+            None
+        }
+    }
+}
+
+/// The actions that take interfaces and rules of Kubernetes and the CNI away.
+pub(super) fn actions(host: &Host) -> (Vec<Action>, Vec<String>) {
+    let (mut actions, mut notes) = (Vec::new(), Vec::new());
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let output = ask(host, "ip", &["-o", "link", "show"], &mut notes);
+    if output.is_none() && notes.is_empty() {
+        notes.push("ip is not installed, so network interfaces were not looked at".to_owned());
+    }
+    let found = links(&output.unwrap_or_default());
+    if found.iter().any(|link| link == "kube-ipvs0")
+        && let Some(saved) = ask(host, "ipvsadm", &["-S", "-n"], &mut notes)
+    {
+        let addresses = ask(host, "ip", &["-o", "address", "show", "dev", "kube-ipvs0"], &mut notes);
+        for [protocol, server] in virtual_servers(&saved, &addresses.unwrap_or_default()) {
+            let what = format!("delete the virtual server {server}");
+            actions.push(Action::Run {
+                what,
+                command: command(&["ipvsadm", "-D", &protocol, &server]),
+                input: String::new(),
+            });
+        }
+    }
+    for link in found {
+        let what = format!("delete the network interface {link}");
+        actions.push(Action::Run {
+            what,
+            command: command(&["ip", "link", "delete", "dev", &link]),
+            input: String::new(),
+        });
+    }
+    for (tool, rules) in saved_rules(host, &mut notes) {
+        let what = format!("delete {} rules and {} chains of {tool}", rules.rules, rules.chains);
+        let command = command(&[&format!("{tool}-restore"), "--noflush"]);
+        actions.push(Action::Run { what, command, input: rules.input });
+    }
+    let sets = ask(host, "ipset", &["list", "-n"], &mut notes).map(|output| sets(&output)).unwrap_or_default();
+    for set in sets {
+        let what = format!("destroy the address set {set}");
+        actions.push(Action::Run { what, command: command(&["ipset", "destroy", &set]), input: String::new() });
+    }
+    let tables = ask(host, "nft", &["list", "tables"], &mut notes).map(|output| tables(&output)).unwrap_or_default();
+    for (family, name) in tables {
+        let what = format!("delete the table {family} {name} of nftables");
+        let command = command(&["nft", "delete", "table", &family, &name]);
+        actions.push(Action::Run { what, command, input: String::new() });
+    }
+    (actions, notes)
+}
+
+/// The rules of both families in both kernels' tables, by the tool that knows them.
+fn saved_rules(host: &Host, notes: &mut Vec<String>) -> Vec<(String, Removal)> {
+    let mut found = Vec::new();
+    for (family, names) in [("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")] {
+        let mut told = false;
+        for variant in ["-nft", "-legacy", ""] {
+            // Of the plain one nobody knows which it is; it counts where the others are not.
+            if variant.is_empty() && told {
+                continue;
+            }
+            // Asking for tables that are not there would load them.
+            let is_loaded = || host.read(&format!("/proc/self/net/{names}"), 1 << 16).is_ok_and(|it| !it.is_empty());
+            if variant == "-legacy" && !is_loaded() {
+                continue;
+            }
+            let tool = format!("{family}{variant}");
+            let Some(saved) = ask(host, &format!("{tool}-save"), &[], notes) else { continue };
+            told = true;
+            let rules = rules(&saved);
+            if !rules.input.is_empty() {
+                found.push((tool, rules));
+            }
+        }
+    }
+    found
+}
 
 /// Interfaces with these names are the CNI's, or kube-proxy's.
 const LINKS: [&str; 19] = [
-    "cni0",
-    "flannel.1",
-    "flannel.4096",
-    "flannel-v6.1",
-    "flannel-v6.4096",
-    "flannel-wg",
-    "flannel-wg-v6",
-    "vxlan.calico",
-    "vxlan-v6.calico",
-    "wireguard.cali",
-    "wg-v6.cali",
-    "cilium_vxlan",
-    "cilium_geneve",
-    "cilium_host",
-    "cilium_net",
-    "cilium_wg0",
-    "lxc_health",
-    "kube-ipvs0",
-    "nodelocaldns",
+    "cni0", "flannel.1", "flannel.4096", "flannel-v6.1", "flannel-v6.4096", "flannel-wg", "flannel-wg-v6",
+    "vxlan.calico", "vxlan-v6.calico", "wireguard.cali", "wg-v6.cali", "cilium_vxlan", "cilium_geneve", "cilium_host",
+    "cilium_net", "cilium_wg0", "lxc_health", "kube-ipvs0", "nodelocaldns",
 ];
 
 /// The bridge whose members are pods.
@@ -53,7 +135,7 @@ const TABLES: [(&str, &str); 9] = [
 ];
 
 /// The interfaces to delete, from `ip -o link show`. Either end of a veth pair takes the other with it.
-pub fn links(output: &str) -> Vec<String> {
+pub(super) fn links(output: &str) -> Vec<String> {
     output.lines().filter_map(link).collect()
 }
 
@@ -79,7 +161,7 @@ fn is_hex(text: &str) -> bool {
 
 /// What is to be taken out of the rules of one tool.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub(super) struct Removal {
     /// Input for `iptables-restore --noflush`: rules of others stay as they are, with their counters.
     pub input: String,
     /// Rules in chains of others.
@@ -92,8 +174,8 @@ pub struct Rules {
 ///
 /// Of a chain that is theirs all goes; of other chains the rules that lead to one that is theirs, and those with a comment that only
 /// they write. A word of theirs elsewhere in a rule means nothing.
-pub fn rules(saved: &str) -> Rules {
-    let mut found = Rules::default();
+pub(super) fn rules(saved: &str) -> Removal {
+    let mut found = Removal::default();
     let (mut table, mut chains, mut deletions) = ("", Vec::new(), Vec::new());
     for line in saved.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('*') {
@@ -170,7 +252,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// The tables of nftables to delete, from `nft list tables`: family and name.
-pub fn tables(output: &str) -> Vec<(String, String)> {
+pub(super) fn tables(output: &str) -> Vec<(String, String)> {
     let table = |line: &str| {
         let mut words = line.split_whitespace();
         let (Some("table"), Some(family), Some(name)) = (words.next(), words.next(), words.next()) else { return None };
@@ -180,7 +262,7 @@ pub fn tables(output: &str) -> Vec<(String, String)> {
 }
 
 /// The sets of addresses to destroy, from `ipset list -n`.
-pub fn sets(output: &str) -> Vec<String> {
+pub(super) fn sets(output: &str) -> Vec<String> {
     let is_theirs =
         |name: &&str| ["KUBE-", "cali40", "cali60", "CILIUM_"].iter().any(|prefix| name.starts_with(prefix));
     output.lines().map(str::trim).filter(is_theirs).map(ToOwned::to_owned).collect()
@@ -188,7 +270,7 @@ pub fn sets(output: &str) -> Vec<String> {
 
 /// The virtual servers to delete, from `ipvsadm -S -n` and `ip -o address show dev kube-ipvs0`: arguments of `ipvsadm -D`. kube-proxy
 /// binds the address of each of its services to that interface; virtual servers on other addresses are somebody else's.
-pub fn virtual_servers(saved: &str, addresses: &str) -> Vec<[String; 2]> {
+pub(super) fn virtual_servers(saved: &str, addresses: &str) -> Vec<[String; 2]> {
     let address = |line: &str| {
         let mut words = line.split_whitespace().skip_while(|word| !matches!(*word, "inet" | "inet6")).skip(1);
         words.next().map(|word| word.split_once('/').map_or(word, |(address, _)| address).to_owned())
@@ -290,9 +372,9 @@ COMMIT
 "#
         );
         assert_eq!((found.rules, found.chains), (6, 3));
-        assert_eq!(rules("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DOCKER\nCOMMIT\n"), Rules::default());
+        assert_eq!(rules("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DOCKER\nCOMMIT\n"), Removal::default());
         // Cut off before COMMIT: nothing of that table.
-        assert_eq!(rules("*filter\n:KUBE-X - [0:0]\n"), Rules::default());
+        assert_eq!(rules("*filter\n:KUBE-X - [0:0]\n"), Removal::default());
     }
 
     #[test]

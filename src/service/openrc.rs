@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::{Manager, Unit, Verb};
+use super::manager::{Manager, Verb};
+use super::unit::{Active, Load, UnitState};
 use crate::Context;
-use crate::emit::shell_quoted;
-use crate::gate::UNITS;
+use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
-use crate::rke2;
-use crate::whose::{MARK, Whose};
+use crate::rke2::{Unit, installed};
+use crate::text::emit::shell_quoted;
 
 /// What OpenRC keeps while it runs: a directory per state, a link per service in it (OpenRC `src/librc`).
-pub const RUN: &str = "/run/openrc";
+pub(crate) const RUN: &str = "/run/openrc";
 
 /// Where runlevels are, each a directory with a link per service. Kairos keeps them across boots.
-pub const RUNLEVELS: &str = "/etc/runlevels";
+pub(crate) const RUNLEVELS: &str = "/etc/runlevels";
 
 /// The init script of both services, by the name of its file.
 const SCRIPT: &str = include_str!("../../scripts/openrc/rke2");
@@ -46,41 +46,41 @@ pub fn script(program: &str) -> String {
 }
 
 /// Whose an init script is. One that cannot be read is somebody else's.
-fn whose(host: &Host, unit: &str) -> Whose {
+fn whose(host: &Host, unit: Unit) -> Whose {
     let is_ours = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let comment = text.lines().find(|line| line.starts_with('#') && !line.starts_with("#!"));
         comment.is_some_and(|line| line.starts_with(MARK))
     };
-    Whose::is(host, &path(unit), is_ours).unwrap_or(Whose::Others)
+    Whose::is(host, &path(unit.name()), is_ours).unwrap_or(Whose::Others)
 }
 
 /// Makes the init scripts of both services ours, where there is none or an older one of ours.
-pub fn install(context: &Context) -> Result<(), Error> {
+pub(crate) fn install(context: &Context) -> Result<(), Error> {
     let text = script(context.program);
-    for unit in UNITS.into_iter().filter(|unit| whose(context.host, unit) != Whose::Others) {
-        context.host.install(&path(unit), text.as_bytes(), 0o755, true)?;
+    for unit in Unit::ALL.into_iter().filter(|unit| whose(context.host, *unit) != Whose::Others) {
+        context.host.install(&path(unit.name()), text.as_bytes(), 0o755)?;
     }
     Ok(())
 }
 
 /// Removes the init scripts of ours, but not that of a service that runs: OpenRC could not stop it.
-pub fn remove(host: &Host) -> Result<(), Error> {
-    let idle = |unit: &&str| state(host, unit).is_none_or(|state| state == "failed");
-    for unit in UNITS.into_iter().filter(|unit| whose(host, unit) == Whose::Ours).filter(idle) {
-        host.remove(&path(unit))?;
+pub(crate) fn remove(host: &Host) -> Result<(), Error> {
+    let is_idle = |unit: &Unit| state(host, unit.name()).is_none_or(|state| state == "failed");
+    for unit in Unit::ALL.into_iter().filter(|unit| whose(host, *unit) == Whose::Ours).filter(is_idle) {
+        host.remove(&path(unit.name()))?;
     }
     Ok(())
 }
 
 /// A sentence for each init script that somebody else wrote: nothing in it keeps RKE2 from starting.
-pub fn of_others(host: &Host) -> Vec<String> {
-    let others = UNITS.into_iter().filter(|unit| whose(host, unit) == Whose::Others);
-    let sentence = |unit| {
+pub(crate) fn of_others(host: &Host) -> Vec<String> {
+    let others = Unit::ALL.into_iter().filter(|unit| whose(host, *unit) == Whose::Others);
+    let sentence = |unit: Unit| {
         format!(
-            "{}: was not written by this program and stays, but it neither waits for the configuration nor runs prestart, \
-             remove it to have one written that does",
-            path(unit)
+            "{}: was not written by this program, so it stays, but it neither waits for the configuration nor runs prestart; \
+             remove it, then a right one is written",
+            path(unit.name())
         )
     };
     others.map(sentence).collect()
@@ -95,10 +95,10 @@ fn state(host: &Host, unit: &str) -> Option<&'static str> {
 /// Whether a service does what it is there for. OpenRC does not know, RKE2 tells systemd only; so it is seen from the port that is served
 /// then: the API server's, once etcd is up (k3s `pkg/daemons/control/server.go`), the kubelet's on an agent.
 fn is_ready(host: &Host, unit: &str) -> bool {
-    match unit {
-        "rke2-server" => listens(host, 6443),
-        "rke2-agent" => listens(host, 10250),
-        _ => true,
+    match Unit::of(unit) {
+        Some(Unit::Server) => listens(host, 6443),
+        Some(Unit::Agent) => listens(host, 10250),
+        None => true,
     }
 }
 
@@ -138,21 +138,21 @@ impl Manager for OpenRc<'_> {
     }
 
     /// Seen from OpenRC's own files. A service that is started counts as `activating` until it is ready.
-    fn show(&self, unit: &str) -> Result<Unit, Error> {
-        let is_there = self.host.exists(&path(unit)) && (!UNITS.contains(&unit) || rke2::binary(self.host).is_some());
+    fn show(&self, unit: &str) -> Result<UnitState, Error> {
+        let is_installed = Unit::of(unit).is_none() || installed::binary(self.host).is_some();
         let state = state(self.host, unit);
         let active = match state {
-            Some("started") if is_ready(self.host, unit) => "active",
-            Some("starting" | "started") => "activating",
-            Some("stopping") => "deactivating",
-            Some(failed) => failed,
-            None => "inactive",
+            Some("started") if is_ready(self.host, unit) => Active::Active,
+            Some("starting" | "started") => Active::Activating,
+            Some("stopping") => Active::Deactivating,
+            Some(_) => Active::Failed,
+            None => Active::Inactive,
         };
-        Ok(Unit {
-            load: if is_there { "loaded" } else { "not-found" }.into(),
-            active: active.into(),
+        Ok(UnitState {
+            load: if is_installed && self.host.exists(&path(unit)) { Load::Loaded } else { Load::NotFound },
+            active,
             sub: state.unwrap_or("stopped").into(),
-            ..Unit::default()
+            ..UnitState::default()
         })
     }
 

@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Manager, Unit, Verb};
+use super::manager::{Manager, Verb};
+use super::unit::{Active, Load, UnitState};
 use crate::host::{Error, Host};
 
-/// How long a question, an order that only queues something, or a reload may take: much longer than on any node that works, for a reload of
-/// a systemd with many units on a slow disk keeps everybody waiting.
+/// How long a question, an order that only queues something, or a reload may take: much longer than on any node that works, because a
+/// reload of a systemd with many units on a slow disk keeps everybody waiting.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-impl Unit {
+impl UnitState {
     /// Reads the output of `systemctl show`: a `KEY=VALUE` in each line.
-    pub fn parse(output: &str) -> Unit {
+    pub(crate) fn parse(output: &str) -> UnitState {
         let properties: HashMap<&str, &str> = output.lines().filter_map(|line| line.split_once('=')).collect();
         let get = |key| properties.get(key).copied().unwrap_or_default().to_owned();
-        Unit {
-            load: get("LoadState"),
-            active: get("ActiveState"),
+        UnitState {
+            load: Load::of(&get("LoadState")),
+            active: Active::of(&get("ActiveState")),
             sub: get("SubState"),
             job: !matches!(get("Job").as_str(), "" | "0"),
             restarts: get("NRestarts").parse().unwrap_or(0),
@@ -27,9 +28,21 @@ impl Unit {
     }
 }
 
+/// True if systemd is the init of this very system, so that units can be started: `/run/systemd/system` is there (`sd_booted(3)`) and the
+/// socket that systemd makes as process 1 before it starts any unit (systemd `src/core/dbus.c`, `bus_init_private`), because the gate makes
+/// that directory too; we are in no chroot (`/` is the root of process 1; unreadable counts as a chroot) and in no initrd
+/// (`/etc/initrd-release`).
+pub(crate) fn runs_here(host: &Host) -> bool {
+    host.is_real()
+        && host.is_dir("/run/systemd/system")
+        && host.exists("/run/systemd/private")
+        && !host.exists("/etc/initrd-release")
+        && host.identity("/") == host.identity("/proc/1/root")
+}
+
 /// Orders to systemd. With another root than `/` nothing is started: what would have been ordered is said.
 #[derive(Debug)]
-pub struct Systemd<'a> {
+pub(crate) struct Systemd<'a> {
     host: &'a Host,
     /// What was ordered, or would have been.
     pub said: Vec<String>,
@@ -37,17 +50,17 @@ pub struct Systemd<'a> {
 
 impl<'a> Systemd<'a> {
     /// The systemd of a host.
-    pub fn of(host: &'a Host) -> Self {
+    pub(crate) fn of(host: &'a Host) -> Self {
         Systemd { host, said: Vec::new() }
     }
 
     /// Gives an order that does not wait for what it sets in motion.
-    pub fn order(&mut self, arguments: &[&str]) -> Result<(), Error> {
+    pub(crate) fn order(&mut self, arguments: &[&str]) -> Result<(), Error> {
         self.run("systemctl", arguments, PATIENCE).map(drop)
     }
 
     /// Runs a program, or says that it would.
-    pub fn run(&mut self, program: &str, arguments: &[&str], deadline: Duration) -> Result<String, Error> {
+    pub(crate) fn run(&mut self, program: &str, arguments: &[&str], deadline: Duration) -> Result<String, Error> {
         let command = format!("{program} {}", arguments.join(" "));
         if !self.host.is_real() {
             self.said.push(format!("would run {command}"));
@@ -69,10 +82,10 @@ impl Manager for Systemd<'_> {
     }
 
     /// Asked in one call.
-    fn show(&self, unit: &str) -> Result<Unit, Error> {
+    fn show(&self, unit: &str) -> Result<UnitState, Error> {
         let properties = "--property=LoadState,ActiveState,SubState,Job,NRestarts,Result,StateChangeTimestamp";
         let arguments = ["show", &self.name(unit), properties];
-        Ok(Unit::parse(&self.host.run("systemctl", &arguments, PATIENCE)?))
+        Ok(UnitState::parse(&self.host.run("systemctl", &arguments, PATIENCE)?))
     }
 
     fn order(&mut self, verb: Verb, unit: &str) -> Result<(), Error> {
@@ -112,14 +125,14 @@ mod tests {
     #[test]
     fn the_output_of_show_is_read_by_name() {
         let output = "Job=\nActiveState=activating\nSubState=auto-restart\nLoadState=loaded\nOther=a=b\n";
-        let unit = Unit::parse(output);
+        let unit = UnitState::parse(output);
+        assert!(unit.is_busy() && unit.is_between_attempts());
         assert_eq!(
-            (unit.load.as_str(), unit.active.as_str(), unit.sub.as_str(), unit.job),
-            ("loaded", "activating", "auto-restart", false)
+            (unit.load, unit.active, unit.sub.as_str(), unit.job),
+            (Load::Loaded, Active::Activating, "auto-restart", false)
         );
-        assert!(unit.is_busy());
-        assert!(Unit::parse("ActiveState=inactive\nJob=512\n").is_busy());
-        assert!(!Unit::parse("ActiveState=failed\nJob=0\n").is_busy());
-        assert!(!Unit::parse("").is_busy());
+        assert!(UnitState::parse("ActiveState=inactive\nJob=512\n").is_busy());
+        assert!(!UnitState::parse("ActiveState=failed\nJob=0\n").is_busy());
+        assert!(!UnitState::parse("").is_busy());
     }
 }

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use provider_rke2::bus::{self, Response};
+use provider_rke2::bus::{self, Deadline, Response};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use serde_json::{Value, json};
 
@@ -502,21 +502,8 @@ fn a_payload_file_that_is_none_is_unreadable() {
     let before: Vec<_> = names(place.root());
 
     let mut rows: Vec<PathBuf> = [
-        "missing",
-        "missing/too",
-        "good/",
-        "good/below",
-        "symlink",
-        "dangling",
-        "loop",
-        "directory",
-        "fifo",
-        "fifo with a writer",
-        "socket",
-        "empty",
-        "garbage",
-        "not UTF-8",
-        "17 MiB",
+        "missing", "missing/too", "good/", "good/below", "symlink", "dangling", "loop", "directory", "fifo",
+        "fifo with a writer", "socket", "empty", "garbage", "not UTF-8", "17 MiB",
     ]
     .map(at)
     .into();
@@ -959,7 +946,7 @@ fn a_root_that_is_none_is_an_answer_too() {
 fn answered(bound: Duration, handle: impl FnOnce() -> Response + Send + 'static) -> (Response, Duration) {
     let (mut reader, writer) = io::pipe().unwrap();
     let start = Instant::now();
-    bus::answer(writer, bound, handle);
+    bus::answer(writer, &Deadline::after(bound), |_| handle());
     let took = start.elapsed();
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
@@ -1030,7 +1017,7 @@ fn an_answer_that_nobody_takes_does_not_hold_the_program() {
     for (name, writer) in [("a full pipe", writer), ("a pipe without a reader", broken)] {
         let (done, waiting) = mpsc::channel();
         thread::spawn(move || {
-            bus::answer(writer, Duration::from_secs(5), || panic!("this too"));
+            bus::answer(writer, &Deadline::after(Duration::from_secs(5)), |_| panic!("this too"));
             done.send(()).unwrap();
         });
         assert_eq!(waiting.recv_timeout(AT_ONCE), Ok(()), "{name}");

@@ -14,7 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use provider_rke2::check::Code;
+use provider_rke2::findings::code::Code;
 use serde_yaml::Value;
 
 /// How many files the corpus has: one that is lost, or one that nobody judged, fails.

@@ -163,7 +163,7 @@ fn the_name_of_an_option_is_more_than_a_plus() {
     for name in ["+", "++", "node-label++", "server++", "token+++", "cluster-reset++"] {
         let node = Node::new();
         let error = node.boot(&format!("{HEAD}  config: |\n    \"{name}\": SECRET\n"))["error"].clone();
-        assert!(error.contains("write the option's name") && !error.contains("SECRET"), "{name}: {error}");
+        assert!(error.contains("write the name of an option") && !error.contains("SECRET"), "{name}: {error}");
     }
     assert_eq!(Node::new().boot(&format!("{HEAD}  config: |\n    node-label+: a=b\n"))["error"], "");
 }

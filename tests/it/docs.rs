@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use provider_rke2::cloud_config;
-use provider_rke2::cluster::{self, State};
+use provider_rke2::cluster::settings::ROWS;
+use provider_rke2::cluster::{self, cloud_config};
+use provider_rke2::findings::render::Paint;
+use provider_rke2::identity::State;
 
 /// The README and every page.
 fn pages() -> Vec<PathBuf> {
@@ -30,7 +32,7 @@ fn every_cloud_config_of_the_documentation_is_clean() {
         for block in cloud_configs(&page) {
             let (section, mut findings) = cloud_config::of_file(block);
             let cluster = cluster::understand(&section.unwrap(), State::default(), &mut findings);
-            assert!(findings.list.is_empty(), "{name}:\n{block}\n{}", findings.to_text(name, false));
+            assert!(findings.list.is_empty(), "{name}:\n{block}\n{}", findings.to_text(name, Paint::Plain));
             assert!(cluster.is_some());
         }
     }
@@ -39,4 +41,14 @@ fn every_cloud_config_of_the_documentation_is_clean() {
         cloud_configs(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()).len()
     };
     assert!(count("README.md") >= 2 && count("docs/hardening.md") >= 5);
+}
+
+#[test]
+fn the_readme_has_every_setting_as_the_table_has_it() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for row in ROWS {
+        let default = Some((row.default)()).filter(|it| !it.is_empty()).unwrap_or_else(|| "none".into());
+        let line = format!("| `{}` | {} | {} | {default} |", row.name, row.meaning, row.accepted);
+        assert!(readme.lines().any(|it| it == line), "README.md must have this line:\n{line}");
+    }
 }

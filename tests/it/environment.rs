@@ -16,14 +16,12 @@ use std::process::Command;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
-use provider_rke2::apply::Step;
-use provider_rke2::cluster::Networks;
-use provider_rke2::environment;
-use provider_rke2::gate;
-use provider_rke2::host::Host;
-use provider_rke2::no_proxy::{self, Interface};
-use provider_rke2::prestart;
-use provider_rke2::staged::Staged;
+use provider_rke2::environment::{self, Networks, no_proxy};
+use provider_rke2::host::{Host, Interface};
+use provider_rke2::plan::staged;
+use provider_rke2::rke2::Unit;
+use provider_rke2::service::gate;
+use provider_rke2::start::{self, started};
 
 const SERVER: &str = "etc/default/rke2-server";
 const LATE: &str = "run/provider-rke2/rke2-server.env";
@@ -58,7 +56,7 @@ fn plan(node: &Node, more: &str) {
 }
 
 fn is_open(node: &Node) -> bool {
-    gate::is_open(&Host::new(node.root()).unwrap(), "rke2-server")
+    gate::is_open(&Host::new(node.root()).unwrap(), Unit::Server)
 }
 
 /// Runs all steps, of which none may fail.
@@ -69,9 +67,9 @@ fn applied(node: &Node) -> Vec<String> {
     done
 }
 
-fn prestart(node: &Node, unit: &str) {
+fn prestart(node: &Node, unit: Unit) {
     let host = Host::new(node.root()).unwrap();
-    assert_eq!(prestart::run(&support::context(&host), unit), Vec::<String>::new());
+    assert_eq!(start::run(&support::context(&host), unit).failed, []);
 }
 
 fn interface(name: &str, address: &str) -> Interface {
@@ -106,7 +104,15 @@ fn compare(case: &Path) {
     let warnings = log.lines().filter(|line| line.contains(" warning ") || line.contains(" error "));
     say("log", &warnings.map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>().join("\n"));
     let host = Host::new(root).unwrap();
-    say("ready", &gate::UNITS.into_iter().filter(|unit| gate::is_open(&host, unit)).collect::<Vec<_>>().join("\n"));
+    say(
+        "ready",
+        &Unit::ALL
+            .into_iter()
+            .filter(|unit| gate::is_open(&host, *unit))
+            .map(Unit::name)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
     for directory in ["etc/default", "etc/sysconfig"] {
         if root.join(directory).is_dir() {
             say(&format!("/{directory}"), &support::tree(&root.join(directory)));
@@ -116,8 +122,8 @@ fn compare(case: &Path) {
     let of_networks = options.lines().filter(|line| line.contains("-cidr") || line.contains("-domain"));
     say("config.yaml, of networks", &of_networks.collect::<Vec<_>>().join("\n"));
 
-    let staged = Staged::read(&host).unwrap();
-    let unit = staged.role.unit();
+    let plan = staged::read(&host).unwrap();
+    let unit = plan.role.unit();
     let table = fs::read_to_string(case.join("interfaces")).unwrap_or_default();
     let mut interfaces: Vec<Interface> = table
         .lines()
@@ -125,8 +131,8 @@ fn compare(case: &Path) {
         .map(|(name, address)| interface(name, address))
         .collect();
     let late = |interfaces: &[Interface]| {
-        let nodes = no_proxy::node_networks(interfaces, staged.control_plane_host.as_deref());
-        environment::late(&staged, &nodes, environment::is_ours(&host, unit).unwrap())
+        let nodes = no_proxy::node_networks(interfaces, plan.control_plane_host.as_deref());
+        environment::late(&host, &plan.environment(), &nodes).unwrap()
     };
     let added = late(&interfaces);
     interfaces.reverse();
@@ -142,7 +148,7 @@ fn a_second_run_writes_nothing() {
         let node = Node::of(&case.join("root"));
         let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
         support::boot(node.root(), &config);
-        let unit = if config.contains("role: worker") { "rke2-agent" } else { "rke2-server" };
+        let unit = if config.contains("role: worker") { Unit::Agent } else { Unit::Server };
         let run = || {
             let said = apply(node.root(), None);
             prestart(&node, unit);
@@ -171,45 +177,16 @@ fn between(interfaces: &[Interface], host: Option<&str>) -> String {
 #[test]
 fn interfaces_that_do_not_lead_out_are_left_out() {
     for name in [
-        "lo",
-        "lo:1",
-        "docker0",
-        "docker_gwbridge",
-        "br-5f3a",
-        "cni0",
-        "cni-podman0",
-        "flannel.1",
-        "flannel-v6.1",
-        "cali1a2b",
-        "cilium_host",
-        "lxc7f",
-        "veth9a",
-        "vxlan.calico",
-        "kube-ipvs0",
-        "nodelocaldns",
-        "virbr0",
-        "tunl0",
-        "wireguard.cali",
-        "antrea-gw0",
-        "podman1",
+        "lo", "lo:1", "docker0", "docker_gwbridge", "br-5f3a", "cni0", "cni-podman0", "flannel.1", "flannel-v6.1",
+        "cali1a2b", "cilium_host", "lxc7f", "veth9a", "vxlan.calico", "kube-ipvs0", "nodelocaldns", "virbr0", "tunl0",
+        "wireguard.cali", "antrea-gw0", "podman1",
     ] {
         let inside = [interface(name, "192.0.2.7/24"), interface(name, "2001:db8::7/64")];
         assert_eq!(between(&inside, None), "", "{name}");
     }
     // Names that only look like them.
     for name in [
-        "eth0",
-        "enp3s0",
-        "bond0.100",
-        "br0",
-        "vmbr0",
-        "wlan0",
-        "lan0",
-        "lxd",
-        "wg0",
-        "tun0",
-        "team0",
-        "mybr-1",
+        "eth0", "enp3s0", "bond0.100", "br0", "vmbr0", "wlan0", "lan0", "lxd", "wg0", "tun0", "team0", "mybr-1",
         "acni0",
     ] {
         let outside = [interface(name, "192.0.2.7/24")];
@@ -220,17 +197,8 @@ fn interfaces_that_do_not_lead_out_are_left_out() {
 #[test]
 fn addresses_that_other_nodes_cannot_have_are_left_out() {
     for address in [
-        "127.0.0.2/8",
-        "169.254.3.4/16",
-        "0.0.0.0/8",
-        "0.1.2.3/8",
-        "224.0.0.5/4",
-        "255.255.255.255/32",
-        "::1/128",
-        "::/64",
-        "fe80::1/64",
-        "febf::1/10",
-        "ff02::1/8",
+        "127.0.0.2/8", "169.254.3.4/16", "0.0.0.0/8", "0.1.2.3/8", "224.0.0.5/4", "255.255.255.255/32", "::1/128",
+        "::/64", "fe80::1/64", "febf::1/10", "ff02::1/8",
     ] {
         assert_eq!(between(&[interface("eth0", address)], None), "", "{address}");
     }
@@ -289,7 +257,7 @@ fn an_address_that_moves_does_not_count() {
 fn the_files_are_for_root_only_and_begin_with_the_line_that_tells_them() {
     let node = planned(PROXY, &[]);
     applied(&node);
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     for path in [SERVER, LATE] {
         assert_eq!(node.mode(path), 0o600, "{path}");
         let text = node.read(path).unwrap();
@@ -308,7 +276,7 @@ fn prestart_adds_the_networks_of_this_machine() {
     let config = "  config: |\n    cluster-cidr: 10.42.0.0/16\n    service-cidr: 10.43.0.0/16\n";
     let node = planned(&format!("{PROXY}{config}"), &[]);
     applied(&node);
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     let host = Host::new(node.root()).unwrap();
     let expected = format!("NO_PROXY=\"{HEAD},{}\"", {
         let networks = no_proxy::node_networks(&host.interfaces(), Some("10.10.0.5"));
@@ -326,16 +294,16 @@ fn prestart_adds_the_networks_of_this_machine() {
 fn what_prestart_wrote_goes_with_the_proxy_and_with_the_role() {
     let node = planned(PROXY, &[]);
     applied(&node);
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert!(node.read(LATE).is_some());
     // A unit that is not the plan's gets nothing.
     node.put("run/provider-rke2/rke2-agent.env", "NO_PROXY=\"of another start\"\n");
-    prestart(&node, "rke2-agent");
+    prestart(&node, Unit::Agent);
     assert_eq!(node.read("run/provider-rke2/rke2-agent.env"), None);
 
     plan(&node, "  env:\n    OTHER: x\n");
     applied(&node);
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert_eq!(node.read(LATE), None);
     assert_eq!(node.read(SERVER).unwrap().lines().skip(1).collect::<Vec<_>>(), ["OTHER=\"x\""]);
 
@@ -348,12 +316,12 @@ fn what_prestart_wrote_goes_with_the_proxy_and_with_the_role() {
 #[test]
 fn a_changed_variable_is_written_and_is_a_change() {
     let node = planned(PROXY, &[]);
-    let changed = || prestart::changed(&Host::new(node.root()).unwrap(), "rke2-server");
+    let changed = || started::changed(&Host::new(node.root()).unwrap(), Unit::Server);
     assert_eq!(changed(), None);
     applied(&node);
     // Nobody knows with what it runs, if it does; with this it does not.
     assert_eq!(changed(), Some(true));
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert_eq!(changed(), Some(false));
     let before = node.stamp(SERVER);
     applied(&node);
@@ -365,7 +333,7 @@ fn a_changed_variable_is_written_and_is_a_change() {
     assert_ne!(node.stamp(SERVER), before);
     assert!(node.read(SERVER).unwrap().contains(",10.99.0.0/16,10.43.0.0/16,"));
     assert_eq!(changed(), Some(true));
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert_eq!(changed(), Some(false));
 }
 
@@ -378,7 +346,7 @@ fn files_of_somebody_else_are_never_touched() {
         fs::set_permissions(node.path(&path), fs::Permissions::from_mode(0o640)).unwrap();
         let before = node.stamp(&path);
         applied(&node);
-        prestart(&node, "rke2-server");
+        prestart(&node, Unit::Server);
         assert_eq!((node.stamp(&path), node.read(&path).as_deref()), (before, Some(OWN)), "{unit}, {more}");
 
         // All of ours is read after it.
@@ -399,14 +367,14 @@ fn files_of_somebody_else_are_never_touched() {
 #[test]
 fn a_change_beside_a_file_of_somebody_else_is_a_change_too() {
     let node = planned("  env:\n    A: \"1\"\n", &[(SERVER, "MINE=1\n")]);
-    let changed = || prestart::changed(&Host::new(node.root()).unwrap(), "rke2-server");
+    let changed = || started::changed(&Host::new(node.root()).unwrap(), Unit::Server);
     applied(&node);
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert_eq!((changed(), node.read(LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"1\"")));
     plan(&node, "  env:\n    A: \"2\"\n");
     applied(&node);
     assert_eq!(changed(), Some(true));
-    prestart(&node, "rke2-server");
+    prestart(&node, Unit::Server);
     assert_eq!((changed(), node.read(LATE).unwrap().lines().nth(1)), (Some(false), Some("A=\"2\"")));
     node.put(SERVER, "MINE=2\n");
     assert_eq!(changed(), Some(true));
@@ -414,7 +382,7 @@ fn a_change_beside_a_file_of_somebody_else_is_a_change_too() {
 
 #[test]
 fn links_of_somebody_else_are_never_touched() {
-    for unit in gate::UNITS {
+    for unit in Unit::ALL {
         let node = planned(PROXY, &[("etc/default/site", "MINE=1\n")]);
         let link = format!("etc/default/{unit}");
         symlink("site", node.path(&link)).unwrap();
@@ -469,7 +437,7 @@ fn the_gate_is_shut_while_the_environment_changes() {
 
 #[test]
 fn an_environment_that_cannot_be_written_shuts_the_gate() {
-    for step in [None, Some(Step::Config), Some(Step::Environment)] {
+    for step in [None, Some("config"), Some("environment")] {
         let node = planned("", &[]);
         applied(&node);
         plan(&node, PROXY);
@@ -518,6 +486,7 @@ fn other_files_may_not_say_where_the_node_belongs() {
         (sysconfig, "RKE2_DATA_DIR=/data\n", "RKE2_DATA_DIR", "config.data-dir"),
         (sysconfig, "RKE2_CONFIG_FILE=/etc/mine.yaml\n", "RKE2_CONFIG_FILE", "config"),
         (sysconfig, "RKE2_TOKEN_FILE=/etc/stolen\n", "RKE2_TOKEN_FILE", "config.token-file"),
+        (sysconfig, "RKE2_TOKEN=a-token-that-is-long-enough/\n", "RKE2_TOKEN", "cluster_token"),
         (SERVER, "RKE2_TOKEN=stolen\n", "RKE2_TOKEN", "cluster_token"),
         (
             "usr/local/lib/systemd/system/rke2-server.env",
@@ -537,7 +506,7 @@ fn other_files_may_not_say_where_the_node_belongs() {
     ] {
         let refused = with(path, text, "").expect_err(text);
         let expected = format!(
-            "{written}: stands in a file that RKE2 reads after what the cloud-config says, remove it there, write cluster.{key} (/{path} line "
+            "{written}: stands in a file that RKE2 reads after the configuration of the cloud-config; remove it there, and write cluster.{key} (/{path} line "
         );
         assert!(refused.len() == 1 && refused[0].starts_with(&expected), "{refused:?}, not {expected}");
     }
@@ -551,6 +520,7 @@ fn other_files_may_say_the_same_and_what_is_not_ours() {
     for (path, text, more) in [
         (sysconfig, "RKE2_TOKEN=a-token-that-is-long-enough\nRKE2_URL='https://10.10.0.5:9345'\n", ""),
         (sysconfig, "RKE2_DATA_DIR=\"/var/lib/rancher/rke2\"\n", ""),
+        (sysconfig, "RKE2_DATA_DIR=/var/lib/rancher/rke2/\n", ""),
         (sysconfig, "RKE2_DATA_DIR=/data/rke2\nRKE2_TOKEN_FILE=/etc/token\n", data_dir),
         (sysconfig, "#RKE2_TOKEN=stolen\n;RKE2_URL=x\nRKE2_TOKENS=1\nHTTP_PROXY=http://x\n", ""),
         ("etc/sysconfig/rke2-agent", "RKE2_TOKEN=stolen\n", ""),
@@ -576,6 +546,24 @@ fn on_a_node_with_state_what_overrides_is_a_warning() {
             && log.contains("(/etc/sysconfig/rke2-server line 1)"),
         "{log}"
     );
+}
+
+#[test]
+fn other_files_that_cannot_be_read_are_told() {
+    let warning = " warning config: cannot read /etc/sysconfig/rke2-server: it has more than 1048576 bytes, so RKE2 may read from it \
+                   what the cloud-config does not say; mend or remove the file\n";
+    let large = "#".repeat((1 << 20) + 1);
+    for (path, text, warning) in [
+        ("etc/sysconfig/rke2-server", &large[..], warning),
+        // The service does not read what is no file.
+        ("etc/sysconfig/rke2-server/file", "", ""),
+        ("etc/sysconfig/other", &large, ""),
+    ] {
+        let node = planned("", &[(path, text)]);
+        applied(&node);
+        let log = node.read("var/log/provider-rke2.log").unwrap();
+        assert!(log.contains(warning) && log.contains("so RKE2 may read") != warning.is_empty(), "{path}: {log}");
+    }
 }
 
 // ---- for all texts ----
@@ -625,14 +613,7 @@ fn list() -> impl Strategy<Value = String> {
         network().prop_map(|it| it.to_string()),
         network().prop_map(|it| it.addr().to_string()),
         select(vec![
-            "*",
-            ".Example.COM",
-            "localhost",
-            ".svc",
-            "10.42.0.0/16",
-            "host:8080",
-            "[::1]:80",
-            "2001:DB8::1",
+            "*", ".Example.COM", "localhost", ".svc", "10.42.0.0/16", "host:8080", "[::1]:80", "2001:DB8::1",
             "Ä.example"
         ])
         .prop_map(str::to_owned),

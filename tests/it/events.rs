@@ -22,10 +22,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use provider_rke2::cloud_config;
 use provider_rke2::cluster;
+use provider_rke2::cluster::cloud_config;
+use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
-use provider_rke2::node;
+use provider_rke2::identity;
 use serde_yaml::{Mapping, Value};
 
 use crate::support::{self, DOCUMENT, GATES, Node, PROGRAM};
@@ -57,7 +58,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         let host = Host::new(node.root()).unwrap();
         let (section, mut findings) = cloud_config::of_file(&text);
         if let Some(section) = &section {
-            let state = node::state(&host, &cluster::data_dir(section));
+            let state = identity::state(&host, &cluster::data_dir(section));
             cluster::understand(section, state, &mut findings);
         }
         findings.sort();
@@ -75,7 +76,7 @@ fn every_case_leaves_what_is_written_beside_it() {
             }
         };
         let mut said = String::new();
-        writeln!(said, "check:\n{}", findings.to_text("cloud-config.yaml", false)).unwrap();
+        writeln!(said, "check:\n{}", findings.to_text("cloud-config.yaml", Paint::Plain)).unwrap();
         writeln!(said, "answer:\n{}\n", serde_json::to_string_pretty(&response).unwrap()).unwrap();
         writeln!(said, "node:\n{}", support::tree_told(node.root(), &told)).unwrap();
         support::assert_expected(&directory, &said);
@@ -127,7 +128,7 @@ impl Common {
         assert!(node.read("run/provider-rke2/plan-id").is_none_or(|it| it.trim_end() == id), "{case}");
 
         // Each stage as its file says it, in their order; only that of swap may be left out, and only if the plan says so.
-        let keeps_swap = serde_yaml::from_str::<Value>(plan).unwrap()["swap"] == "keep";
+        let keeps_swap = serde_yaml::from_str::<Value>(plan).unwrap()["settings"]["swap"] == "keep";
         let left_out = |stage: &Value| keeps_swap && stage["name"] == "disable disk swap";
         let bound = self.stages.iter().filter(|stage| !left_out(stage)).enumerate();
         let bound = bound.map(|(at, stage)| bind(stage, found.get(at).unwrap_or(&Value::Null), id)).collect();

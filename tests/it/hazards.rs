@@ -100,7 +100,7 @@ const ROWS: &[Row] = &[
     row(
         "directory",
         |d| fs::create_dir(d.join("d/target")).unwrap(),
-        Err("cannot write /d/target: the directory /d/target is in the way, remove it"),
+        Err("cannot write /d/target: the directory /d/target is in the way; remove it"),
         &[DIR, ("d/target", "directory 755")],
     ),
     row(
@@ -128,7 +128,7 @@ const ROWS: &[Row] = &[
             write(&d.join("d/target"), OLD, 0o600);
             fs::create_dir(d.join(TEMPORARY)).unwrap();
         },
-        Err("cannot write /d/target: the directory /d/.target.provider-rke2 is in the way, remove it"),
+        Err("cannot write /d/target: the directory /d/.target.provider-rke2 is in the way; remove it"),
         &[DIR, ("d/target", "600 old\n"), (TEMPORARY, "directory 755")],
     ),
     Row {
@@ -142,28 +142,28 @@ const ROWS: &[Row] = &[
         name: "parent is a file",
         target: "/d/file/target",
         prepare: |d| write(&d.join("d/file"), OLD, 0o600),
-        outcome: Err("cannot write /d/file/target: the file /d/file is in the way, remove it"),
+        outcome: Err("cannot write /d/file/target: the file /d/file is in the way; remove it"),
         after: &[DIR, ("d/file", "600 old\n")],
     },
     Row {
         name: "parent of the parent is a file",
         target: "/d/file/x/target",
         prepare: |d| write(&d.join("d/file"), OLD, 0o600),
-        outcome: Err("cannot write /d/file/x/target: the file /d/file is in the way, remove it"),
+        outcome: Err("cannot write /d/file/x/target: the file /d/file is in the way; remove it"),
         after: &[DIR, ("d/file", "600 old\n")],
     },
     Row {
         name: "parent is a fifo",
         target: "/d/fifo/target",
         prepare: |d| fifo(&d.join("d/fifo")),
-        outcome: Err("cannot write /d/fifo/target: the file /d/fifo is in the way, remove it"),
+        outcome: Err("cannot write /d/fifo/target: the file /d/fifo is in the way; remove it"),
         after: &[DIR, ("d/fifo", "fifo")],
     },
     Row {
         name: "parent is a dangling symlink",
         target: "/d/link/target",
         prepare: |d| symlink("nowhere", d.join("d/link")).unwrap(),
-        outcome: Err("cannot write /d/link/target: the symlink that leads nowhere /d/link is in the way, remove it"),
+        outcome: Err("cannot write /d/link/target: the symlink that leads nowhere /d/link is in the way; remove it"),
         after: &[DIR, ("d/link", "symlink to nowhere")],
     },
     Row {
@@ -206,6 +206,10 @@ fn directory(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+fn install(host: &Host, path: &str, bytes: &[u8], mode: u32, durable: bool) -> Result<bool, Error> {
+    if durable { host.install(path, bytes, mode) } else { host.put(path, bytes, mode) }
+}
+
 #[test]
 fn a_target_is_old_or_new_and_nothing_is_left_beside() {
     let privileged = rustix::process::geteuid().is_root();
@@ -223,7 +227,7 @@ fn a_target_is_old_or_new_and_nothing_is_left_beside() {
                 }
                 let case = format!("{} (durable {durable}, real {real})", row.name);
                 let start = Instant::now();
-                let outcome = host.install(&format!("{prefix}{}", row.target), NEW, 0o640, durable);
+                let outcome = install(&host, &format!("{prefix}{}", row.target), NEW, 0o640, durable);
                 assert!(start.elapsed() < Duration::from_secs(5), "{case}: took {:?}", start.elapsed());
                 match (outcome, row.outcome) {
                     // Who may not read a file replaces it.
@@ -247,14 +251,14 @@ fn a_target_is_old_or_new_and_nothing_is_left_beside() {
 fn equal_bytes_are_not_written_again() {
     let room = room();
     let host = Host::new(room.path()).unwrap();
-    assert!(host.install("/d/target", NEW, 0o600, true).unwrap());
+    assert!(host.install("/d/target", NEW, 0o600).unwrap());
     let stamp = || {
         use std::os::unix::fs::MetadataExt as _;
         let stat = fs::metadata(room.path().join("d/target")).unwrap();
         (stat.ino(), stat.mtime(), stat.mtime_nsec())
     };
     let before = stamp();
-    assert!(!host.install("/d/target", NEW, 0o400, true).unwrap());
+    assert!(!host.install("/d/target", NEW, 0o400).unwrap());
     assert_eq!((stamp(), mode(&room.path().join("d/target"))), (before, 0o400));
 }
 
@@ -287,16 +291,16 @@ fn nothing_leaves_another_root() {
     assert_eq!(host.list("/up").unwrap(), ["a", "d", "file", "out", "up"]);
 
     // A directory symlink that leads outside is a dangling one here.
-    let refused = host.install("/out/victim", NEW, 0o600, false).unwrap_err();
+    let refused = host.put("/out/victim", NEW, 0o600).unwrap_err();
     assert!(matches!(refused, Error::Obstacle { .. }), "{refused}");
     assert!(matches!(host.make_dir("/out", 0o755), Err(Error::Obstacle { .. })));
 
     host.make_dir("/a/made", 0o700).unwrap();
     assert_eq!(mode(&root.join("made")), 0o700);
     assert!(!Path::new("/made").exists());
-    assert!(host.install("/up/made/file", NEW, 0o600, true).unwrap());
+    assert!(host.install("/up/made/file", NEW, 0o600).unwrap());
     assert_eq!(fs::read(root.join("made/file")).unwrap(), NEW);
-    assert!(host.install(&at("victim"), NEW, 0o600, true).unwrap());
+    assert!(host.install(&at("victim"), NEW, 0o600).unwrap());
     assert_eq!(host.read(&at("victim"), 100).unwrap(), NEW);
     // Now that its place exists inside, the link leads there.
     assert_eq!(host.read("/file", 100).unwrap(), NEW);
@@ -340,7 +344,7 @@ fn full_and_read_only(room: &Path) {
             let case = format!("durable {durable}, real {real}");
             let refused = |directory: &str, name: &str, bytes: &[u8], mode| {
                 let path = format!("{prefix}/{directory}/{name}");
-                let error = host.install(&path, bytes, mode, durable).expect_err(&case).to_string();
+                let error = install(&host, &path, bytes, mode, durable).expect_err(&case).to_string();
                 error.replace(prefix, "")
             };
             let full = |name| format!("cannot write /full/{name}: no space left on device");
@@ -351,7 +355,7 @@ fn full_and_read_only(room: &Path) {
             assert_eq!(refused("readonly", "absent", NEW, 0o644), read_only("absent"), "{case}");
             assert_eq!(refused("readonly", "x/y/absent", NEW, 0o644), read_only("x/y/absent"), "{case}");
             // Nothing to do is no failure, also where nothing could be done; a wrong mode there is one.
-            assert!(!host.install(&format!("{prefix}/readonly/target"), OLD, 0o600, durable).unwrap());
+            assert!(!install(&host, &format!("{prefix}/readonly/target"), OLD, 0o600, durable).unwrap());
             assert_eq!(refused("readonly", "target", OLD, 0o644), read_only("target"), "{case}");
             host.make_dir(&format!("{prefix}/readonly"), 0o755).unwrap();
             for directory in ["full", "readonly"] {
@@ -376,7 +380,7 @@ fn the_umask_does_not_matter() {
     };
     let room = tempfile::tempdir_in(room).unwrap();
     let host = Host::new(room.path()).unwrap();
-    host.install("/a/b/file", NEW, 0o666, false).unwrap();
+    host.put("/a/b/file", NEW, 0o666).unwrap();
     host.make_dir("/c/d", 0o777).unwrap();
     drop(host.lock("/lock", Duration::ZERO).unwrap());
     let modes = ["a", "a/b", "a/b/file", "c", "c/d", "lock"].map(|name| mode(&room.path().join(name)));

@@ -216,7 +216,7 @@ fn files_of_others_under_our_names_stay() {
         node.write(path, "of the site\n", 0o600);
         assert_eq!(prepared(&node, SERVER), ["nothing is asked of the node"]);
         let ran = apply(&node, &format!("{SERVER}{asked}"));
-        let sentence = format!("/{path}: was not written by this program, rename or remove it");
+        let sentence = format!("/{path}: was not written by this program; rename or remove it");
         assert_eq!((ran.code, ran.stderr.contains(&sentence)), (Some(1), true), "{ran:?}");
         assert_eq!((node.read(path).as_deref(), node.mode(path)), (Some("of the site\n"), 0o600));
         // The others are there all the same.
@@ -282,10 +282,10 @@ fn files_that_would_undo_a_setting_are_named() {
     }
     prepared(&node, &format!("{AGENT}  config: |\n    profile: cis\n"));
     let log = node.read("var/log/provider-rke2.log").unwrap();
-    let warned: Vec<_> = log.lines().filter(|line| line.contains("undoes it")).collect();
+    let warned: Vec<_> = log.lines().filter(|line| line.contains("but RKE2 needs")).collect();
     for (line, sentence) in warned.iter().zip([
-        "warning host: /etc/sysctl.d/99-site.conf: sets vm.overcommit_memory to 0, wanted is 1",
-        "warning host: /usr/local/lib/sysctl.d/95-late.conf: sets kernel.panic_on_oops to 0, wanted is 1",
+        "warning host: /etc/sysctl.d/99-site.conf: sets vm.overcommit_memory to 0, but RKE2 needs 1",
+        "warning host: /usr/local/lib/sysctl.d/95-late.conf: sets kernel.panic_on_oops to 0, but RKE2 needs 1",
     ]) {
         assert!(line.contains(sentence), "{line}");
     }
@@ -331,14 +331,14 @@ fn accounts_that_cannot_be_edited_are_refused() {
         mend("etc/group", &|node| node.fifo("etc/group")),
         "cannot read /etc/group: it is a named pipe, not a regular file",
     );
-    is(mend("etc/passwd", &|_| {}), "/etc/passwd: is not there, so etcd cannot be added, make it");
+    is(mend("etc/passwd", &|_| {}), "/etc/passwd: is not there, so etcd cannot be added; make it");
     is(
         mend("etc/passwd", &|node| node.write("etc/passwd", "", 0o644)),
-        "/etc/passwd: holds no entry at all, etcd is not added, mend the file",
+        "/etc/passwd: holds no entry at all, so etcd is not added; mend the file",
     );
     is(
         mend("etc/group", &|node| node.write("etc/group", "root:x:0:\netcd:x\n", 0o644)),
-        "/etc/group: the entry of etcd is not whole, mend or remove it",
+        "/etc/group: the entry of etcd is not whole; mend or remove it",
     );
     assert_eq!(fs::read_to_string(&elsewhere).unwrap(), PASSWD);
 }
@@ -453,21 +453,28 @@ fn check_knows_what_rke2_stops_at() {
         (format!("{SERVER}  config: |\n    profile: \"{{{{ .Values.profile }}}}\"\n"), ""),
         (
             format!("{SERVER}  config: |\n    profile: cis\n    protect-kernel-defaults: false\n"),
-            "7: error: cluster.config.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+            "7: error: cluster.config.protect-kernel-defaults: is false, with which RKE2 does not start under the profile cis; remove it [profile-kernel-defaults]",
         ),
         (
             format!("{AGENT}  config:\n    protect-kernel-defaults: no\n  providerConfig:\n    profile: cis\n"),
-            "7: error: cluster.config.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+            "7: error: cluster.config.protect-kernel-defaults: is false, with which RKE2 does not start under the profile cis; remove it [profile-kernel-defaults]",
         ),
         (
             format!(
                 "{AGENT}  env:\n    RKE2_CIS_PROFILE: cis\n  providerConfig:\n    protect-kernel-defaults: \"false\"\n"
             ),
-            "9: error: cluster.providerConfig.protect-kernel-defaults: found false, with which RKE2 does not start where profile is cis, remove it [profile-kernel-defaults]",
+            "9: error: cluster.providerConfig.protect-kernel-defaults: is false, with which RKE2 does not start under the profile cis; remove it [profile-kernel-defaults]",
+        ),
+        (
+            format!(
+                "{SERVER}  config: |\n    profile: cis\n    protect-kernel-defaults: false\n  providerConfig:\n    \
+                 protect-kernel-defaults: \"false\"\n"
+            ),
+            "9: error: cluster.providerConfig.protect-kernel-defaults: is false, with which RKE2 does not start under the profile cis; remove it [profile-kernel-defaults]",
         ),
         (
             format!("{SERVER}  config: |\n    profile: CIS\n"),
-            "6: error: cluster.config.profile: found \"CIS\", which RKE2 refuses, accepted are cis and etcd, write one [profile-unknown]",
+            "6: error: cluster.config.profile: \"CIS\" is not a profile, so RKE2 does not start; write cis or etcd [profile-unknown]",
         ),
     ] {
         let node = Node::new();

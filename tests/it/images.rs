@@ -13,8 +13,9 @@ use crate::support::archives::{by_name, noise, zstd};
 use crate::support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
 use proptest::prelude::*;
 use provider_rke2::host::Host;
+use provider_rke2::host::copy::{Identity, Present, ReadAt, Target};
 use provider_rke2::images::record::{Entry, Other, Ours, Record};
-use provider_rke2::images::{Action, Gone, Identity, Present, Source, Target, archive, plan, stable_name, sums};
+use provider_rke2::images::{Action, Gone, Source, archive, plan, stable_name, sums};
 
 const STORIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/images");
 const CONTENT: &str = "opt/content/images";
@@ -400,7 +401,7 @@ fn a_disk_that_is_too_small_is_told_before_the_first_byte() {
     let told = quietly(&node, &["apply", "images"]);
     assert!(
         told.contains(
-            "2.1 MiB needed, 2.0 MiB free, of which 102.4 KiB stay free; nothing was copied, free some space"
+            "2.1 MiB needed, 2.0 MiB free, of which 102.4 KiB stay free, so nothing was copied; free some space"
         ),
         "{told}"
     );
@@ -586,7 +587,7 @@ struct Hole {
     reads: usize,
 }
 
-impl archive::ReadAt for Hole {
+impl ReadAt for Hole {
     fn size(&self) -> u64 {
         1 << 30
     }
@@ -602,14 +603,12 @@ impl archive::ReadAt for Hole {
 
 #[test]
 fn what_was_made_long_and_not_written_is_refused_at_once() {
-    let legacy = [&[0x02, 0x21, 0x4c, 0x18, 100, 0, 0, 0][..], &noise(1, 100)].concat();
     for (name, head, at) in [
         ("a.tar.zst", zstd(&noise(1, 300_000), 0x38)[..150_000].to_vec(), 204_812),
         ("a.tar.zst", zstd(&noise(1, 300), 0x38)[..6].to_vec(), 6),
-        ("a.tar.lz4", legacy, 108),
     ] {
         let verdict = archive::check(archive::Kind::of(name).unwrap(), &mut Hole { head, reads: 0 }).unwrap();
-        let why = format!("is damaged at byte {at}, copy it again");
+        let why = format!("is damaged at byte {at}; copy it again");
         assert_eq!(verdict, archive::Verdict::Refused(why), "{name}");
     }
 }

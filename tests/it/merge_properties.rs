@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use provider_rke2::yaml::{self, Kind, Node, OPTIONS, Yaml11};
+use provider_rke2::text::yaml::{self, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
 
 const USER: &str = "90_userdata.yaml";
@@ -367,18 +367,8 @@ fn jq(node: &support::Node) -> String {
 /// appended have no equal items, all are JSON.
 fn sensible() -> impl Strategy<Value = Vec<(String, Map<String, Json>)>> {
     const SINGLE: [&str; 12] = [
-        "debug",
-        "selinux",
-        "v",
-        "etcd-snapshot-retention",
-        "etcd-s3-timeout",
-        "write-kubeconfig-mode",
-        "node-name",
-        "resolv-conf",
-        "new-single",
-        "cluster-cidr",
-        "cni",
-        "ingress-controller",
+        "debug", "selinux", "v", "etcd-snapshot-retention", "etcd-s3-timeout", "write-kubeconfig-mode", "node-name",
+        "resolv-conf", "new-single", "cluster-cidr", "cni", "ingress-controller",
     ];
     const APPEND: [&str; 6] = ["tls-san", "disable", "kubelet-arg", "node-label", "kube-apiserver-arg", "new-list"];
     const NAMES: [&str; 7] = ["10-a.yaml", "50.yaml", "9.yaml", USER, "95-b.yaml", "A.yaml", "zz.yaml"];

@@ -14,17 +14,21 @@ use std::time::{Duration, Instant};
 use proptest::collection::{SizeRange, btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use provider_rke2::apply::Step;
-use provider_rke2::bus;
-use provider_rke2::check::{Code, Findings, Path, Severity};
-use provider_rke2::cloud_config::{self, Place};
-use provider_rke2::cluster::{self, State};
-use provider_rke2::document::document;
-use provider_rke2::drop_in::{self, DropIn, Value};
+use provider_rke2::apply::STEPS;
+use provider_rke2::bus::{self, Deadline};
+use provider_rke2::cluster::{self, cloud_config, mask};
+use provider_rke2::findings::Findings;
+use provider_rke2::findings::code::{Code, Severity};
+use provider_rke2::findings::path::Path;
+use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
-use provider_rke2::options::{self, Class};
-use provider_rke2::plan::{Plan, plan};
-use provider_rke2::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
+use provider_rke2::identity::State;
+use provider_rke2::plan::document::document;
+use provider_rke2::plan::plan::Plan;
+use provider_rke2::rke2::Unit;
+use provider_rke2::rke2::drop_in::{self, DropIn, Place, Value};
+use provider_rke2::rke2::options::{self, Class};
+use provider_rke2::text::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
 
 /// Far above what an event takes, well below what the bus allows it.
@@ -43,70 +47,14 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Pieces of cloud-configs, so that most texts are almost one.
 const PIECES: [&str; 64] = [
-    "cluster:",
-    "cluster: ",
-    "cluster:\n",
-    "  role: init\n",
-    "  role: worker\n",
-    "  role:",
-    "  cluster_token: abc\n",
-    "  config: |\n",
-    "  config:\n",
-    "  config: ",
-    "    cni: canal\n",
-    "    tls-san:\n",
-    "      - a\n",
-    "    node-label+: x\n",
-    "    token: x\n",
-    "    server: y\n",
-    "  control_plane_host: 10.0.0.1\n",
-    "  control_plane_host: ",
-    "  env:\n",
-    "    A: b\n",
-    "  providerConfig:\n",
-    "    swap: keep\n",
-    "  ca_certs:\n",
-    "  ca_certs: ",
-    "  import_local_images: yes\n",
-    "  local_images_path: ",
-    "config_url: x\n",
-    "#cloud-config\n",
-    "# Sources:\n",
-    "# - /oem/90.yaml\n",
-    "# - cmdline\n",
-    "\n",
-    "\n\n",
-    " ",
-    "  ",
-    "    ",
-    "\t",
-    "- ",
-    "-",
-    ":",
-    ": ",
-    ", ",
-    "{",
-    "}",
-    "[",
-    "]",
-    "&a ",
-    "*a",
-    "<<: ",
-    "<<: *a\n",
-    "|\n",
-    ">-\n",
-    "\"",
-    "'",
-    "#",
-    "---\n",
-    "...\n",
-    "!!int ",
-    "!x ",
-    "? ",
-    "%",
-    "null",
-    "0x1F",
-    "é\u{85}",
+    "cluster:", "cluster: ", "cluster:\n", "  role: init\n", "  role: worker\n", "  role:", "  cluster_token: abc\n",
+    "  config: |\n", "  config:\n", "  config: ", "    cni: canal\n", "    tls-san:\n", "      - a\n",
+    "    node-label+: x\n", "    token: x\n", "    server: y\n", "  control_plane_host: 10.0.0.1\n",
+    "  control_plane_host: ", "  env:\n", "    A: b\n", "  providerConfig:\n", "    swap: keep\n", "  ca_certs:\n",
+    "  ca_certs: ", "  import_local_images: yes\n", "  local_images_path: ", "config_url: x\n", "#cloud-config\n",
+    "# Sources:\n", "# - /oem/90.yaml\n", "# - cmdline\n", "\n", "\n\n", " ", "  ", "    ", "\t", "- ", "-", ":", ": ",
+    ", ", "{", "}", "[", "]", "&a ", "*a", "<<: ", "<<: *a\n", "|\n", ">-\n", "\"", "'", "#", "---\n", "...\n",
+    "!!int ", "!x ", "? ", "%", "null", "0x1F", "é\u{85}",
 ];
 
 fn yamlish() -> impl Strategy<Value = String> {
@@ -189,7 +137,7 @@ fn answers(name: &str, stdin: &[u8]) {
     let node = tempfile::tempdir().unwrap();
     let host = Host::new(node.path()).unwrap();
     let start = Instant::now();
-    let response = bus::handle(name, support::stdin(stdin), &support::context(&host));
+    let response = bus::handle(name, support::stdin(stdin), &support::context(&host), &Deadline::after(bus::BOUND));
     assert!(start.elapsed() < LONG, "took {:?}", start.elapsed());
     let line = serde_json::to_string(&response).unwrap();
     assert!(!line.contains('\n') && response.error.len() <= 1024, "{line}");
@@ -282,9 +230,9 @@ fn planned(config: &str) -> Result<(Plan, String), Vec<Code>> {
         findings.list.iter().filter(|it| it.severity == Severity::Refused).map(|it| it.code).collect();
     match (understood, refused.is_empty()) {
         (Some(cluster), true) => {
-            let plan = plan(cluster);
+            let plan = Plan::of(cluster).unwrap();
             let document = document(&plan, support::PROGRAM).unwrap();
-            Ok((plan, document.text))
+            Ok((plan, document))
         }
         _ => Err(refused),
     }
@@ -306,7 +254,7 @@ fn staged(document: &str) -> Staged {
     let stages = whole["stages"]["boot.before"].as_array().unwrap();
     let commands: Vec<&Json> =
         stages.iter().flat_map(|it| it["commands"].as_array().into_iter().flatten().chain(it.get("if"))).collect();
-    let steps = Step::ALL.map(|step| format!("{} apply {}", support::PROGRAM, step.name()));
+    let steps = STEPS.map(|step| format!("{} apply {}", support::PROGRAM, step.name));
     let conditions = ["[ -d /run/systemd/system ]", "[ -d /run/openrc ] && [ ! -d /run/systemd/system ]"];
     let constant: Vec<&str> = steps.iter().map(String::as_str).chain(conditions).collect();
     assert!(commands.len() >= 9 && commands.iter().all(|it| constant.contains(&it.as_str().unwrap())), "{commands:?}");
@@ -402,7 +350,7 @@ const CERTIFICATE: &str = include_str!("../../testdata/trust/ca-one.pem");
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
     let (trimmed, q) = (text.trim(), quoted);
     let role = if trimmed.is_empty() { "init" } else { role };
-    let is_no_text = |c: char| c.is_control() || cluster::is_noncharacter(c);
+    let is_no_text = |c: char| c.is_control() || cluster::env::is_noncharacter(c);
     let (env, path) = (!text.contains(is_no_text), normal(&format!("/{text}")));
     let pem = format!("{text}\n{CERTIFICATE}{text}");
     let labels = format!("a{text}");
@@ -434,8 +382,8 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
     }
     let (plan, document) = planned(&config).unwrap_or_else(|codes| panic!("{codes:?}\n{config}"));
     let read = staged(&document);
-    assert_eq!(json(&plan.user), read.user, "the plan of\n{config}");
-    assert_eq!(json(&plan.provider), read.provider, "the plan of\n{config}");
+    assert_eq!(serde_json::from_str::<Json>(&plan.user).unwrap(), read.user, "the plan of\n{config}");
+    assert_eq!(serde_json::from_str::<Json>(&plan.provider).unwrap(), read.provider, "the plan of\n{config}");
 
     let mut user = Map::new();
     let mut list = vec![trimmed, "a"];
@@ -525,7 +473,7 @@ proptest! {
         };
         let mut env: Vec<(String, String)> = env.into_iter().collect();
         let (plan, first) = planned(&config(&env)).unwrap();
-        let again = document(&plan, support::PROGRAM).unwrap().text;
+        let again = document(&plan, support::PROGRAM).unwrap();
         prop_assert_eq!(&first, &again);
         let length = env.len();
         env.rotate_left(turn % length);
@@ -558,32 +506,32 @@ fn value(spec: &'static options::Spec) -> BoxedStrategy<Value> {
     }
 }
 
-fn known(server: bool) -> Vec<&'static options::Spec> {
+fn known(unit: Unit) -> Vec<&'static options::Spec> {
     let apart =
         |it: &options::Spec| matches!(it.class, Class::Owned | Class::Dropped) || it.name.starts_with("cluster-reset");
-    options::all().iter().filter(|it| it.takes(server) && !apart(it)).collect()
+    options::all().iter().filter(|it| it.takes(unit) && !apart(it)).collect()
 }
 
-fn drop_in(server: bool, size: impl Into<SizeRange>) -> impl Strategy<Value = DropIn> {
-    subsequence(known(server), size).prop_shuffle().prop_flat_map(|specs| {
+fn drop_in(unit: Unit, size: impl Into<SizeRange>) -> impl Strategy<Value = DropIn> {
+    subsequence(known(unit), size).prop_shuffle().prop_flat_map(|specs| {
         let entries = specs.into_iter().map(|it| value(it).prop_map(|value| (it.name.to_owned(), value)));
         entries.collect::<Vec<_>>()
     })
 }
 
-fn read_options(text: &str, server: bool) -> (DropIn, Findings) {
+fn read_options(text: &str, unit: Unit) -> (DropIn, Findings) {
     let mut findings = Findings::default();
     let read = yaml::read(text, OPTIONS).unwrap();
     let path = Path::of("config");
-    let read = drop_in::read(read.root.entries(), &path, Place::Here, server, &mut findings);
+    let read = drop_in::read(read.root.entries(), &path, Place::Here, unit, &mut findings);
     (read.options, findings)
 }
 
 #[test]
 fn options_of_every_class_are_generated() {
-    let classes = |server| known(server).iter().map(|it| format!("{:?}", it.class)).collect::<BTreeSet<_>>();
+    let classes = |unit| known(unit).iter().map(|it| format!("{:?}", it.class)).collect::<BTreeSet<_>>();
     let all = ["Append", "Boolean", "Duration", "Integer", "Mode", "Replace", "Text"].map(str::to_owned);
-    assert_eq!(classes(true), BTreeSet::from(all));
+    assert_eq!(classes(Unit::Server), BTreeSet::from(all));
 }
 
 proptest! {
@@ -591,13 +539,13 @@ proptest! {
 
     #[test]
     fn options_read_back_as_they_were_written(
-        (server, options) in any::<bool>()
-            .prop_flat_map(|server| (Just(server), drop_in(server, 0..=known(server).len()))),
+        (unit, options) in select(&Unit::ALL[..])
+            .prop_flat_map(|unit| (Just(unit), drop_in(unit, 0..=known(unit).len()))),
     ) {
         let text = drop_in::to_json(&options);
         prop_assert_eq!(serde_json::from_str::<Json>(&text).unwrap(), json(&options));
         prop_assert_eq!(serde_yaml::from_str::<Json>(&text).unwrap(), json(&options));
-        let (read, findings) = read_options(&text, server);
+        let (read, findings) = read_options(&text, unit);
         prop_assert!(findings.worst() <= Some(Severity::Warning), "{:?}", findings.list);
         prop_assert_eq!(read, options);
     }
@@ -609,12 +557,12 @@ proptest! {
     #[test]
     fn reading_what_was_read_changes_nothing(
         entries in vec((option_name(), option_value()), 0..8),
-        server: bool,
+        unit in select(&Unit::ALL[..]),
     ) {
         let text = entries.iter().fold(String::new(), |all, (name, value)| format!("{all}{name}: {value}\n"));
         prop_assume!(yaml::read(&text, OPTIONS).is_ok());
-        let (once, _) = read_options(&text, server);
-        let (twice, mut findings) = read_options(&drop_in::to_json(&once), server);
+        let (once, _) = read_options(&text, unit);
+        let (twice, mut findings) = read_options(&drop_in::to_json(&once), unit);
         // RKE2 refuses it, and is given it all the same.
         findings.list.retain(|it| it.code != Code::ProfileUnknown);
         prop_assert!(findings.worst() <= Some(Severity::Warning), "{text}{:?}", findings.list);
@@ -632,40 +580,9 @@ fn option_name() -> impl Strategy<Value = String> {
 /// A value as people write them: plain words of every YAML type, quoted text, lists.
 fn option_value() -> impl Strategy<Value = String> {
     let words = [
-        "yes",
-        "off",
-        "true",
-        "1",
-        "0",
-        "420",
-        "0644",
-        "0o644",
-        "\"0644\"",
-        "1e10",
-        "1.10",
-        ".5",
-        "~",
-        "null",
-        "\"\"",
-        "10m",
-        "600",
-        "cis-1.23",
-        "a,b, a",
-        "18446744073709551615",
-        "-9223372036854775808",
-        "2024-01-01",
-        "12:30:45",
-        "{a: b}",
-        "[[a]]",
-        "{}",
-        "[]",
-        "[\"\"]",
-        "[~]",
-        "[1, 1.0, \"1\", a]",
-        "!!str 1",
-        "!!int \"1\"",
-        ".inf",
-        "0x_1",
+        "yes", "off", "true", "1", "0", "420", "0644", "0o644", "\"0644\"", "1e10", "1.10", ".5", "~", "null", "\"\"",
+        "10m", "600", "cis-1.23", "a,b, a", "18446744073709551615", "-9223372036854775808", "2024-01-01", "12:30:45",
+        "{a: b}", "[[a]]", "{}", "[]", "[\"\"]", "[~]", "[1, 1.0, \"1\", a]", "!!str 1", "!!int \"1\"", ".inf", "0x_1",
         "'a '",
     ];
     let word = select(words.to_vec()).prop_map(str::to_owned);
@@ -680,9 +597,7 @@ fn option_value() -> impl Strategy<Value = String> {
 /// accepted, some refused, some warned about.
 fn secret_places() -> Vec<String> {
     let mut places: Vec<String> = [
-        "  cluster_token: SECRET",
-        "  cluster_token: [SECRET]",
-        "  cluster_token: {a: SECRET}",
+        "  cluster_token: SECRET", "  cluster_token: [SECRET]", "  cluster_token: {a: SECRET}",
         "  cluster_token: {SECRET: a}",
     ]
     .map(|it| format!("  role: init\n{it}\n"))
@@ -698,12 +613,7 @@ fn secret_places() -> Vec<String> {
         places.push(format!("  role: init\n  provider_options:\n    {name}: [SECRET]\n"));
     }
     for component in [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kube-proxy",
-        "cloud-controller-manager",
-        "etcd",
+        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "cloud-controller-manager", "etcd",
     ] {
         for value in ["A=SECRET", "[A=SECRET]", "[A=SECRET, B=c=SECRET]", "SECRET", "{A: SECRET}", "\"A=x SECRET\""] {
             places.push(format!("  role: init\n  config:\n    {component}-extra-env: {value}\n"));
@@ -711,22 +621,13 @@ fn secret_places() -> Vec<String> {
         places.push(format!("  role: init\n  providerConfig:\n    {component}-extra-env: A=SECRET\n"));
     }
     for value in [
-        "{A: SECRET}",
-        "{A: \"x SECRET\"}",
-        "{A: [SECRET]}",
-        "{A: {b: SECRET}}",
-        "{1A: SECRET}",
-        "{RKE2_TOKEN: SECRET}",
-        "{A: \"SECRET\\n\"}",
-        "[SECRET]",
-        "A=SECRET",
+        "{A: SECRET}", "{A: \"x SECRET\"}", "{A: [SECRET]}", "{A: {b: SECRET}}", "{1A: SECRET}",
+        "{RKE2_TOKEN: SECRET}", "{A: \"SECRET\\n\"}", "[SECRET]", "A=SECRET",
     ] {
         places.push(format!("  role: init\n  env: {value}\n"));
     }
     for url in [
-        "https://user:SECRET@host.test/x",
-        "https://SECRET@host.test",
-        "https://SECRET:x@host.test",
+        "https://user:SECRET@host.test/x", "https://SECRET@host.test", "https://SECRET:x@host.test",
         "http://a:SECRET@b,https://c:SECRET@d",
     ] {
         for (name, wrong) in
@@ -736,11 +637,7 @@ fn secret_places() -> Vec<String> {
             places.push(format!("  role: init\n  config:\n    {name}: [\"{wrong}{url}\"]\n"));
         }
         for name in [
-            "system-default-registry",
-            "swap",
-            "cluster_root_path",
-            "etcd-snapshot-retention",
-            "write-kubeconfig-mode",
+            "system-default-registry", "swap", "cluster_root_path", "etcd-snapshot-retention", "write-kubeconfig-mode",
             "tls-san",
         ] {
             places.push(format!("  role: init\n  providerConfig:\n    {name}: \"{url}\"\n"));
@@ -760,13 +657,12 @@ fn secret_places() -> Vec<String> {
 fn shown(config: &str) -> String {
     let (section, mut findings) = cloud_config::of_file(config);
     let understood = section.and_then(|it| cluster::understand(&it, State::default(), &mut findings));
-    let mut shown = findings.to_text("f", true) + &findings.to_github("f");
+    let mut shown = findings.to_text("f", Paint::Colored) + &findings.to_github("f");
     shown += &serde_json::to_string(&findings.to_json("f")).unwrap();
     if let Some(cluster) = understood {
-        let plan = plan(cluster);
-        // A plan is also printed while debugging, but never its token.
-        write!(shown, "{:?}", plan.cluster.token).unwrap();
-        shown += &document(&plan.masked(), support::PROGRAM).unwrap().text;
+        // A plan is also printed while debugging, but never its secrets.
+        write!(shown, "{:?} {:?}", cluster.token, Plan::of(cluster.clone()).unwrap()).unwrap();
+        shown += &document(&Plan::of(mask::masked(cluster)).unwrap(), support::PROGRAM).unwrap();
     }
     let node = tempfile::tempdir().unwrap();
     let response = support::boot(node.path(), config);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use provider_rke2::options::{self, Class, Roles, Spec};
+use provider_rke2::rke2::options::{self, Class, Roles, Spec};
 use serde::Deserialize;
 
 /// An entry of `rke2-flags.json`.
@@ -151,18 +151,9 @@ fn secrets_are_marked() {
     assert_eq!(
         names(|spec| spec.secret),
         [
-            "agent-token",
-            "cloud-controller-manager-extra-env",
-            "datastore-endpoint",
-            "etcd-extra-env",
-            "etcd-s3-access-key",
-            "etcd-s3-secret-key",
-            "etcd-s3-session-token",
-            "kube-apiserver-extra-env",
-            "kube-controller-manager-extra-env",
-            "kube-proxy-extra-env",
-            "kube-scheduler-extra-env",
-            "token",
+            "agent-token", "cloud-controller-manager-extra-env", "datastore-endpoint", "etcd-extra-env",
+            "etcd-s3-access-key", "etcd-s3-secret-key", "etcd-s3-session-token", "kube-apiserver-extra-env",
+            "kube-controller-manager-extra-env", "kube-proxy-extra-env", "kube-scheduler-extra-env", "token",
             "vpn-auth",
         ]
     );

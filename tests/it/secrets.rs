@@ -40,9 +40,7 @@ const MEANT_FOR_IT: &[&str] = &[
 
 /// Where none may be, whoever may read them.
 const TOLD: &[&str] = &[
-    "var/log/provider-rke2.log",
-    "run/provider-rke2/status.yaml",
-    "run/provider-rke2/refused",
+    "var/log/provider-rke2.log", "run/provider-rke2/status.yaml", "run/provider-rke2/refused",
     "etc/issue.d/50-provider-rke2.issue",
 ];
 
@@ -314,10 +312,7 @@ fn kept(node: &Node, case: &str) {
         assert_eq!(mode & 0o177, 0, "{case}: {path} has mode {mode:o}");
     }
     for directory in [
-        "run/provider-rke2",
-        "run/provider-rke2/config.d",
-        "run/provider-rke2/applied",
-        "run/provider-rke2/started",
+        "run/provider-rke2", "run/provider-rke2/config.d", "run/provider-rke2/applied", "run/provider-rke2/started",
         "etc/rancher/rke2/config.d",
     ] {
         if node.exists(directory) {
@@ -465,10 +460,7 @@ fn a_file_that_others_could_read_becomes_private() {
             node.write(path, if path == DOCUMENT { "name: RKE2 Kairos Cluster Provider\n" } else { "{}\n" }, mode);
         }
         for path in [
-            "run/provider-rke2/config.d",
-            "run/provider-rke2",
-            "etc/rancher/rke2/config.d",
-            "etc/rancher/rke2",
+            "run/provider-rke2/config.d", "run/provider-rke2", "etc/rancher/rke2/config.d", "etc/rancher/rke2",
             "etc/rancher",
         ] {
             fs::create_dir_all(node.path(path)).unwrap();

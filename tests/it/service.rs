@@ -10,10 +10,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use provider_rke2::apply::Step;
 use provider_rke2::environment;
 use provider_rke2::host::Host;
-use provider_rke2::service::{Kind, Manager as _, openrc};
+use provider_rke2::service::kind::Kind;
+use provider_rke2::service::manager::Manager as _;
+use provider_rke2::service::openrc;
 
 const SERVER: &str = "#cloud-config\ncluster:\n  role: init\n  cluster_token: SECRET-token-of-the-cluster\n  config: |\n    cni: calico\n";
 const AGENT: &str = "#cloud-config\ncluster:\n  role: worker\n  cluster_token: SECRET-token-of-the-cluster\n  control_plane_host: 10.0.0.1\n";
@@ -111,7 +112,7 @@ fn a_script_of_somebody_else_is_never_touched_and_named() {
         support::boot(root, SERVER);
         let log = fs::read_to_string(root.join("var/log/provider-rke2.log")).unwrap();
         assert!(
-            log.contains("warning plan: /etc/init.d/rke2-server: was not written by this program and stays"),
+            log.contains("warning plan: /etc/init.d/rke2-server: was not written by this program, so it stays"),
             "{log}"
         );
         let (done, failed) = apply(root, None);
@@ -136,13 +137,13 @@ fn in_another_root_the_step_says_what_it_would_ask_of_openrc() {
     assert_eq!(orders, ["would run rc-service rke2-agent start"]);
     // What was removed since is written again.
     fs::remove_file(root.join("etc/init.d/rke2-agent")).unwrap();
-    assert_eq!(apply(root, Some(Step::Service)).1, Vec::<String>::new());
+    assert_eq!(apply(root, Some("service")).1, Vec::<String>::new());
     assert!(root.join("etc/init.d/rke2-agent").exists());
     // Shut.
     fs::remove_file(root.join("run/provider-rke2/ready-rke2-agent")).unwrap();
-    assert!(apply(root, Some(Step::Service)).1[0].contains("run apply config first"));
+    assert!(apply(root, Some("service")).1[0].contains("run apply config first"));
     node.put("run/provider-rke2/refused", "cluster.role: is missing\n");
-    assert_eq!(apply(root, Some(Step::Service)).1, ["cluster.role: is missing"]);
+    assert_eq!(apply(root, Some("service")).1, ["cluster.role: is missing"]);
 }
 
 /// A socket, as the kernel lists it.
@@ -179,18 +180,18 @@ fn the_state_of_a_service_is_read_from_openrc_and_from_the_port_that_it_serves()
             let host = Host::new(root).unwrap();
             let found = openrc::OpenRc::of(&host).show(unit).unwrap();
             assert_eq!(
-                (format!("{} ({})", found.active, found.sub).as_str(), found.load.as_str()),
+                (format!("{} ({})", found.active.as_str(), found.sub).as_str(), found.load.as_str()),
                 (expected, "loaded")
             );
         }
     }
     let node = openrc_node();
     let host = Host::new(node.root()).unwrap();
-    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "not-found");
+    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load.as_str(), "not-found");
     node.put("etc/init.d/rke2-server", "");
-    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "loaded");
+    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load.as_str(), "loaded");
     fs::remove_file(node.path("usr/bin/rke2")).unwrap();
-    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load, "not-found");
+    assert_eq!(openrc::OpenRc::of(&host).show("rke2-server").unwrap().load.as_str(), "not-found");
 }
 
 /// The shells that may be `/bin/sh` where OpenRC is. One that is missing is said, and in CI a failure.
@@ -223,13 +224,8 @@ impl Script {
         let program = format!("{below}/it's $here/agent");
         let mut text = openrc::script(&program);
         for path in [
-            "/run/provider-rke2",
-            "/etc/default",
-            "/etc/sysconfig",
-            "/usr/bin/rke2",
-            "/usr/local/bin/rke2",
-            "/opt/rke2/bin/rke2",
-            "/var/log",
+            "/run/provider-rke2", "/etc/default", "/etc/sysconfig", "/usr/bin/rke2", "/usr/local/bin/rke2",
+            "/opt/rke2/bin/rke2", "/var/log",
         ] {
             assert!(text.contains(path), "{path}");
             text = text.replace(path, &format!("{below}{path}"));
@@ -370,12 +366,8 @@ fn what_is_read_later_counts_and_prestart_runs_before_it() {
 fn a_file_that_is_none_for_a_shell_is_left_out_and_not_quoted() {
     for shell in shells() {
         for broken in [
-            "A=\"SECRET-unterminated\n",
-            "A=1\n)SECRET-word\n",
-            "if SECRET-if; then\n",
-            "A=${NONE:?SECRET}\n",
-            "A=1\nexit 0\n",
-            "A=1\nexec true\n",
+            "A=\"SECRET-unterminated\n", "A=1\n)SECRET-word\n", "if SECRET-if; then\n", "A=${NONE:?SECRET}\n",
+            "A=1\nexit 0\n", "A=1\nexec true\n",
         ] {
             let script = Script::new(&shell, "rke2-server");
             script.write("etc/default/rke2-server", broken);

@@ -207,23 +207,25 @@ fn a_bad_file_is_told_and_the_others_are_trusted() {
     given.extend(paths.iter().map(String::as_str));
     given.extend(["/https://user:SECRET-password@host/ca.pem", THREE]);
     plan(&node, &given);
-    let put = "put a certificate there or remove the entry";
-    let accepted = "accepted are whole certificates in PEM form, put them there";
+    let put = "put a certificate there, or remove the entry";
+    let accepted = "put whole certificates in PEM form there";
     let said = [
-        format!("cannot read /etc/bad/none.pem: no such file or directory, {put}"),
-        format!("/etc/bad/key.pem: found a private key, {accepted}"),
-        format!("/etc/bad/cut.pem: found no whole certificate in PEM form, {accepted}"),
-        format!("/etc/bad/words.pem: found a certificate (number 1) that is not base64, {accepted}"),
-        format!("/etc/bad/der.crt: found a certificate in DER form, {accepted}"),
-        format!("/etc/bad/request.pem: found a PEM block other than BEGIN CERTIFICATE, {accepted}"),
-        format!("cannot read /etc/bad/large.pem: it has more than 1048576 bytes, {put}"),
-        format!("cannot read /etc/bad/fifo.pem: it is a named pipe, not a regular file, {put}"),
-        format!("cannot read /etc/bad/directory: it is a directory, not a regular file, {put}"),
-        format!("cannot read /etc/bad/link.pem: no such file or directory, {put}"),
-        format!("cannot read ***@host/ca.pem: no such file or directory, {put}"),
+        format!("cannot read /etc/bad/none.pem: no such file or directory; {put}"),
+        format!("/etc/bad/key.pem: holds a private key; {accepted}"),
+        format!("/etc/bad/cut.pem: holds no whole certificate in PEM form; {accepted}"),
+        format!("/etc/bad/words.pem: holds a certificate (number 1) that is not base64; {accepted}"),
+        format!("/etc/bad/der.crt: holds a certificate in DER form; {accepted}"),
+        format!("/etc/bad/request.pem: holds a PEM block other than BEGIN CERTIFICATE; {accepted}"),
+        format!("cannot read /etc/bad/large.pem: it has more than 1048576 bytes; {put}"),
+        format!("cannot read /etc/bad/fifo.pem: it is a named pipe, not a regular file; {put}"),
+        format!("cannot read /etc/bad/directory: it is a directory, not a regular file; {put}"),
+        format!("cannot read /etc/bad/link.pem: no such file or directory; {put}"),
+        format!("cannot read ***@host/ca.pem: no such file or directory; {put}"),
     ];
     let said: Vec<String> = said.iter().map(|sentence| format!("cluster.ca_certs: {sentence}")).collect();
-    assert_eq!(apply(&node), (Some(1), said.clone()));
+    let (code, mut told) = apply(&node);
+    // What was done is said before.
+    assert_eq!((code, told.split_off(3)), (Some(1), said.clone()));
     let anchors = "usr/local/share/ca-certificates";
     assert_eq!(node.read(&format!("{anchors}/provider-rke2-1.crt")).as_deref(), Some(ONE));
     assert_eq!(node.read(&format!("{anchors}/provider-rke2-2.crt")).as_deref(), Some(THREE));
@@ -292,8 +294,8 @@ fn a_bundle_without_a_tool_gets_them_at_its_end_and_loses_them_again() {
 
 #[test]
 fn without_a_tool_and_a_bundle_it_is_said_what_to_do() {
-    let sentence = "cluster.ca_certs: are not trusted, for this host has neither a tool that makes a bundle of them nor a \
-                    bundle, build the certificates into the image, or name them in registries.yaml (ca_file)";
+    let sentence = "cluster.ca_certs: are not trusted, because this host has neither a tool that makes a bundle of them nor a \
+                    bundle; build the certificates into the image, or name them in registries.yaml (ca_file)";
     let node = node(&[]);
     plan(&node, &[ONE]);
     assert_eq!(apply(&node), (Some(1), strings(&[sentence])));
@@ -319,19 +321,19 @@ fn a_directory_that_cannot_be_written_is_named() {
             DISTRIBUTIONS[1].files,
             "etc/pki",
             "/etc/pki/ca-trust/source/anchors/provider-rke2-1.crt",
-            "so cluster.ca_certs are not trusted, make it writable or build the certificates into the image",
+            ", so cluster.ca_certs are not trusted; make it writable, or build the certificates into the image",
         ),
         (
             &[BUNDLE][..],
             "etc/ssl",
             "/etc/ssl/certs/ca-certificates.crt",
-            "build the certificates into the image, or name them in registries.yaml (ca_file)",
+            "; build the certificates into the image, or name them in registries.yaml (ca_file)",
         ),
     ] {
         let node = node(files);
         plan(&node, &[ONE]);
         let Some(said) = read_only(&node, directory) else { return };
-        assert_eq!(said, format!("agent-provider-rke2: cannot write {target}: read-only file system, {rest}\n"));
+        assert_eq!(said, format!("agent-provider-rke2: cannot write {target}: read-only file system{rest}\n"));
         assert!(node.left_over().is_empty());
         // Written again, it is trusted.
         assert_eq!(apply(&node).0, Some(0));

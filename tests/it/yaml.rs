@@ -1,6 +1,6 @@
 //! Our YAML against what RKE2's reader and the Kairos collector made of the same texts (`testdata/recorded`).
 
-use provider_rke2::yaml::{self, Core, Kind, Node, OPTIONS, Yaml11};
+use provider_rke2::text::yaml::{self, Core, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Number, Value, json};
 
 fn recorded(name: &str) -> String {

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::ProptestConfig;
 use provider_rke2::Context;
-use provider_rke2::apply::{self, Step};
-use provider_rke2::bus::{self, Response};
+use provider_rke2::apply;
+use provider_rke2::bus::{self, Deadline, Response};
+use provider_rke2::findings::Reason;
 use provider_rke2::host::Host;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
@@ -40,69 +41,16 @@ pub const GATES: [&str; 2] = [
 
 /// What YAML, JSON, templates, shells and our own placeholders take for something.
 pub const ATOMS: [&str; 50] = [
-    "{{",
-    "}}",
-    "{",
-    "}",
-    "`",
-    "{{`",
-    "{{-",
-    "@",
-    "@PLAN@",
-    "@ID@",
-    "# plan 0123456789abcdef\n",
-    "\n",
-    "\n\n",
-    "\r",
-    "\t",
-    " ",
-    "  ",
-    "#",
-    " #",
-    ":",
-    ": ",
-    "- ",
-    "? ",
-    "'",
-    "\"",
-    "\\",
-    "\\u0000",
-    "|",
-    ">",
-    "%",
-    "!",
-    "&a",
-    "*a",
-    "<<",
-    "---\n",
-    "...\n",
-    "\0",
-    "\u{1b}",
-    "\u{7f}",
-    "\u{85}",
-    "\u{9f}",
-    "\u{a0}",
-    "\u{2028}",
-    "\u{feff}",
-    "\u{ffff}",
-    "é",
-    "😀",
-    "yes",
-    "0x1F",
-    "\u{fffe}",
+    "{{", "}}", "{", "}", "`", "{{`", "{{-", "@", "@PLAN@", "@ID@", "# plan 0123456789abcdef\n", "\n", "\n\n", "\r",
+    "\t", " ", "  ", "#", " #", ":", ": ", "- ", "? ", "'", "\"", "\\", "\\u0000", "|", ">", "%", "!", "&a", "*a",
+    "<<", "---\n", "...\n", "\0", "\u{1b}", "\u{7f}", "\u{85}", "\u{9f}", "\u{a0}", "\u{2028}", "\u{feff}", "\u{ffff}",
+    "é", "😀", "yes", "0x1F", "\u{fffe}",
 ];
 
 /// Options whose values are secret, said here once more, apart from the program's own table.
 pub const SECRET_OPTIONS: [&str; 9] = [
-    "token",
-    "t",
-    "agent-token",
-    "etcd-s3-access-key",
-    "etcd-s3-secret-key",
-    "etcd-s3-session-token",
-    "datastore-endpoint",
-    "vpn-auth",
-    "cluster_token",
+    "token", "t", "agent-token", "etcd-s3-access-key", "etcd-s3-secret-key", "etcd-s3-session-token",
+    "datastore-endpoint", "vpn-auth", "cluster_token",
 ];
 
 /// The strings of `testdata/recorded` that readers of YAML and JSON, shells and templates take for something else.
@@ -193,13 +141,19 @@ pub fn context(host: &Host) -> Context<'_> {
 /// Handles `agent.boot` for a cloud-config on the node below `root`, inside the test.
 pub fn boot(root: &Path, config: &str) -> Response {
     let host = Host::new(root).unwrap();
-    bus::handle("agent.boot", stdin(&event("agent.boot", config)), &context(&host))
+    let deadline = Deadline::after(bus::BOUND);
+    bus::handle("agent.boot", stdin(&event("agent.boot", config)), &context(&host), &deadline)
 }
 
 /// Runs a step, or all of them, inside the test: what it has done, and what failed.
-pub fn apply(root: &Path, step: Option<Step>) -> (Vec<String>, Vec<String>) {
+pub fn apply(root: &Path, step: Option<&str>) -> (Vec<String>, Vec<String>) {
     let host = Host::new(root).unwrap();
-    apply::run(&context(&host), step)
+    let context = context(&host);
+    let outcome = match step {
+        Some(step) => apply::run(&context, apply::step(step).unwrap()),
+        None => apply::run_all(&context),
+    };
+    (outcome.told().map(str::to_owned).collect(), Reason::sentences(&outcome.failed))
 }
 
 /// The directories of the cases below `testdata/`, in the order of their names.

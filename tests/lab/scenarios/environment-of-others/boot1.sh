@@ -9,7 +9,7 @@ equal http://new.example.com:3128 variable rke2-server CONTAINERD_HTTP_PROXY
 no_proxy=127.0.0.0/8,::1,localhost,10.42.0.0/16,10.43.0.0/16,10.10.0.0/24,k8s.example.com,.svc,.svc.cluster,.svc.cluster.local,.cluster.local,.example.com
 equal "$no_proxy" variable rke2-server NO_PROXY
 equal "$no_proxy" variable rke2-server CONTAINERD_NO_PROXY
-must has 'was not written by this program and stays' /var/log/provider-rke2.log
+must has 'was not written by this program, so it stays' /var/log/provider-rke2.log
 equal '0600 0:0' mode /run/provider-rke2/rke2-server.env
 
 # A change restarts once, here too; what is no longer asked for is the site's again.

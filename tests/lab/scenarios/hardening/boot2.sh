@@ -2,10 +2,10 @@ within 5 is_active rke2-server
 # The same ids as the data, whatever the image has.
 equal 'uid=4711(etcd) gid=4712(etcd) groups=4712(etcd)' id etcd
 log=/var/log/provider-rke2.log
-must has 'vm.overcommit_memory: found 0, wanted is 1, it cannot be set' "$log"
-must has 'kernel.panic: found 0, wanted is 10, it cannot be set' "$log"
-must_not has 'vm.panic_on_oom: found' "$log"
-must has 'vm.overcommit_memory: found 0, wanted is 1' /etc/issue.d/50-provider-rke2.issue
+must has 'vm.overcommit_memory: is 0 and cannot be set to 1' "$log"
+must has 'kernel.panic: is 0 and cannot be set to 10' "$log"
+must_not has 'vm.panic_on_oom: is' "$log"
+must has 'vm.overcommit_memory: is 0 and cannot be set to 1' /etc/issue.d/50-provider-rke2.issue
 must has 'kernel module lab-module: modprobe failed with exit status 1: no such module' "$log"
 must_not "$provider" status
 # Once the kernel does, all is well.

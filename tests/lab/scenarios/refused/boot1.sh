@@ -1,8 +1,8 @@
-must has 'cluster.role: found "master"' /etc/issue.d/50-provider-rke2.issue
-must has 'cluster.role: found "master"' /var/log/provider-rke2.log
-must has 'cluster.role: found \"master\"' /run/provider-rke2/status.yaml
+must has 'cluster.role: "master" is not a role' /etc/issue.d/50-provider-rke2.issue
+must has 'cluster.role: "master" is not a role' /var/log/provider-rke2.log
+must has 'cluster.role: \"master\" is not a role' /run/provider-rke2/status.yaml
 "$provider" status >/tmp/status && echo 'status should fail' >>"$failures"
-must has 'cluster.role: found "master"' /tmp/status
+must has 'cluster.role: "master" is not a role' /tmp/status
 equal refused head -n 1 /tmp/status
 # By hand neither.
 systemctl start rke2-server

@@ -1,0 +1,240 @@
+//! What `apply config` is going to install: the drop-ins of the plan, and config.yaml merged from them and those of other authors.
+
+use std::cell::OnceCell;
+
+use serde_json::Value as Json;
+
+use crate::cluster::role::Role;
+use crate::findings::code::{Code, Severity};
+use crate::findings::path::{At, Path};
+use crate::findings::{Findings, Reason};
+use crate::host::{Error, Host};
+use crate::identity;
+use crate::plan::plan::Plan;
+use crate::plan::staged;
+use crate::report::outcome::Outcome;
+use crate::rke2::drop_in::{self, DropIn, Place, Read, Value};
+use crate::rke2::merge::{self, DROP_INS, OWNER, Source, USER};
+use crate::rke2::options::{self, Class};
+use crate::rke2::overrides;
+use crate::service::gate;
+use crate::text::template::{self, Evaluated};
+use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
+
+/// What is going to be installed.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// `90_userdata.yaml`
+    pub user: String,
+    /// `99_userdata.yaml`
+    pub provider: String,
+    /// `config.yaml`
+    pub config: String,
+    /// What was found on the way.
+    pub notes: Vec<Reason>,
+}
+
+/// Works out what is to be installed. Nothing is changed, and no lock is needed.
+///
+/// Fails with what is refused, and what else was found.
+pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
+    let mut findings = Findings::default();
+    findings.lenient = identity::state(host, &plan.data_dir).is_any();
+    let values = Values { text: staged::values(host, plan), json: OnceCell::new() };
+    let mut own = |name: &str, text: &str| -> Result<Read, String> {
+        let read = read_text(text, name, plan, CLOUD_CONFIG, &mut findings)?;
+        // What else is worth saying about our own files was said when they were planned.
+        findings.list.retain(|it| it.severity == Severity::Refused);
+        let mut read = read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))?;
+        values.fill(&mut read.options, &mut findings)?;
+        Ok(read)
+    };
+    let mut user = own(USER, &plan.user).map_err(Outcome::failed)?;
+    user.appended = plan.append.iter().cloned().collect();
+    let provider = own(OWNER, &plan.provider).map_err(Outcome::failed)?;
+    let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
+
+    let mut sources = vec![source(USER, user), source(OWNER, provider)];
+    sources.extend(others(host, plan, &mut findings).map_err(Outcome::failed)?);
+    sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let config = merge::merge(sources, &mut findings);
+    overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
+    let (failed, mut notes) =
+        findings.reasons().into_iter().partition::<Vec<_>, _>(|it| it.severity == Severity::Refused);
+    if !failed.is_empty() {
+        return Err(Outcome { notes, failed, ..Outcome::default() });
+    }
+    verify(&config, plan.role).map_err(Outcome::failed)?;
+    if staged::plan_id(host).is_none() {
+        let sentence = "no agent.boot has finished in this boot, so the plan of an earlier boot is in force; \
+                        see in the log of Kairos why it did not run";
+        notes.push(Reason { severity: Severity::Error, code: Code::EventMissing, sentence: sentence.into() });
+    }
+    Ok(Prepared { user: user_text, provider: provider_text, config: drop_in::to_json(&config), notes })
+}
+
+fn source(name: &str, read: Read) -> Source {
+    Source { name: name.into(), path: format!("{DROP_INS}/{name}"), read }
+}
+
+/// `token` and `server` first, then the options.
+fn owner_text(read: &Read) -> String {
+    let owned = read.owned.iter().map(|it| (it.name.to_owned(), Value::Text(it.text.clone())));
+    let all: DropIn = owned.chain(read.options.iter().cloned()).collect();
+    drop_in::to_json(&all)
+}
+
+/// The options of one file; nothing if it holds none at all.
+fn read_text(
+    text: &str,
+    path: &str,
+    plan: &Plan,
+    limits: Limits,
+    findings: &mut Findings,
+) -> Result<Option<Read>, String> {
+    let document = yaml::read(text, limits)
+        .map_err(|error| format!("{path}: {} (line {}); correct it", error.problem, error.line))?;
+    if let Some((_, line)) = document.anchor_twice {
+        return Err(format!("{path}: defines an anchor twice (line {line}); rename one"));
+    }
+    if let Some(line) = document.second {
+        let sentence = format!("{path}: goes on with a second document (line {line}), which has no effect; remove it");
+        findings.warn(Code::SecondDocument, At::line(line), &sentence);
+    }
+    if document.root.is_null() {
+        return Ok(None);
+    }
+    if !matches!(document.root.kind, Kind::Map(_)) {
+        let found = document.root.described();
+        return Err(format!("{path}: holds {found}; write a mapping with RKE2's options by name"));
+    }
+    let mut entries = document.root.entries().to_vec();
+    findings.file = Some(path.to_owned());
+    if ![USER, OWNER].contains(&path) {
+        entries.retain(|(key, _)| !is_ignored(key, findings));
+    }
+    let read = drop_in::read(&entries, &Path::default(), Place::Here, plan.role.unit(), findings);
+    findings.file = None;
+    Ok(Some(read))
+}
+
+/// Whether an option comes from the cluster section only: `token` and `server`.
+fn is_ignored(key: &Key, findings: &mut Findings) -> bool {
+    let written = key.scalar.text.as_str();
+    let spec = options::find(written.trim_end_matches('+')).filter(|spec| spec.class == Class::Owned);
+    if let Some(spec) = spec {
+        let rest = "is ignored, because it comes from the cluster section only; remove it from this file";
+        findings.warn(Code::TokenEmbedded, Path::of(spec.name).at(key.line), rest);
+    }
+    spec.is_some()
+}
+
+/// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`. One that cannot be read is refused; on a node
+/// with state it is left out with a warning.
+fn others(host: &Host, plan: &Plan, findings: &mut Findings) -> Result<Vec<Source>, String> {
+    let mut sources = Vec::new();
+    for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
+        if name.starts_with('.') || !merge::is_drop_in(&name) || name == USER || name == OWNER {
+            continue;
+        }
+        let path = format!("{DROP_INS}/{name}");
+        let read = match host.read(&path, OPTIONS.bytes as u64) {
+            // What is no file is never opened, and never in the way.
+            Err(error @ Error::Kind { .. }) => {
+                findings.warn(Code::SourceUnreadable, At::line(1), &format!("{error}, so it is left out; remove it"));
+                continue;
+            }
+            Err(error) => Err(format!("{error}; mend or remove the file")),
+            Ok(bytes) => String::from_utf8(bytes)
+                .map_err(|error| {
+                    let at = error.utf8_error().valid_up_to();
+                    format!("{path}: is not UTF-8 from byte {at} on; mend or remove the file")
+                })
+                .and_then(|text| read_text(&text, &path, plan, OPTIONS, findings)),
+        };
+        match read {
+            Ok(None) => {}
+            Ok(Some(read)) => sources.push(Source { name, path, read }),
+            Err(sentence) if findings.lenient => {
+                let sentence = format!(
+                    "{sentence} (left out on this node, because it has state of RKE2; a fresh node is refused)"
+                );
+                findings.warn(Code::SourceUnreadable, At::line(1), &sentence);
+            }
+            Err(sentence) => return Err(sentence),
+        }
+    }
+    Ok(sources)
+}
+
+/// yip's values, read when the first template asks for them.
+struct Values {
+    text: Result<String, String>,
+    json: OnceCell<Result<Json, String>>,
+}
+
+impl Values {
+    fn get(&self) -> &Result<Json, String> {
+        self.json.get_or_init(|| {
+            let wrong = |_| format!("{}/values.json: is not the JSON that yip gives", gate::RUN);
+            serde_json::from_str(self.text.as_ref().map_err(Clone::clone)?).map_err(wrong)
+        })
+    }
+
+    /// Evaluates the templates in the text values of options that are not secret.
+    fn fill(&self, options: &mut DropIn, findings: &mut Findings) -> Result<(), String> {
+        for (name, value) in options {
+            if options::find(name).is_some_and(|spec| spec.secret) {
+                continue;
+            }
+            let texts: &mut [String] = match value {
+                Value::Text(text) => std::slice::from_mut(text),
+                Value::List(items) => items,
+                Value::Bool(_) | Value::Int(_) => &mut [],
+            };
+            for text in texts {
+                match template::evaluate(text, || self.get().clone().unwrap_or_default()) {
+                    Evaluated::Text(filled) => *text = filled,
+                    Evaluated::Kept => {}
+                    Evaluated::Missing(path) => {
+                        self.get().as_ref().map_err(Clone::clone)?;
+                        let rest = format!("holds a template of {path}, which this node does not have; correct it");
+                        findings.refuse(Code::OptionTemplate, Path::of(name).at(1), &rest);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What must hold before RKE2 may read the configuration; the sentence says what does not.
+///
+/// A server that joins without a server, or without a token, founds a cluster of its own (rancher/rke2#120).
+fn verify(config: &DropIn, role: Role) -> Result<(), Reason> {
+    let has = |name: &str| config.iter().any(|(it, _)| it == name);
+    let wrong = |rest: &str| Err(Reason::from(format!("config.yaml: {rest}")));
+    if role.joins() && !has("server") {
+        return wrong(&format!("has no server, which a {} needs; write cluster.control_plane_host", role.as_str()));
+    }
+    if role.joins() && !has("token") && !has("token-file") {
+        return wrong(&format!("has no token, which a {} needs; write cluster.cluster_token", role.as_str()));
+    }
+    if !role.joins() && has("server") {
+        return wrong("has a server, which role init must not have; remove it");
+    }
+    for (name, value) in config {
+        let is_empty = match value {
+            Value::Text(text) => text.is_empty(),
+            Value::List(items) => items.is_empty() || items.iter().any(String::is_empty),
+            Value::Bool(_) | Value::Int(_) => false,
+        };
+        if is_empty {
+            return wrong(&format!("{name} is empty, which RKE2 does not take for unset; remove it"));
+        }
+        if options::find(name).is_some_and(|spec| spec.class != Class::Dropped && !spec.takes(role.unit())) {
+            return wrong(&format!("{name} is not an option of {}; remove it", role.unit()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `check`: what is wrong with cloud-configs.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::input::Judged;
+use super::verb::{Verb, fail};
+use crate::Context;
+use crate::findings::code::Severity;
+use crate::findings::render::Paint;
+use crate::report::stdio;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The cloud-configs; - is standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Lets warnings fail the check too
+    #[arg(long)]
+    strict: bool,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line each
+    Text,
+    /// One array
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+impl Verb for Check {
+    fn run(self, context: &Context) -> u8 {
+        let paint = if stdio::wants_color() { Paint::Colored } else { Paint::Plain };
+        let fails_at = if self.strict { Severity::Warning } else { Severity::Error };
+        let (mut status, mut array) = (0, Vec::new());
+        for file in &self.files {
+            let name = file.display().to_string();
+            let findings = match Judged::read(context.host, file) {
+                Ok(judged) => judged.findings,
+                Err(sentence) => {
+                    status = fail(&sentence);
+                    continue;
+                }
+            };
+            match self.format {
+                Format::Text => stdio::to_stdout(&findings.to_text(&name, paint)),
+                Format::Github => stdio::to_stdout(&findings.to_github(&name)),
+                Format::Json => array.extend(findings.to_json(&name)),
+            }
+            status = status.max(u8::from(findings.worst() >= Some(fails_at)));
+        }
+        if self.format == Format::Json {
+            let array = serde_json::to_string_pretty(&array).unwrap_or_default();
+            stdio::to_stdout(&format!("{array}\n"));
+        }
+        status
+    }
+}

@@ -1,0 +1,52 @@
+//! A cloud-config that a person hands over, and what is said about it.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use crate::cluster::{self, Cluster, cloud_config};
+use crate::findings::Findings;
+use crate::host::{self, Host};
+use crate::identity;
+use crate::text::escape::escape;
+
+/// How much of a file is read.
+const LIMIT: u64 = 16 << 20;
+
+/// A cloud-config that was read and judged.
+pub(super) struct Judged {
+    /// What its cluster section means; nothing if there is none, or if it is refused.
+    pub(super) cluster: Option<Cluster>,
+    /// What was found.
+    pub(super) findings: Findings,
+}
+
+impl Judged {
+    /// Reads a file; `-` is standard input. Fails with the sentence why it cannot be read.
+    pub(super) fn read(host: &Host, file: &Path) -> Result<Judged, String> {
+        let text = text(file)?;
+        let (section, mut findings) = cloud_config::of_file(&text);
+        let cluster = section.as_ref().and_then(|section| {
+            let state = identity::state(host, &cluster::data_dir(section));
+            cluster::understand(section, state, &mut findings)
+        });
+        findings.sort();
+        Ok(Judged { cluster, findings })
+    }
+}
+
+fn text(file: &Path) -> Result<String, String> {
+    let name = escape(&file.display().to_string());
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes);
+        read.map_err(|error| format!("cannot read standard input: {error}"))?;
+        if bytes.len() as u64 > LIMIT {
+            return Err("standard input is larger than 16 MiB".into());
+        }
+        bytes
+    } else {
+        host::read_file(file, LIMIT).map_err(|error| error.to_string())?
+    };
+    String::from_utf8(bytes)
+        .map_err(|error| format!("{name}: is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+}

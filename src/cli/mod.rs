@@ -1,0 +1,100 @@
+//! The command line: what a person, a boot stage or a unit runs.
+
+mod apply;
+mod check;
+mod input;
+mod prestart;
+mod render;
+mod reset;
+mod status;
+mod verb;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::host::Host;
+use crate::{Context, VERSION};
+use verb::{UNREADABLE, Verb as _, fail};
+
+/// Kairos cluster provider for RKE2: turns the cluster section of a cloud-config into boot stages.
+///
+/// With one argument that has a dot in it (agent.boot) and input that is no terminal, it answers that event of the Kairos plugin bus.
+#[derive(Debug, Parser)]
+#[command(name = "agent-provider-rke2", version = VERSION, arg_required_else_help = true)]
+struct Arguments {
+    /// Puts every path on the node below DIR; nothing outside is touched and no process is started
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Prints the document that agent.boot would write for a cloud-config, secrets masked
+    Render(render::Render),
+    /// Says what is wrong with cloud-configs, with line, code and what to do
+    Check(check::Check),
+    /// Takes a step of the boot stages on the node, or all of them in order
+    Apply(apply::Apply),
+    /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
+    Prestart(prestart::Prestart),
+    /// Says what this node is, and why
+    Status(status::Status),
+    /// Takes RKE2's state off this node and leaves all else; the cluster is not told
+    Reset(reset::Reset),
+}
+
+/// The root and name of an event, if that is what the arguments are: `[--root DIR] NAME` with a dot in the name, and standard input
+/// that is no terminal.
+pub fn event(arguments: &[OsString]) -> Option<(PathBuf, String)> {
+    let (root, name) = match arguments.get(1..)? {
+        [name] => (PathBuf::from("/"), name),
+        [option, root, name] if option == "--root" => (root.into(), name),
+        [option, name] => (option.to_str()?.strip_prefix("--root=")?.into(), name),
+        _ => return None,
+    };
+    // A name that is no text is one of the many that do not concern us.
+    let name = name.to_string_lossy();
+    let is_event = name.contains('.') && !name.starts_with('-') && !io::stdin().is_terminal();
+    is_event.then(|| (root, name.into_owned()))
+}
+
+/// Runs a verb. The exit status is 0 for done and clean, 1 for findings and refusals, 2 for wrong usage and unreadable input.
+pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNREADABLE));
+        }
+    };
+    let host = match Host::new(&arguments.root) {
+        Ok(host) => host,
+        Err(error) => return ExitCode::from(fail(&error.to_string())),
+    };
+    let context = Context { host: &host, program, version: VERSION };
+    ExitCode::from(match arguments.verb {
+        Verb::Render(verb) => verb.run(&context),
+        Verb::Check(verb) => verb.run(&context),
+        Verb::Apply(verb) => verb.run(&context),
+        Verb::Prestart(verb) => verb.run(&context),
+        Verb::Status(verb) => verb.run(&context),
+        Verb::Reset(verb) => verb.run(&context),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Arguments::command().debug_assert();
+    }
+}

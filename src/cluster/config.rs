@@ -1,0 +1,101 @@
+//! `cluster.config`: RKE2's options, as text with YAML or as a mapping.
+
+use std::collections::BTreeMap;
+
+use super::cloud_config::Options;
+use super::provider::Provider;
+use super::reader::{self, Reader};
+use super::role::Role;
+use crate::findings::Instead;
+use crate::findings::code::Code;
+use crate::rke2::drop_in::{self, DropIn, Owned, Read, Value};
+use crate::text::yaml::{Kind, Node};
+
+/// Reads the key.
+pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
+    let path = reader::path("config");
+    match &reader.section.options {
+        Options::None => {}
+        Options::WrongType => {
+            let rest = "is a list; write text with YAML, or a mapping, with RKE2's options by name";
+            reader.findings.refuse(Code::WrongType, reader.at("config"), rest);
+        }
+        Options::Broken(place, error) => {
+            let at = place.at(&path, error.line);
+            let rest = match at.inner {
+                Some(line) => format!("line {line} of its text {}; correct it", error.problem),
+                None => format!("{}; correct it", error.problem),
+            };
+            reader.findings.refuse(Code::OptionsInvalidYaml, at, &rest);
+        }
+        Options::Read(place, document) => {
+            if let Some((_, line)) = &document.anchor_twice {
+                let rest = "defines an anchor twice, which YAML readers read differently; rename one";
+                reader.findings.refuse_fresh(Code::OptionsAnchorTwice, place.at(&path, *line), rest, Instead::Kept);
+            }
+            if let Some(line) = document.second {
+                let rest = "goes on with a second document, which has no effect; remove it";
+                reader.findings.warn(Code::SecondDocument, place.at(&path, line), rest);
+            }
+            let root = &document.root;
+            if matches!(root.kind, Kind::Map(_)) {
+                return drop_in::read(root.entries(), &path, *place, role.unit(), reader.findings);
+            }
+            if !root.is_null() {
+                let rest = format!("holds {}; write a mapping with RKE2's options by name", root.described());
+                reader.findings.refuse(Code::OptionsNotMapping, place.at(&path, root.line), &rest);
+            }
+        }
+    }
+    Read::default()
+}
+
+/// `token` or `server` among RKE2's options: it counts where `key` of the cluster section is missing.
+pub(crate) fn embedded<'o>(
+    reader: &mut Reader,
+    name: &str,
+    key: &str,
+    is_missing: bool,
+    owned: &'o [Owned],
+) -> Option<&'o Owned> {
+    for (number, it) in owned.iter().filter(|it| it.name == name).enumerate() {
+        let rest = match number == 0 && is_missing {
+            true => format!("is used, because cluster.{key} is missing; write it there"),
+            false => format!("is ignored, because cluster.{key} counts; remove it"),
+        };
+        reader.findings.warn(Code::TokenEmbedded, it.at.clone(), &rest);
+    }
+    owned.iter().find(|it| it.name == name)
+}
+
+/// With the profile `cis`, RKE2 stops where protect-kernel-defaults is false (rke2 `pkg/cli/cmds/profile_linux.go`).
+pub(crate) fn check_profile(
+    reader: &mut Reader,
+    provider: &Provider,
+    of_config: &DropIn,
+    of_provider: &DropIn,
+    env: &BTreeMap<String, String>,
+) {
+    let name = "protect-kernel-defaults";
+    let of = |options: &DropIn, name: &str| options.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
+    // Of both the one in providerConfig counts, as its drop-in comes last.
+    let last = |name: &str| of(of_provider, name).or_else(|| of(of_config, name));
+    let variable = env.get("RKE2_CIS_PROFILE").map(|text| Value::Text(text.clone()));
+    let is_cis = last("profile").or(variable) == Some(Value::Text("cis".into()));
+    if !is_cis || last(name) != Some(Value::Bool(false)) {
+        return;
+    }
+    let line = |node: Option<&Node>| node.and_then(|node| node.entry(name)).map(|(key, _)| key.line);
+    let in_config = match &reader.section.options {
+        Options::Read(place, document) if of(of_provider, name).is_none() => {
+            line(Some(&document.root)).map(|line| place.at(&reader::path("config").key(name), line))
+        }
+        _ => None,
+    };
+    let at = in_config.unwrap_or_else(|| {
+        let line = line(reader.section.node.get(provider.key)).unwrap_or(reader.section.line);
+        reader::path(provider.key).key(name).at(line)
+    });
+    let rest = "is false, with which RKE2 does not start under the profile cis; remove it";
+    reader.findings.error(Code::ProfileKernelDefaults, at, rest);
+}

@@ -1,0 +1,58 @@
+//! `cluster.env`: environment variables of RKE2's service.
+
+use std::collections::BTreeMap;
+
+use super::reader::{self, Reader};
+use crate::findings::Instead;
+use crate::findings::code::Code;
+
+/// Variables that say what a key of the section says, and that key.
+const RESERVED: [(&str, &str); 3] =
+    [("RKE2_TOKEN", "cluster_token"), ("RKE2_URL", "control_plane_host"), ("RKE2_CONFIG_FILE", "config")];
+
+/// Reads the key: variables by name.
+pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for (name, value) in reader.mapping("env") {
+        let Some(scalar) = value.scalar() else { continue };
+        let (name, at) = (name.scalar.text.as_str(), reader::path("env").key(&name.scalar.text).at(name.line));
+        let refused = if !is_variable(name) {
+            let rest = "is no name of a variable; write letters, digits and underscores, no digit first";
+            Some((Code::EnvName, rest.to_owned()))
+        } else if let Some((_, field)) = RESERVED.into_iter().find(|(variable, _)| *variable == name) {
+            Some((Code::EnvReserved, format!("would override the cluster section; write cluster.{field} instead")))
+        } else if scalar.text.chars().any(char::is_control) {
+            Some((Code::EnvControl, "holds a control character or line break; write one line of text".into()))
+        } else if scalar.text.chars().any(is_noncharacter) {
+            let rest = "holds a code point that stands for no character (U+FFFE and the like), for which systemd drops the whole \
+                        environment file; remove it";
+            Some((Code::EnvControl, rest.into()))
+        } else {
+            None
+        };
+        if let Some((code, rest)) = refused {
+            reader.findings.refuse_fresh(code, at, &rest, Instead::LeftOut);
+        } else if value.is_null() {
+            reader.findings.note(Code::EnvEmpty, at, "has no value, so it is left out; write one, or remove it");
+        } else {
+            if scalar.text.contains("{{") {
+                let rest = "holds a template, which is evaluated in options only; write the value itself";
+                reader.findings.warn(Code::OptionTemplate, at, rest);
+            }
+            env.insert(name.to_owned(), scalar.text.clone());
+        }
+    }
+    env
+}
+
+/// Whether a text can be the name of an environment variable: `^[A-Za-z_][A-Za-z0-9_]*$`.
+pub(crate) fn is_variable(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// Whether a code point is reserved as no character: systemd takes no file that holds one, and logs the line (systemd
+/// `src/basic/utf8.c`, `unichar_is_valid`).
+pub fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
+}

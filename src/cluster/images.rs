@@ -1,0 +1,28 @@
+//! `cluster.import_local_images` and `cluster.local_images_path`: where local images are imported from, if they are.
+
+use super::reader::{OtherType, Reader};
+use crate::findings::Instead;
+use crate::findings::code::Code;
+use crate::rke2::drop_in;
+use crate::text::escape::quoted;
+use crate::text::yaml::Yaml11;
+
+/// Where local images are looked for if nothing else is said.
+pub(crate) const DEFAULT: &str = "/opt/content/images";
+
+/// Reads both keys.
+pub(crate) fn read(reader: &mut Reader) -> Option<String> {
+    let import = reader.scalar("import_local_images", "true or false", OtherType::IsLeftOut).is_some_and(|given| {
+        let read = Yaml11::Text(given.scalar.text.clone());
+        drop_in::boolean(&read).unwrap_or_else(|| {
+            let rest = format!("{} is neither true nor false; write one of them", quoted(&given.scalar.text));
+            reader.findings.refuse_fresh(Code::BooleanInvalid, given.at, &rest, Instead::LeftOut);
+            false
+        })
+    });
+    let directory = match reader.filled("local_images_path", "an absolute path", OtherType::IsLeftOut) {
+        Some(given) => reader.absolute_path(given.at, &given.scalar.text),
+        None => Some(DEFAULT.to_owned()),
+    };
+    import.then_some(directory?)
+}

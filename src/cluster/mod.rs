@@ -1,0 +1,173 @@
+//! What the cluster section means: a value that cannot be invalid, or the findings that say why there is none.
+//!
+//! Each key has a file of its own, which reads it by [`reader::Reader`]; [`understand`] reads them all, in the order in which they depend on
+//! each other.
+
+pub(crate) mod ca_certs;
+pub mod cloud_config;
+pub(crate) mod config;
+pub(crate) mod document_path;
+pub mod env;
+pub(crate) mod host;
+pub(crate) mod images;
+pub mod mask;
+pub(crate) mod networks;
+pub(crate) mod pem;
+pub(crate) mod provider;
+pub(crate) mod reader;
+pub(crate) mod role;
+pub mod settings;
+pub(crate) mod token;
+
+use std::collections::BTreeMap;
+
+use ca_certs::Certificate;
+use cloud_config::{Options, Section};
+use host::Endpoint;
+use reader::Reader;
+use role::Role;
+use settings::Settings;
+use token::Token;
+
+use crate::environment::Networks;
+use crate::findings::Findings;
+use crate::findings::code::{Code, Severity};
+use crate::findings::path::Path;
+use crate::identity::State;
+use crate::rke2::DATA_DIR;
+use crate::rke2::drop_in::DropIn;
+use crate::rke2::options::{self, Class};
+use crate::text::paths::normalized;
+use crate::text::yaml::{Kind, Node};
+
+/// What the node is to be; it cannot be invalid.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// What the node does.
+    pub role: Role,
+    /// The secret; a joiner has one, here or in a file that its options name.
+    pub token: Option<Token>,
+    /// Where the cluster is; a joiner has it.
+    pub endpoint: Option<Endpoint>,
+    /// RKE2's options from `config`, without `token` and `server`.
+    pub options: DropIn,
+    /// Those of them, of the lists that replace each other, that were given with a `+`.
+    pub appended: Vec<String>,
+    /// RKE2's options from `providerConfig`.
+    pub provider_options: DropIn,
+    /// Prefix of scripts and content, without a `/` at the end; empty is none.
+    pub root_path: String,
+    /// Settings of this program.
+    pub settings: Settings,
+    /// Where pods and Services are.
+    pub networks: Networks,
+    /// Environment variables of RKE2's service.
+    pub env: BTreeMap<String, String>,
+    /// Certificates that the node trusts.
+    pub ca_certs: Vec<Certificate>,
+    /// Where local images are imported from, if they are.
+    pub images: Option<String>,
+    /// Where the document goes.
+    pub document_path: String,
+    /// Where RKE2 holds its state.
+    pub data_dir: String,
+}
+
+/// Keys of the cluster section (kairos `sdk/clusterplugin/config.go`).
+const KEYS: [&str; 10] = [
+    "role", "cluster_token", "control_plane_host", "config", "providerConfig", "env", "ca_certs",
+    "import_local_images", "local_images_path", "cluster_config_path",
+];
+
+/// The data directory that a section asks for, before anything is judged: RKE2's state decides how strictly that is done.
+pub fn data_dir(section: &Section) -> String {
+    let text = |node: Option<&Node>| Some(node?.scalar()?.yaml11().printed()).filter(|text| !text.is_empty());
+    let option = |root: Option<&Node>| text(root?.get("data-dir")).or_else(|| text(root?.get("d")));
+    let config = match &section.options {
+        Options::Read(_, document) => Some(&document.root),
+        _ => None,
+    };
+    let found = option(section.node.get(provider::key(&section.node))).or_else(|| option(config));
+    let found = found.or_else(|| text(section.node.get("env").and_then(|env| env.get("RKE2_DATA_DIR"))));
+    found.map_or_else(|| DATA_DIR.to_owned(), |path| normalized(&path))
+}
+
+/// The settings that a section asks for, as far as they are right; nothing is judged.
+pub(crate) fn settings(section: &Section) -> Settings {
+    let mut settings = Settings::default();
+    for (name, value) in section.node.get(provider::key(&section.node)).map(Node::entries).unwrap_or_default() {
+        if let Some(scalar) = value.scalar() {
+            let _ = settings.set(&name.scalar.text, scalar.text.trim());
+        }
+    }
+    settings
+}
+
+/// Judges the section for a node in `state`: every mistake is a finding. `None` if one of them is refused.
+pub fn understand(section: &Section, state: State, findings: &mut Findings) -> Option<Cluster> {
+    findings.lenient = state.is_any();
+    let cluster = read(&mut Reader { section, state, findings });
+    match findings.worst() {
+        Some(Severity::Refused) => None,
+        _ => cluster,
+    }
+}
+
+fn read(reader: &mut Reader) -> Option<Cluster> {
+    let section = reader.section;
+    if !matches!(section.node.kind, Kind::Map(_)) {
+        let found = section.node.described();
+        let rest = format!("is {found}; write a mapping with role, cluster_token and so on");
+        reader.findings.refuse(Code::WrongType, Path::of("cluster").at(section.node.line), &rest);
+        return None;
+    }
+    unknown_keys(reader);
+    let role = role::read(reader);
+    // Without a role the rest is judged as for the first server, which demands least.
+    let judged = role.unwrap_or(Role::Init);
+    let options = config::read(reader, judged);
+    let provider = provider::find(reader);
+    let networks = networks::read(reader, &provider, judged);
+    let (settings, root_path, provider_options) = provider::read(reader, &provider, judged);
+    let env = env::read(reader);
+    config::check_profile(reader, &provider, &options.options, &provider_options.options, &env);
+    let owned: Vec<_> = provider_options.owned.into_iter().chain(options.owned).collect();
+    let token = token::read(reader, role, &owned, &[&options.options, &provider_options.options], &env);
+    let endpoint = host::read(reader, judged, &owned);
+    let ca_certs = ca_certs::read(reader);
+    let images = images::read(reader);
+    let document_path = document_path::read(reader);
+    let is_replaced = |name: &String| options::find(name).is_some_and(|spec| spec.class == Class::Replace);
+    Some(Cluster {
+        role: role?,
+        token,
+        endpoint,
+        options: options.options,
+        appended: options.appended.into_iter().filter(is_replaced).collect(),
+        provider_options: provider_options.options,
+        root_path,
+        settings,
+        networks,
+        env,
+        ca_certs,
+        images,
+        document_path,
+        data_dir: data_dir(section),
+    })
+}
+
+fn unknown_keys(reader: &mut Reader) {
+    for (key, _) in reader.section.node.entries() {
+        let name = key.scalar.text.as_str();
+        if KEYS.contains(&name) || name == "provider_options" {
+            continue;
+        }
+        let near = reader.findings.prints(Code::UnknownKey).then(|| options::nearest_of(name, &KEYS)).flatten();
+        let rest = match near {
+            Some(near) => format!("is not a key of the cluster section; did you mean {near}?"),
+            None if options::find(name).is_some() => "is an option of RKE2; write it under cluster.config".into(),
+            None => format!("is not a key of the cluster section; write one of {}", KEYS.join(", ")),
+        };
+        reader.findings.warn(Code::UnknownKey, reader::path(name).at(key.line), &rest);
+    }
+}

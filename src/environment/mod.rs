@@ -1,0 +1,162 @@
+//! The environment of RKE2's service: what the cloud-config asks for, and for a proxy all that has to go with it.
+
+pub mod no_proxy;
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+pub use no_proxy::Networks;
+
+use crate::findings::Reason;
+use crate::host::owned::Whose;
+use crate::host::{Error, Host};
+use crate::rke2::Unit;
+use crate::service::gate::RUN;
+
+/// Variables by name.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// What the environment is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The unit that gets it.
+    pub unit: Unit,
+    /// The variables of the cloud-config.
+    pub env: &'a Variables,
+    /// The networks of the cluster.
+    pub networks: &'a Networks,
+    /// The control plane host, without brackets.
+    pub control_plane_host: Option<&'a str>,
+}
+
+/// The first line of a file of ours.
+const HEADER: &str =
+    "# written by provider-rke2; cluster.env of the cloud-config decides, what is changed here is lost";
+
+/// Any of these with a value makes the rest be derived.
+const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
+
+/// The names under which what needs no proxy may be listed.
+const NO_PROXIES: [&str; 3] = ["NO_PROXY", "no_proxy", "CONTAINERD_NO_PROXY"];
+
+/// The file that RKE2's unit reads (rke2 `bundle/lib/systemd/system`, `EnvironmentFile`).
+pub(crate) const fn path(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Server => "/etc/default/rke2-server",
+        Unit::Agent => "/etc/default/rke2-agent",
+    }
+}
+
+/// The file that is read after it: what is known only when the network is.
+pub(crate) fn late_path(unit: Unit) -> String {
+    format!("{RUN}/{unit}.env")
+}
+
+/// Whether the variables name a proxy.
+pub(crate) fn has_proxy(env: &Variables) -> bool {
+    PROXIES.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
+/// All variables of the service, with the networks of the node as far as they are known.
+///
+/// Without a proxy they are those of the cloud-config. With one, `HTTP_PROXY` and `HTTPS_PROXY` are written where either case of them is
+/// given, the upper case counts; `NO_PROXY` is made of what the user lists under any of its names; containerd gets all three under its own
+/// names (k3s `pkg/agent/containerd/containerd.go`), where the user's own proxy for it counts.
+pub(crate) fn variables(asked: &Asked, nodes: &[IpNet]) -> Variables {
+    let mut all = asked.env.clone();
+    if !has_proxy(&all) {
+        return all;
+    }
+    let given = |name: &str| asked.env.get(name).filter(|value| !value.is_empty());
+    for name in ["HTTP_PROXY", "HTTPS_PROXY"] {
+        let Some(proxy) = given(name).or_else(|| given(&name.to_ascii_lowercase())) else { continue };
+        all.insert(name.into(), proxy.clone());
+        let twin = format!("CONTAINERD_{name}");
+        // An empty one is the user's too: no proxy for containerd.
+        all.entry(twin).or_insert_with(|| proxy.clone());
+    }
+    let user: Vec<&str> = NO_PROXIES.iter().filter_map(|name| given(name)).map(String::as_str).collect();
+    let value = no_proxy::value(asked.networks, asked.control_plane_host, nodes, &user);
+    let also = all.contains_key("no_proxy").then_some("no_proxy");
+    for name in ["NO_PROXY", "CONTAINERD_NO_PROXY"].into_iter().chain(also) {
+        all.insert(name.into(), value.clone());
+    }
+    all
+}
+
+/// The text of a file that systemd (systemd.exec(5), `EnvironmentFile=`) and `sh` read alike: sorted by name, always in double quotes.
+pub fn text(variables: &Variables) -> String {
+    let mut text = format!("{HEADER}\n");
+    for (name, value) in variables {
+        text += name;
+        text += "=\"";
+        for c in value.chars() {
+            if matches!(c, '"' | '\\' | '`' | '$') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text += "\"\n";
+    }
+    text
+}
+
+/// What is to stand in the file of the unit: a function of the cloud-config alone.
+pub(crate) fn asked_for(asked: &Asked) -> String {
+    text(&variables(asked, &[]))
+}
+
+/// What the file that is read later adds: with a proxy the list with the networks of the node; everything, where the first file was written
+/// by somebody else.
+pub fn late(host: &Host, asked: &Asked, nodes: &[IpNet]) -> Result<Variables, Error> {
+    let is_ours = is_ours(host, asked.unit)?;
+    let mut variables = variables(asked, nodes);
+    variables.retain(|name, _| !is_ours || (has_proxy(asked.env) && NO_PROXIES.contains(&name.as_str())));
+    Ok(variables)
+}
+
+/// Whether the file of a unit is ours, or there is none.
+pub(crate) fn is_ours(host: &Host, unit: Unit) -> Result<bool, Error> {
+    Ok(Whose::of(host, path(unit))? != Whose::Others)
+}
+
+/// The text of a unit's file; nothing if it is to have none.
+fn file_of(asked: &Asked, unit: Unit) -> Option<String> {
+    (unit == asked.unit && !asked.env.is_empty()).then(|| asked_for(asked))
+}
+
+/// Whether the files of both units are what is asked for.
+pub(crate) fn is_installed(host: &Host, asked: &Asked) -> bool {
+    Unit::ALL.into_iter().all(|unit| match (Whose::of(host, path(unit)), file_of(asked, unit)) {
+        (Ok(Whose::Others), _) => true,
+        (Ok(_), Some(text)) => host.holds(path(unit), text.as_bytes()),
+        (Ok(whose), None) => whose == Whose::Nobodys,
+        (Err(_), _) => false,
+    })
+}
+
+/// Makes the file of the unit what is asked for, and removes that of the other role; gives sentences of what was done. A file of somebody
+/// else is never touched: what is asked for is then read after it, when the service starts.
+pub(crate) fn install(host: &Host, asked: &Asked) -> Result<Vec<String>, Reason> {
+    let mut done = Vec::new();
+    for unit in Unit::ALL {
+        let path = path(unit);
+        match (is_ours(host, unit)?, file_of(asked, unit)) {
+            (true, Some(text)) => {
+                if host.install(path, text.as_bytes(), 0o600)? {
+                    done.push(format!("{path}: written"));
+                }
+            }
+            (true, None) => {
+                if host.remove(path)? {
+                    done.push(format!("{path}: removed"));
+                }
+            }
+            (false, Some(_)) => done.push(format!(
+                "{path}: was not written by this program, so it stays, and cluster.env is read after it; remove the file if nobody needs it"
+            )),
+            (false, None) => {}
+        }
+    }
+    Ok(done)
+}

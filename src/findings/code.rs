@@ -1,0 +1,128 @@
+//! The kinds of findings and reasons: each has a stable code and a text that explains it.
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// It works, but hardly as meant.
+    Warning,
+    /// RKE2 will refuse it, or do something else than asked; the plan is made all the same.
+    Error,
+    /// It would do harm silently, or no RKE2 version accepts it: no plan is made.
+    Refused,
+}
+
+impl Severity {
+    /// The word that is printed.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Refused => "refused",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $explain:literal)*) => {
+        /// The kind of a finding; its kebab-case name is stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = concat!("`", $code, "`")] $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// The code of this name, if there is one.
+            pub(crate) fn of(name: &str) -> Option<Code> {
+                Code::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+
+            /// Why it matters and what to do.
+            pub fn explain(self) -> &'static str {
+                match self { $(Code::$variant => $explain,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable "cloud-config-unreadable" "The cloud-config is not YAML that Kairos can read (a syntax error, a key twice in one mapping); Kairos drops such a file silently, so nothing in it takes effect."
+    SourceUnreadable "source-unreadable" "A file that the cloud-config was collected from is missing or does not parse; Kairos leaves such a file out, so what it says has no effect."
+    HeaderMissing "header-missing" "Kairos reads a file only if one of its first nine lines is #cloud-config, #kairos-config or #node-config; any other file it leaves out without a word (kairos sdk/collector/collector.go)."
+    ByteOrderMark "byte-order-mark" "Kairos leaves a file that begins with a byte order mark out without a word; save it as UTF-8 without one."
+    FileTooLarge "file-too-large" "Kairos leaves a file of 2 MiB or more out without a word."
+    SectionMissing "no-cluster-section" "Without a cluster section the provider does nothing on the node."
+    SectionGone "section-gone" "The node holds state of RKE2, but its cloud-config has no cluster section any more, so nothing starts RKE2 at boot."
+    EventUnfinished "event-unfinished" "agent.boot was cut off before it knew what is asked of the node; the plan of an earlier boot may be another, so nothing is started."
+    EventMissing "event-missing" "No agent.boot has finished in this boot, so nobody has looked whether the cloud-config still asks for the same."
+    PlanRefused "plan-refused" "The plan of this boot was refused, or the node was reset; nothing is started until agent.boot makes a plan again."
+    StepFailed "step-failed" "A step of the boot stages, or of the start of RKE2, could not do what is asked of it."
+    UnitFailed "unit-failed" "RKE2's unit has failed, and its service manager does not start it again."
+    UnitRestarts "unit-restarts" "RKE2 ends again and again before it is ready; its service manager starts it anew each time."
+    UnitStopped "unit-stopped" "RKE2's unit does not run, although it was started in this boot; somebody has stopped it, or a condition of the unit was not met."
+    UnitMissing "unit-missing" "RKE2's unit is not on this host, or is masked."
+    StatusUnknown "status-unknown" "What became of this boot is recorded where only root can read, or the record or the service manager does not answer."
+    SecondDocument "second-document" "Only the first YAML document of a text is read; what follows `---` has no effect."
+    WrongType "wrong-type" "The value is of another YAML type than the key takes."
+    UnknownKey "unknown-key" "The key is not one of the cluster section; Kairos ignores it."
+    RoleMissing "role-missing" "Without a role the node cannot know whether it founds a cluster, joins one as a server or as an agent."
+    RoleUnknown "role-unknown" "Only init, controlplane and worker are roles; the Go provider took every other word for a joining server."
+    TokenMissing "token-missing" "A node cannot join a cluster without its token; RKE2 would found a cluster of its own or wait for ever."
+    TokenGenerated "token-generated" "The first server makes a token of its own when none is given; other nodes need it to join (server/token in the data directory)."
+    TokenNotText "token-not-text" "An unquoted number, boolean or date is printed anew when Kairos merges cloud-configs, so the token may differ from what was written; quote it."
+    TokenBootstrapForm "token-bootstrap-form" "RKE2 servers refuse a token of the form abcdef.0123456789abcdef, which is kept for kubeadm bootstrap tokens (k3s pkg/util/token.go)."
+    TokenMalformed "token-malformed" "A token that begins with K10 must read K10<64 hex digits>::<user>:<password> (k3s pkg/clientaccess/token.go)."
+    TokenShort "token-short" "A short token can be guessed; it is the key of the whole cluster."
+    TokenEmbedded "token-embedded" "Token and server belong into cluster_token and control_plane_host; inside the options they count only where those are missing."
+    HostMissing "host-missing" "A joining node must know where the cluster is; without it RKE2 would found a cluster of its own."
+    HostInvalid "host-invalid" "control_plane_host is a host name or an IP address; the provider itself adds https:// and the port 9345."
+    HostPort "host-port" "Nodes register at port 9345; another port in control_plane_host is ignored."
+    HostLocal "host-local" "An address that means the node itself, or that has no meaning beyond one link, cannot be where other nodes join."
+    ServerOnInit "server-on-init" "The node that founds the cluster must not be told to join one; server is left out."
+    OptionsInvalidYaml "options-invalid-yaml" "cluster.config is text with YAML inside; that YAML does not parse."
+    OptionsNotMapping "options-not-a-mapping" "cluster.config holds RKE2's options by name, so it must be a mapping."
+    OptionsAnchorTwice "options-anchor-twice" "An anchor that is defined twice means different things to different YAML readers."
+    OptionTwice "option-twice" "The same option stands twice; the last one counts."
+    OptionName "option-name" "The name of an option holds a tab or a control character, or is empty."
+    OptionUnknown "option-unknown" "RKE2 does not know the option: it logs a warning and ignores it."
+    OptionDropped "option-dropped" "The option is one of k3s that RKE2 leaves out: it has no effect in RKE2."
+    OptionOfOtherRole "option-of-other-role" "The option is for the other role; it is left out on this node."
+    OptionNested "option-nested" "RKE2's options take a single value or a flat list; anything nested turns into garbage text."
+    OptionList "option-list" "The option takes one value; of a list RKE2 would silently use the last item."
+    OptionBoolean "option-boolean" "The option is a boolean; RKE2 does not start with any other word."
+    OptionInteger "option-integer" "The option is a whole number; RKE2 does not start with anything else."
+    OptionDuration "option-duration" "The option is a duration, which needs a unit, such as 10m."
+    OptionNumberAsText "option-number-as-text" "An unquoted number or boolean is printed anew by RKE2's YAML reader before the option sees it; quote it."
+    OptionMode "option-mode" "A file mode without quotes is read as an octal number and printed as a decimal one, which RKE2 then reads as octal again."
+    OptionEmpty "option-empty" "An empty value is not the same as no value to RKE2; it is left out."
+    OptionAppend "option-append" "`key+` appends to lists only; on a single value it just sets it."
+    OptionProfile "option-profile" "RKE2 1.30 and later stop at the versioned CIS profiles; `cis` is their successor."
+    ProfileUnknown "profile-unknown" "RKE2 knows the profiles cis and etcd and stops at any other (rke2 pkg/cli/cmds/profile_linux.go)."
+    ProfileKernelDefaults "profile-kernel-defaults" "With the profile cis RKE2 sets protect-kernel-defaults itself and stops where it is set to false (rke2 pkg/cli/cmds/profile_linux.go)."
+    SysctlOverridden "sysctl-overridden" "A file that sysctl.d(5) reads after ours sets a kernel setting that RKE2's profile demands to something else; it takes effect when all files are applied anew, and RKE2 then stops at its next start."
+    OptionReset "option-reset" "With this option in its configuration the server would reset the cluster at every boot."
+    OptionTemplate "option-template" "A template names a value that the node does not have, or `{{` begins something that is not evaluated and stays as text."
+    ProviderOptionUnknown "provider-option-unknown" "The key is neither an option of the provider nor one of RKE2."
+    ProviderOptionsMisnamed "provider-options-misnamed" "The key is providerConfig; provider_options is accepted in its place."
+    ProviderOptionInvalid "provider-option-invalid" "The value is not one that the option of the provider takes; the node does as if the option were not there."
+    CidrInvalid "cidr-invalid" "An address range of the cluster is written as address/length; RKE2 does not start with anything else."
+    SwapUnknown "swap-unknown" "providerConfig.swap knows one value, keep; with any other swap is switched off."
+    EnvName "env-name" "A name of an environment variable consists of letters, digits and underscores and does not begin with a digit."
+    EnvReserved "env-reserved" "The variable would override what the cluster section says by its own key."
+    EnvControl "env-control-character" "A line break or control character in a value would add lines to the environment file."
+    EnvEmpty "env-empty" "A variable without a value is left out."
+    ConfigOverridden "configuration-overridden" "A file that RKE2 reads after config.yaml would replace the token, the server or the data directory, and so make another node of this one."
+    CertificateInvalid "certificate-invalid" "ca_certs takes whole certificates in PEM form (BEGIN CERTIFICATE), one or more in a text, or the absolute path of a file with them."
+    CertificatePrivateKey "certificate-private-key" "A private key has no place among trusted certificates."
+    BooleanInvalid "boolean-invalid" "The key takes true or false."
+    PathInvalid "path-invalid" "The path must be absolute, without `..` and control characters."
+    DocumentPathUnscanned "document-path-unscanned" "Kairos runs boot stages from /system/oem, /oem and /usr/local/cloud-config only; a document elsewhere is never run."
+}

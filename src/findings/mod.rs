@@ -1,0 +1,240 @@
+//! Findings: what is worth saying about a cloud-config, each with a stable code, a severity, the path of a key and a line.
+//!
+//! A finding's message is the one sentence that `check`, the bus, the log and status print: `KEY: what is wrong; what to do`. It never holds
+//! a secret.
+
+pub mod code;
+pub mod path;
+pub mod render;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use code::{Code, Severity};
+use path::{At, Path};
+
+use crate::host;
+use crate::text::escape::{escape, limit};
+
+/// A sentence that a person is told, with what makes it findable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Its weight.
+    pub severity: Severity,
+    /// Its kind.
+    pub code: Code,
+    /// The sentence; never a secret.
+    pub sentence: String,
+}
+
+impl Reason {
+    /// Why something was not done.
+    pub(crate) fn failed(code: Code, sentence: impl Into<String>) -> Reason {
+        Reason { severity: Severity::Refused, code, sentence: sentence.into() }
+    }
+
+    /// What works, but hardly as meant.
+    pub(crate) fn warning(code: Code, sentence: impl Into<String>) -> Reason {
+        Reason { severity: Severity::Warning, code, sentence: sentence.into() }
+    }
+
+    /// The sentences alone.
+    pub fn sentences(reasons: &[Reason]) -> Vec<String> {
+        reasons.iter().map(|reason| reason.sentence.clone()).collect()
+    }
+}
+
+/// A step or a phase could not do what is asked of it.
+impl From<String> for Reason {
+    fn from(sentence: String) -> Reason {
+        Reason::failed(Code::StepFailed, sentence)
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(sentence: &str) -> Reason {
+        Reason::from(sentence.to_owned())
+    }
+}
+
+/// The system did not do what was asked of it.
+impl From<host::Error> for Reason {
+    fn from(error: host::Error) -> Reason {
+        Reason::from(error.to_string())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+/// One thing worth saying.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Its kind.
+    pub code: Code,
+    /// Its weight.
+    pub severity: Severity,
+    /// The key it is about, from the top of the cloud-config; empty where it is about the whole text.
+    pub path: Path,
+    /// The line inside the text of the key, where that text is YAML of its own.
+    pub inner: Option<usize>,
+    /// The file it was found in, where it is not the only one.
+    pub file: Option<String>,
+    /// The line in that file, counted from 1.
+    pub line: Option<usize>,
+    /// The sentence; see the module.
+    pub message: String,
+}
+
+impl Finding {
+    /// The sentence, followed by where it was found if a file is known.
+    pub(crate) fn sentence(&self) -> String {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => limit(&format!("{} ({} line {line})", self.message, escape(file))),
+            _ => self.message.clone(),
+        }
+    }
+}
+
+/// How many findings of one code are printed; the rest is counted.
+pub(crate) const MOST_PRINTED: usize = 20;
+
+/// What becomes of a value that is not refused because the node has state of RKE2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instead {
+    /// It keeps the meaning that the Go provider gave it.
+    Kept,
+    /// The Go provider ignored it too, or it has no meaning.
+    LeftOut,
+}
+
+/// How many findings are kept; those of a code beyond its first [`MOST_PRINTED`] are counted from there on. No text of a person comes near.
+const MOST_KEPT: usize = 50_000;
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// In the order in which they were found.
+    pub list: Vec<Finding>,
+    /// How many of each code were found.
+    counts: BTreeMap<Code, usize>,
+    /// How many of each code were not kept.
+    dropped: BTreeMap<Code, usize>,
+    /// The file in which what is found next stands, where it is not the only one.
+    pub(crate) file: Option<String>,
+    /// The node holds RKE2's state: only the hardest refusals stay refusals (see [`Findings::refuse_fresh`]).
+    pub lenient: bool,
+}
+
+impl Findings {
+    /// Adds a finding; `rest` follows the path in the sentence. An empty path is the whole text: then `rest` is the sentence.
+    pub(crate) fn push(&mut self, severity: Severity, code: Code, at: At, rest: &str) {
+        let At { path, file, line, inner } = at;
+        let message = if path.is_empty() { rest.to_owned() } else { format!("{path}: {rest}") };
+        let count = self.counts.entry(code).or_default();
+        *count += 1;
+        if *count > MOST_PRINTED && self.list.len() >= MOST_KEPT {
+            *self.dropped.entry(code).or_default() += 1;
+            return;
+        }
+        let (message, file) = (limit(&escape(&message)), file.or_else(|| self.file.clone()));
+        self.list.push(Finding { code, severity, path, inner, file, line: Some(line), message });
+    }
+
+    /// Adds what is good to know.
+    pub(crate) fn note(&mut self, code: Code, at: At, rest: &str) {
+        self.push(Severity::Note, code, at, rest);
+    }
+
+    /// Adds what works, but hardly as meant.
+    pub(crate) fn warn(&mut self, code: Code, at: At, rest: &str) {
+        self.push(Severity::Warning, code, at, rest);
+    }
+
+    /// Adds what RKE2 refuses, or takes for something else.
+    pub(crate) fn error(&mut self, code: Code, at: At, rest: &str) {
+        self.push(Severity::Error, code, at, rest);
+    }
+
+    /// Refuses, whatever the node holds.
+    pub(crate) fn refuse(&mut self, code: Code, at: At, rest: &str) {
+        self.push(Severity::Refused, code, at, rest);
+    }
+
+    /// Refuses on a fresh node; on one with RKE2's state, which an upgrade must not stop, warns, and says what becomes of the value there.
+    /// Gives whether it was refused: if not, the caller goes on with the meaning that the Go provider gave it.
+    pub(crate) fn refuse_fresh(&mut self, code: Code, at: At, rest: &str, instead: Instead) -> bool {
+        if self.lenient {
+            let instead = match instead {
+                Instead::Kept => "kept",
+                Instead::LeftOut => "left out",
+            };
+            self.warn(
+                code,
+                at,
+                &format!("{rest} ({instead} on this node, because it has state of RKE2; a fresh node is refused)"),
+            );
+        } else {
+            self.refuse(code, at, rest);
+        }
+        !self.lenient
+    }
+
+    /// How many of a code there are so far.
+    pub(crate) fn count(&self, code: Code) -> usize {
+        self.counts.get(&code).copied().unwrap_or_default()
+    }
+
+    /// Whether one more of a code would be printed: what is only good for its sentence need not be worked out else.
+    pub(crate) fn prints(&self, code: Code) -> bool {
+        self.count(code) < MOST_PRINTED
+    }
+
+    /// The heaviest severity.
+    pub fn worst(&self) -> Option<Severity> {
+        self.list.iter().map(|finding| finding.severity).max()
+    }
+
+    /// What is to be told: at most 20 of a code, and how many were left out.
+    pub(crate) fn reasons(&self) -> Vec<Reason> {
+        let (shown, more) = self.shown();
+        let shown = shown.into_iter().map(|it| (it.severity, it.code, it.sentence()));
+        let counted = more.into_iter().filter_map(|(code, count)| {
+            let severity = self.list.iter().find(|it| it.code == code)?.severity;
+            Some((severity, code, format!("{count} more of {}", code.as_str())))
+        });
+        shown.chain(counted).map(|(severity, code, sentence)| Reason { severity, code, sentence }).collect()
+    }
+
+    /// The sentences of what was refused.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let refused = self.reasons().into_iter().filter(|reason| reason.severity == Severity::Refused);
+        refused.map(|reason| reason.sentence).collect()
+    }
+
+    /// In the order of the text, the heaviest first within a line.
+    pub fn sort(&mut self) {
+        self.list.sort_by(|a, b| {
+            (&a.file, a.line, std::cmp::Reverse(a.severity)).cmp(&(&b.file, b.line, std::cmp::Reverse(b.severity)))
+        });
+    }
+
+    /// The findings to print: at most 20 of a code, and how many of each code were left out.
+    pub(in crate::findings) fn shown(&self) -> (Vec<&Finding>, BTreeMap<Code, usize>) {
+        let mut seen: BTreeMap<Code, usize> = BTreeMap::new();
+        let mut shown = Vec::new();
+        for finding in &self.list {
+            let count = seen.entry(finding.code).or_default();
+            *count += 1;
+            if *count <= MOST_PRINTED {
+                shown.push(finding);
+            }
+        }
+        let dropped = |code: Code| self.dropped.get(&code).copied().unwrap_or_default();
+        let more = seen.into_iter().map(|(code, count)| (code, count.saturating_sub(MOST_PRINTED) + dropped(code)));
+        (shown, more.filter(|(_, count)| *count > 0).collect())
+    }
+}

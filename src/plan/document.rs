@@ -1,0 +1,180 @@
+//! The yip document that `agent.boot` leaves behind: a plan bound to the boot stages of `stages/`.
+//!
+//! This is the only place where a value meets a stage. Values reach the node in staged files, never in `commands` or `if`.
+
+use super::plan::Plan;
+use crate::cluster::cloud_config::DOCUMENT_NAME;
+use crate::cluster::settings::Swap;
+use crate::text::emit::{self, Item};
+use crate::text::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
+
+// `STAGES`: file name and text of every file of `stages/`, in the order in which they run.
+include!(concat!(env!("OUT_DIR"), "/stages.rs"));
+
+/// The stage that `providerConfig.swap: keep` leaves out.
+const SWAP: &str = "10-swap.yaml";
+
+/// What a stage, a staged file and a directory may consist of (yip `pkg/schema/schema.go`).
+const STAGE_KEYS: [&str; 5] = ["name", "if", "directories", "files", "commands"];
+const ENTRY_KEYS: [&str; 7] = ["path", "permissions", "owner", "group", "content", "encoding", "ownerstring"];
+
+/// The yip document for a plan; `program` is the absolute path of this program on the node.
+///
+/// The same plan and program give the same bytes. Fails if the plan is larger than the steps would read.
+pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
+    let variables = variables(plan, program);
+    let mut stages = Vec::new();
+    for (name, text) in STAGES {
+        if *name == SWAP && plan.settings.swap == Swap::Keep {
+            continue;
+        }
+        stages.push(stage(text, &variables).map_err(|error| format!("stage {name}: {error}"))?);
+    }
+    let boot = Item::map([("boot.before", Item::List(stages))]);
+    let document = Item::map([("name", Item::text(DOCUMENT_NAME)), ("stages", boot)]);
+    let text = format!("#cloud-config\n{}", emit::to_yaml(&document));
+    // Room for the line that says from what event it was made.
+    if text.len() + 100 > CLOUD_CONFIG.bytes {
+        let most = CLOUD_CONFIG.bytes >> 20;
+        return Err(format!("cluster: its plan is larger than {most} MiB; shorten config, env or ca_certs"));
+    }
+    Ok(text)
+}
+
+/// A value of the program that a stage asks for by `@NAME@`.
+struct Variable {
+    name: &'static str,
+    value: String,
+}
+
+/// What the stages ask for.
+fn variables(plan: &Plan, program: &str) -> [Variable; 5] {
+    let values = [
+        ("PLAN", plan.to_yaml()),
+        ("USER_OPTIONS", plan.user.clone()),
+        ("PROVIDER_OPTIONS", plan.provider.clone()),
+        ("PROGRAM", emit::shell_quoted(program)),
+        ("ID", plan.id.clone()),
+    ];
+    values.map(|(name, value)| Variable { name, value: escape_templates(&value) })
+}
+
+/// Text that yip's template engine gives back as it is: only `{{` opens an action (Go `text/template`).
+fn escape_templates(text: &str) -> String {
+    text.replace("{{", "{{`{{`}}")
+}
+
+/// The files that a document of ours lays out, as yip writes them: path and content. `values` stands in for yip's own values.
+///
+/// Fails with what is wrong if the document does not parse.
+pub(crate) fn staged_files(document: &str, values: &str) -> Result<Vec<(String, String)>, String> {
+    let read =
+        yaml::read(document, CLOUD_CONFIG).map_err(|error| format!("{} (line {})", error.problem, error.line))?;
+    let stages =
+        read.root.get("stages").and_then(|stages| stages.get("boot.before")).map(Node::items).unwrap_or_default();
+    let files = stages.iter().filter_map(|stage| stage.get("files")).flat_map(Node::items);
+    let text = |file: &Node, key: &str| Some(file.get(key)?.scalar()?.text.clone());
+    let found = files.filter_map(|file| Some((text(file, "path")?, text(file, "content")?)));
+    Ok(found.map(|(path, content)| (path, content.replace(VALUES, values).replace("{{`{{`}}", "{{"))).collect())
+}
+
+/// The one template that is left to yip.
+const VALUES: &str = "{{ .Values | toJson }}";
+
+fn stage(text: &str, variables: &[Variable]) -> Result<Item, String> {
+    let read = yaml::read(text, OPTIONS).map_err(|error| format!("line {}: {error}", error.line))?;
+    strict(&read.root, &STAGE_KEYS)?;
+    for entry in ["directories", "files"].iter().filter_map(|key| read.root.get(key)) {
+        match &entry.kind {
+            Kind::List(entries) => entries.iter().try_for_each(|entry| strict(entry, &ENTRY_KEYS))?,
+            _ => return Err(format!("line {}: expected a list", entry.line)),
+        }
+    }
+    bind(&read.root, variables)
+}
+
+fn strict(node: &Node, keys: &[&str]) -> Result<(), String> {
+    let unknown = node.entries().iter().find(|(key, _)| !keys.contains(&key.scalar.text.as_str()));
+    match (&node.kind, unknown) {
+        (Kind::Map(_), None) => Ok(()),
+        (Kind::Map(_), Some((key, _))) => Err(format!("line {}: unknown key {}", key.line, key.scalar.text)),
+        _ => Err(format!("line {}: expected a mapping", node.line)),
+    }
+}
+
+fn bind(node: &Node, variables: &[Variable]) -> Result<Item, String> {
+    Ok(match &node.kind {
+        Kind::List(items) => Item::List(items.iter().map(|item| bind(item, variables)).collect::<Result<_, _>>()?),
+        Kind::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| Ok((key.scalar.text.clone(), bind(value, variables)?)));
+            Item::Map(entries.collect::<Result<_, String>>()?)
+        }
+        Kind::Scalar(scalar) => match scalar.yaml11() {
+            Yaml11::Int(it) => Item::Int(it),
+            _ => Item::Text(
+                fill(&scalar.text, variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
+            ),
+        },
+    })
+}
+
+/// `text` with each `@NAME@` replaced; a value is not searched again. Fails with a name that is not known.
+fn fill(text: &str, variables: &[Variable]) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, name, after)) = placeholder(rest) {
+        let variable = variables.iter().find(|variable| variable.name == name).ok_or(name)?;
+        filled += before;
+        filled += &variable.value;
+        rest = after;
+    }
+    Ok(filled + rest)
+}
+
+/// The first `@NAME@` of a text, with what stands before and after it.
+fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('@')?;
+    let (name, after) = rest.split_once('@')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    is_name.then_some((before, name, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_and_program_know_the_same_variables() {
+        let mut asked: Vec<&str> = Vec::new();
+        for (_, text) in STAGES {
+            let mut rest = *text;
+            while let Some((_, name, after)) = placeholder(rest) {
+                asked.push(name);
+                rest = after;
+            }
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(asked, ["ID", "PLAN", "PROGRAM", "PROVIDER_OPTIONS", "USER_OPTIONS"]);
+    }
+
+    #[test]
+    fn a_stage_that_does_not_fit_is_named() {
+        let known = [Variable { name: "ID", value: "x".into() }];
+        for (text, error) in [
+            ("name: a\nsleep: 120\n", "line 2: unknown key sleep"),
+            ("files:\n- path: /a\n  mode: 1\n", "line 3: unknown key mode"),
+            ("files: /a\n", "line 1: expected a list"),
+            ("- a\n", "line 1: expected a mapping"),
+            ("name: \"@OTHER@\"\n", "line 1: unknown @OTHER@"),
+        ] {
+            assert_eq!(stage(text, &known), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_searched_for_variables() {
+        let variables = [Variable { name: "A", value: "@B@".into() }, Variable { name: "B", value: "x".into() }];
+        assert_eq!(fill("1 @A@ 2 @B@ me@example", &variables), Ok("1 @B@ 2 x me@example".into()));
+    }
+}

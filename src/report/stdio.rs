@@ -1,0 +1,83 @@
+//! The standard streams: nothing else writes to stdout or stderr.
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    ffi::OsStr,
+    io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
+
+use crate::host::{after, timespec};
+
+/// Writes text to stdout; if nobody can read it, nothing happens.
+pub(crate) fn to_stdout(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// True as soon as a descriptor takes bytes or has nobody at its other end any more: then a write does not wait.
+/// False if neither is so within `wait`: the pipe is full and nobody reads it.
+pub(crate) fn is_writable(target: &impl AsFd, wait: Duration) -> bool {
+    let end = after(wait);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match poll(&mut [PollFd::new(target, PollFlags::OUT)], Some(&timespec(left))) {
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
+        }
+    }
+}
+
+/// Writes one line to stderr; if nobody can read it, nothing happens.
+pub fn to_stderr(line: &str) {
+    // A pipe that nobody empties must not keep us.
+    if !is_writable(&io::stderr(), Duration::from_millis(100)) {
+        return;
+    }
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// True if stdout shows colour: it is a terminal, `NO_COLOR` is unset or empty (no-color.org), `TERM` is not `dumb`.
+pub(crate) fn wants_color() -> bool {
+    io::stdout().is_terminal()
+        && color_from(std::env::var_os("NO_COLOR").as_deref(), std::env::var_os("TERM").as_deref())
+}
+
+fn color_from(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && term != Some(OsStr::new("dumb"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_is_not_writable() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        assert!(is_writable(&ours, Duration::ZERO));
+        ours.set_nonblocking(true).unwrap();
+        while ours.write(&[0; 4096]).is_ok() {}
+        let start = Instant::now();
+        assert!(!is_writable(&ours, Duration::from_millis(100)));
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        // With nobody there a write fails at once: nothing to wait for.
+        drop(theirs);
+        assert!(is_writable(&ours, Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn colour_can_be_declined() {
+        let color =
+            |no_color: Option<&str>, term: Option<&str>| color_from(no_color.map(OsStr::new), term.map(OsStr::new));
+        assert!(color(None, None) && color(Some(""), Some("xterm")));
+        assert!(!color(Some("1"), Some("xterm")) && !color(Some("0"), None) && !color(None, Some("dumb")));
+    }
+}

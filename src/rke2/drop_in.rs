@@ -1,0 +1,522 @@
+//! RKE2's options as a drop-in holds them: what RKE2 would read, in the type that the option takes.
+//!
+//! RKE2 turns each `key: value` into a flag `--key=value` (k3s `pkg/configfilearg/parser.go`) and types it by urfave/cli; a value
+//! is normalised here once, so that what is written can be read one way only.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
+
+use super::Unit;
+use super::options::{self, Class, Spec};
+use crate::findings::code::Code;
+use crate::findings::path::{At, Path};
+use crate::findings::{Findings, Instead};
+use crate::text::emit::json_string;
+use crate::text::escape::quoted;
+use crate::text::template;
+use crate::text::yaml::{self, Key, Kind, Node, Scalar, Yaml11};
+
+/// The value of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Int(i128),
+    /// Text, always quoted when written.
+    Text(String),
+    /// A list of text. Empty, it discards what earlier drop-ins gave.
+    List(Vec<String>),
+}
+
+impl Value {
+    /// The items of a list.
+    pub(crate) fn list(&self) -> Option<&[String]> {
+        if let Value::List(list) = self { Some(list) } else { None }
+    }
+
+    /// Of the exact duplicates in a list the last stays.
+    pub(crate) fn without_duplicates(&mut self) {
+        let Value::List(list) = self else { return };
+        let mut seen = HashSet::new();
+        let is_last: Vec<bool> = list.iter().rev().map(|item| seen.insert(item.clone())).collect();
+        let mut is_last = is_last.into_iter().rev();
+        list.retain(|_| is_last.next().unwrap_or(true));
+    }
+}
+
+/// Options by their long name, in the order of first appearance.
+pub type DropIn = Vec<(String, Value)>;
+
+/// `token` or `server`: read apart, because they belong to the cluster section.
+#[derive(Debug)]
+pub struct Owned {
+    /// `token` or `server`.
+    pub name: &'static str,
+    /// The value as RKE2 would read it.
+    pub text: String,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// Where a text of its own (the YAML inside `cluster.config`) stands in the text around it.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// It is no text of its own: lines are those of the text around it.
+    Here,
+    /// A block after `|` in this line: its lines follow.
+    Block(usize),
+    /// Quoted, plain or folded text that begins in this line: its own lines are lost.
+    Inline(usize),
+}
+
+impl Place {
+    /// Where a key stands whose line in this text is `line`.
+    pub(crate) fn at(self, path: &Path, line: usize) -> At {
+        match self {
+            Place::Here => path.at(line),
+            Place::Block(header) => At { inner: Some(line), ..path.at(header + line) },
+            Place::Inline(start) => At { inner: Some(line), ..path.at(start) },
+        }
+    }
+}
+
+/// What a mapping of options holds for one role.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The options of the role.
+    pub options: DropIn,
+    /// Those of them that were given with a `+` only, so that their items add to what earlier drop-ins gave.
+    pub appended: BTreeSet<String>,
+    /// `token` and `server`.
+    pub owned: Vec<Owned>,
+}
+
+/// Reads a mapping of options for a unit.
+///
+/// `path` is the key that holds the mapping and `place` where its text stands. Every mistake is a finding; a refused option is left
+/// out, on a node with state ([`Findings::lenient`]) it keeps the text that RKE2 would have made of it.
+pub fn read(entries: &[(Key, Node)], path: &Path, place: Place, unit: Unit, findings: &mut Findings) -> Read {
+    let mut reader = Reader { path, place, unit, findings, read: Read::default(), index: HashMap::new() };
+    for (key, value) in entries {
+        reader.option(key, value);
+    }
+    let mut read = reader.read;
+    // Once, however often items were added.
+    for (_, value) in &mut read.options {
+        value.without_duplicates();
+    }
+    read
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    place: Place,
+    unit: Unit,
+    findings: &'a mut Findings,
+    read: Read,
+    /// Where an option stands in `read`, and in what line it was last set, by name.
+    index: HashMap<String, (usize, usize)>,
+}
+
+/// An option while it is read.
+struct Current<'a> {
+    name: &'a str,
+    /// What RKE2 takes it for; nothing for one that it does not know or leaves out.
+    spec: Option<&'static Spec>,
+    is_secret: bool,
+    path: Path,
+    line: usize,
+}
+
+impl Current<'_> {
+    /// The value for a message; nothing of a secret.
+    fn found(&self, text: &str) -> String {
+        if self.is_secret { "the value".into() } else { quoted(text) }
+    }
+}
+
+impl Reader<'_> {
+    fn at(&self, option: &Current) -> At {
+        self.place.at(&option.path, option.line)
+    }
+
+    /// Refuses a value that RKE2 does not take; a node with state keeps the text that RKE2 has taken it for until now.
+    fn refuse(&mut self, code: Code, option: &Current, rest: &str) -> bool {
+        self.findings.refuse_fresh(code, self.at(option), rest, Instead::Kept)
+    }
+
+    fn option(&mut self, key: &Key, value: &Node) {
+        let written = match key.scalar.yaml11() {
+            Yaml11::Null => String::new(),
+            key => key.printed(),
+        };
+        let (name, append) = match written.strip_suffix('+') {
+            Some(name) => (name, true),
+            None => (written.as_str(), false),
+        };
+        let path = self.path.key(&written);
+        let no_name = if written.is_empty() || written.chars().any(char::is_control) {
+            Some("is a name that is empty or holds a tab or control character; write the name of an option")
+        } else if name.is_empty() || name.ends_with('+') {
+            Some("has a `+` too many; write the name of an option, and at most one `+` after it")
+        } else {
+            None
+        };
+        if let Some(rest) = no_name {
+            self.findings.refuse_fresh(Code::OptionName, self.place.at(&path, key.line), rest, Instead::LeftOut);
+            return;
+        }
+        let known = options::find(name);
+        let spec = known.filter(|spec| spec.class != Class::Dropped);
+        let (name, is_secret) = (known.map_or(name, |spec| spec.name), options::is_secret(name));
+        let option = Current { name, spec, is_secret, path, line: key.line };
+        match (known, spec) {
+            (_, Some(spec)) if spec.name.starts_with("cluster-reset") => return self.reset(&option, value),
+            (_, Some(_)) => {}
+            (Some(_), None) => {
+                let rest = "is a k3s option that has no effect in RKE2; remove it";
+                self.findings.warn(Code::OptionDropped, self.at(&option), rest);
+            }
+            (None, None) => self.unknown(&option),
+        }
+        if is_empty(value) {
+            let rest = "is empty, which RKE2 does not take for unset, so it is left out; write a value, or remove it";
+            return self.findings.note(Code::OptionEmpty, self.at(&option), rest);
+        }
+        if spec.is_some_and(|spec| !spec.takes(self.unit)) {
+            let (other, own) = (self.unit.other().nodes(), self.unit.nodes());
+            let rest = format!("is an option of {other}, so it is left out on {own}; remove it");
+            return self.findings.note(Code::OptionOfOtherRole, self.at(&option), &rest);
+        }
+        let Some(value) = self.value(&option, append, value) else { return };
+        if append && matches!(&value, Value::List(items) if items.is_empty()) {
+            // Nothing is added; only a list that is written empty without a `+` discards.
+            return;
+        }
+        match (spec.filter(|spec| spec.class == Class::Owned), value) {
+            (Some(spec), Value::Text(text)) => {
+                let at = self.at(&option);
+                self.read.owned.push(Owned { name: spec.name, text, at });
+            }
+            (Some(_), _) => {}
+            (None, value) => self.set(&option, append, value),
+        }
+    }
+
+    /// Each boot would reset the cluster: refused, unless it is set to off.
+    fn reset(&mut self, option: &Current, value: &Node) {
+        let is_off = value.scalar().is_some_and(|scalar| boolean(&scalar.yaml11()) == Some(false));
+        if is_off || is_empty(value) {
+            let rest = "is left out, because a cluster is reset by hand, never by its configuration; remove it";
+            self.findings.note(Code::OptionEmpty, self.at(option), rest);
+        } else {
+            let rest =
+                "would reset the cluster at every boot; remove it and run `rke2 server --cluster-reset` once by hand";
+            self.findings.refuse(Code::OptionReset, self.at(option), rest);
+        }
+    }
+
+    fn unknown(&mut self, option: &Current) {
+        let near = if self.findings.prints(Code::OptionUnknown) { options::nearest(option.name) } else { None };
+        let near = near.map_or_else(|| "remove it".to_owned(), |near| format!("did you mean {near}?"));
+        let rest = format!("is not an option of RKE2, which ignores it; {near}");
+        self.findings.warn(Code::OptionUnknown, self.at(option), &rest);
+    }
+
+    fn value(&mut self, option: &Current, append: bool, node: &Node) -> Option<Value> {
+        let is_list = option.spec.map(Spec::is_list);
+        match (&node.kind, is_list) {
+            (Kind::Map(_), _) => {
+                let rest = "is a mapping; write a single value or a flat list";
+                let is_refused = self.refuse(Code::OptionNested, option, rest);
+                let kept = (!is_refused).then(|| printed(node))?;
+                Some(if is_list == Some(true) { Value::List(vec![kept]) } else { Value::Text(kept) })
+            }
+            (Kind::List(items), Some(false)) if !items.is_empty() => {
+                let rest = format!("is a list of {}; write the one value that is meant", items.len());
+                let is_refused = self.refuse(Code::OptionList, option, &rest);
+                items.last().filter(|_| !is_refused).map(|item| Value::Text(printed(item)))
+            }
+            (Kind::List(items), _) => {
+                let list = self.items(option, items);
+                // Only a list that was written empty discards what earlier drop-ins gave.
+                (items.is_empty() || !list.is_empty()).then_some(Value::List(list))
+            }
+            (Kind::Scalar(scalar), Some(true)) => {
+                let list = split(option, self.text(option, self.at(option), scalar));
+                if list.is_empty() {
+                    let rest = "has no item between its commas, so it is left out; write one, or remove it";
+                    self.findings.note(Code::OptionEmpty, self.at(option), rest);
+                }
+                (!list.is_empty()).then_some(Value::List(list))
+            }
+            (Kind::Scalar(scalar), _) => {
+                if append {
+                    let rest =
+                        "has a `+` after its name, which appends to lists only, so the value is set; remove the `+`";
+                    self.findings.warn(Code::OptionAppend, self.at(option), rest);
+                }
+                self.single(option, scalar)
+            }
+        }
+    }
+
+    fn items(&mut self, option: &Current, items: &[Node]) -> Vec<String> {
+        let mut list = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let at = self.place.at(&option.path.item(index), item.line);
+            match &item.kind {
+                Kind::Scalar(scalar) => {
+                    let text = self.text(option, at.clone(), scalar);
+                    if text.is_empty() {
+                        self.findings.note(Code::OptionEmpty, at, "is an empty item, so it is left out; remove it");
+                    } else {
+                        list.extend(split(option, text));
+                    }
+                }
+                Kind::List(_) | Kind::Map(_) => {
+                    let rest = format!("is {} inside a list; write a flat list", item.described());
+                    if !self.findings.refuse_fresh(Code::OptionNested, at, &rest, Instead::Kept) {
+                        list.push(printed(item));
+                    }
+                }
+            }
+        }
+        list
+    }
+
+    /// The text that RKE2 makes of a scalar; a warning where that is not what was written.
+    fn text(&mut self, option: &Current, at: At, scalar: &Scalar) -> String {
+        let read = scalar.yaml11();
+        let text = read.printed();
+        if !matches!(read, Yaml11::Text(_)) && text != scalar.text && !text.is_empty() {
+            let rest = match option.is_secret {
+                true => "is a number or boolean without quotes, which RKE2 reads differently; quote it".into(),
+                false => format!("is {}, which RKE2 reads as {}; quote it", quoted(&scalar.text), quoted(&text)),
+            };
+            self.findings.warn(Code::OptionNumberAsText, at.clone(), &rest);
+        }
+        if text.contains("{{") && option.is_secret {
+            let rest = "holds a template, which is not evaluated in a secret; write the value itself";
+            self.findings.warn(Code::OptionTemplate, at, rest);
+        } else if template::is_foreign(&text) {
+            let rest =
+                "holds `{{`, but none of the templates that are evaluated, so it is kept as text; write one of them";
+            self.findings.warn(Code::OptionTemplate, at, rest);
+        }
+        text
+    }
+
+    fn single(&mut self, option: &Current, scalar: &Scalar) -> Option<Value> {
+        let read = scalar.yaml11();
+        let text = read.printed();
+        let Some(spec) = option.spec else {
+            return Some(match read {
+                Yaml11::Bool(it) => Value::Bool(it),
+                Yaml11::Int(it) => Value::Int(it),
+                _ => Value::Text(text),
+            });
+        };
+        let (value, code, what) = match spec.class {
+            Class::Boolean => {
+                (boolean(&read).map(Value::Bool), Code::OptionBoolean, "is neither true nor false; write one of them")
+            }
+            Class::Integer => {
+                let number = yaml::parse_int(&text).and_then(|it| i64::try_from(it).ok());
+                let what = "is not a whole number of at most 64 bits; write one";
+                (number.map(|it| Value::Int(it.into())), Code::OptionInteger, what)
+            }
+            Class::Duration => {
+                let value = is_duration(&text).then(|| Value::Text(text.clone()));
+                (value, Code::OptionDuration, "is not a duration; write a number with its unit, such as 10m")
+            }
+            Class::Mode => return Some(Value::Text(self.mode(option, scalar, &read))),
+            _ => {
+                let text = self.text(option, self.at(option), scalar);
+                return Some(Value::Text(self.profile(option, text)));
+            }
+        };
+        value.or_else(|| {
+            let is_refused = self.refuse(code, option, &format!("{} {what}", option.found(&scalar.text)));
+            (!is_refused).then_some(Value::Text(text))
+        })
+    }
+
+    /// A file mode as the octal text that RKE2 parses (k3s `pkg/server/server.go`).
+    fn mode(&mut self, option: &Current, scalar: &Scalar, read: &Yaml11) -> String {
+        let octal = |text: &str| {
+            u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(|mode| format!("{mode:04o}"))
+        };
+        let text = read.printed();
+        let meant = match read {
+            // Written as an octal number, here or in the file that a YAML reader has printed anew as a decimal one.
+            Yaml11::Int(_) if scalar.text.starts_with('0') => octal(scalar.text.trim_start_matches("0o")),
+            Yaml11::Int(it @ (420 | 416 | 384 | 288 | 256)) => Some(format!("{it:04o}")),
+            _ => None,
+        };
+        if let Some(mode) = meant {
+            let rest = format!(
+                "is {} without quotes, of which RKE2 takes the digits {text} for the mode, so it is written as \"{mode}\"; quote it",
+                scalar.text
+            );
+            self.findings.warn(Code::OptionMode, self.at(option), &rest);
+            return mode;
+        }
+        octal(&text).unwrap_or_else(|| {
+            let rest =
+                format!("{} is not an octal mode, so RKE2 ignores it; write one such as \"0640\"", quoted(&text));
+            self.findings.warn(Code::OptionMode, self.at(option), &rest);
+            text
+        })
+    }
+
+    /// `cis-1.23` and older stop RKE2 1.30.14 and later, where they are called `cis` (rke2 `pkg/cli/cmds/profile_linux.go`).
+    fn profile(&mut self, option: &Current, text: String) -> String {
+        if option.name != "profile" || matches!(text.as_str(), "cis" | "etcd" | "") || text.contains("{{") {
+            return text;
+        }
+        if !text.starts_with("cis-1.") {
+            let rest = format!("{} is not a profile, so RKE2 does not start; write cis or etcd", quoted(&text));
+            self.findings.error(Code::ProfileUnknown, self.at(option), &rest);
+            return text;
+        }
+        let rest = format!("{} stops RKE2 1.30 and later, so it is written as \"cis\"; write cis", quoted(&text));
+        self.findings.warn(Code::OptionProfile, self.at(option), &rest);
+        "cis".into()
+    }
+
+    fn set(&mut self, option: &Current, append: bool, value: Value) {
+        let options = &mut self.read.options;
+        let Some((at, last)) = self.index.get_mut(option.name) else {
+            self.index.insert(option.name.into(), (options.len(), option.line));
+            if append && matches!(value, Value::List(_)) {
+                self.read.appended.insert(option.name.into());
+            }
+            return options.push((option.name.into(), value));
+        };
+        let first = std::mem::replace(last, option.line);
+        let Some((_, earlier)) = options.get_mut(*at) else { return };
+        if let (true, Value::List(list), Value::List(more)) = (append, &mut *earlier, &value) {
+            list.extend(more.iter().cloned());
+            return;
+        }
+        *earlier = value;
+        self.read.appended.remove(option.name);
+        let rest = format!("stands in lines {first} and {}, of which the last counts; remove the other", option.line);
+        self.findings.warn(Code::OptionTwice, self.at(option), &rest);
+    }
+}
+
+/// The items of a text where RKE2 splits it at commas (k3s `pkg/util/client.go`), trimmed, which RKE2 does not do.
+fn split(option: &Current, text: String) -> Vec<String> {
+    if option.spec.is_some_and(|spec| spec.comma_split) {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    } else {
+        vec![text]
+    }
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.scalar().is_some_and(|scalar| scalar.yaml11().printed().is_empty())
+}
+
+/// A boolean as people write it; RKE2 itself takes only Go's spellings.
+pub(crate) fn boolean(read: &Yaml11) -> Option<bool> {
+    match read {
+        Yaml11::Bool(it) => Some(*it),
+        Yaml11::Null => None,
+        it => match it.printed().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" | "t" | "1" => Some(true),
+            "false" | "no" | "off" | "n" | "f" | "0" => Some(false),
+            _ => None,
+        },
+    }
+}
+
+/// Whether Go's `time.ParseDuration` takes it.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    let mut parts = 0;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (digits, tail) = rest.split_at(number);
+        if !digits.bytes().any(|byte| byte.is_ascii_digit()) || digits.matches('.').count() > 1 {
+            return false;
+        }
+        let Some(unit) = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].into_iter().find(|unit| {
+            let end = tail.strip_prefix(unit);
+            end.is_some_and(|end| end.chars().next().is_none_or(|c| c.is_ascii_digit() || c == '.'))
+        }) else {
+            return false;
+        };
+        rest = tail.get(unit.len()..).unwrap_or_default();
+        parts += 1;
+    }
+    parts > 0
+}
+
+/// The text that RKE2 makes of anything: Go's `fmt.Sprint` of what gopkg.in/yaml.v2 reads.
+fn printed(node: &Node) -> String {
+    match &node.kind {
+        Kind::Scalar(scalar) => scalar.yaml11().printed(),
+        Kind::List(items) => items.first().map(printed).unwrap_or_default(),
+        Kind::Map(entries) => {
+            let pairs: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("{{{} {}}}", key.scalar.yaml11().printed(), printed(value)))
+                .collect();
+            format!("[{}]", pairs.join(" "))
+        }
+    }
+}
+
+/// An entry for [`read`] from a text that is no YAML, such as a value of `providerConfig`.
+pub(crate) fn entry(name: &str, text: &str, line: usize) -> (Key, Node) {
+    let scalar = |text: &str| Scalar::quoted(text);
+    (Key { line, scalar: scalar(name) }, Node { line, kind: Kind::Scalar(scalar(text)) })
+}
+
+/// The file of a drop-in: a JSON object, an option in each line, which is YAML 1.1 and 1.2 with one meaning.
+pub fn to_json(options: &[(String, Value)]) -> String {
+    let mut text = String::from("{");
+    for (number, (name, value)) in options.iter().enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}\n  {}: ", json_string(name));
+        match value {
+            Value::Bool(it) => text += if *it { "true" } else { "false" },
+            Value::Int(it) => text += &it.to_string(),
+            Value::Text(it) => text += &json_string(it),
+            Value::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| json_string(item)).collect();
+                let _ = write!(text, "[{}]", items.join(", "));
+            }
+        }
+    }
+    text + if options.is_empty() { "}\n" } else { "\n}\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::yaml::Style;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        for good in ["0", "10m", "1h30m", "-1.5h", "300ms", "1us", "1µs", ".5s", "+5s"] {
+            assert!(is_duration(good), "{good}");
+        }
+        for bad in ["", "600", "m", "10 m", "10x", "1.2.3s", "1h30", "5mm", "."] {
+            assert!(!is_duration(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_scalar_is_text() {
+        let (_, node) = entry("x", "yes", 1);
+        assert_eq!(node.scalar().map(|it| (it.style, it.yaml11())), Some((Style::Quoted, Yaml11::Text("yes".into()))));
+    }
+}

@@ -1,0 +1,57 @@
+//! Facts of RKE2: its units, what it reads, how it reads it, and which of it is installed.
+
+pub mod drop_in;
+pub(crate) mod installed;
+pub(crate) mod merge;
+pub mod options;
+pub(crate) mod overrides;
+pub(crate) mod profile;
+
+use std::fmt;
+
+/// Where RKE2 holds its state if nothing else is said.
+pub(crate) const DATA_DIR: &str = "/var/lib/rancher/rke2";
+
+/// RKE2's unit: one of servers, one of agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// `rke2-server`
+    Server,
+    /// `rke2-agent`
+    Agent,
+}
+
+impl Unit {
+    /// Both of them.
+    pub const ALL: [Unit; 2] = [Unit::Server, Unit::Agent];
+
+    /// The unit of a name.
+    pub(crate) fn of(name: &str) -> Option<Unit> {
+        Unit::ALL.into_iter().find(|unit| unit.name() == name)
+    }
+
+    /// Its name, without the suffix of systemd.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unit::Server => "rke2-server",
+            Unit::Agent => "rke2-agent",
+        }
+    }
+
+    /// The unit of the other role.
+    #[must_use]
+    pub(crate) fn other(self) -> Unit {
+        if self == Unit::Server { Unit::Agent } else { Unit::Server }
+    }
+
+    /// What runs it, in the plural, for messages.
+    pub(crate) fn nodes(self) -> &'static str {
+        if self == Unit::Server { "servers" } else { "agents" }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

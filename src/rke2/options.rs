@@ -1,0 +1,380 @@
+//! RKE2's options: one table, `options.tsv`, whose first lines explain its columns.
+//!
+//! The facts come from the flag definitions in `pkg/cli/cmds` of rancher/rke2 and k3s; `tests/recorded_options.rs`
+//! compares the table with what was recorded from them. RKE2 skips an option that it does not know with no more than
+//! a warning in its log (k3s `pkg/configfilearg/parser.go`), so a typo is silent there: [`nearest`] names the option that was
+//! meant.
+
+use std::sync::LazyLock;
+
+use super::Unit;
+
+/// The table as it stands in the repository.
+const TABLE: &str = include_str!("options.tsv");
+
+/// What fills a column that has nothing to say.
+const NOTHING: &str = "-";
+
+/// How several files that give an option are merged, and what its values must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Text that the cloud-config's own fields decide, whatever other files say.
+    Owned,
+    /// A list: the last file that names it wins.
+    Replace,
+    /// A list: the items of all files, in file order.
+    Append,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A Go duration, such as `10m`.
+    Duration,
+    /// Any other single value.
+    Text,
+    /// Text that is an octal file mode.
+    Mode,
+    /// An option of K3s that RKE2 ignores.
+    Dropped,
+}
+
+/// Which of RKE2's two commands accepts an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roles {
+    /// Only `rke2 server`.
+    Server,
+    /// Only `rke2 agent`.
+    Agent,
+    /// Both.
+    Both,
+}
+
+/// One option: a line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The long name, as it is written in config.yaml.
+    pub name: &'static str,
+    /// Merging and type.
+    pub class: Class,
+    /// Where it is accepted; of a dropped option: where K3s accepts it.
+    pub roles: Roles,
+    /// Whether one text may hold several items, separated by commas.
+    pub comma_split: bool,
+    /// Whether the value must never be shown; of `*-extra-env`, what follows each `NAME=`.
+    pub secret: bool,
+    /// Whether all servers of a cluster must agree on it.
+    pub critical: bool,
+    /// One-letter names that mean the same.
+    pub aliases: Vec<&'static str>,
+    /// The first minor version that has it: `1.27`, `<=1.23`, `unreleased`; empty for a dropped option.
+    pub since: &'static str,
+    /// The environment variables that RKE2 reads it from.
+    pub env: Vec<&'static str>,
+    /// What it does, for an operator; of a dropped option, what to know instead.
+    pub meaning: &'static str,
+}
+
+impl Spec {
+    /// Whether the option takes a list. False for dropped options: nothing reads them.
+    pub fn is_list(&self) -> bool {
+        matches!(self.class, Class::Replace | Class::Append)
+    }
+
+    /// Whether the option belongs to a unit. A dropped option belongs where K3s has it, so ask [`Class::Dropped`] first where the
+    /// difference matters.
+    pub fn takes(&self, unit: Unit) -> bool {
+        match self.roles {
+            Roles::Server => unit == Unit::Server,
+            Roles::Agent => unit == Unit::Agent,
+            Roles::Both => true,
+        }
+    }
+
+    /// Reads one line of the table; `None` if it does not have exactly the columns and words that the table explains.
+    fn parse(line: &'static str) -> Option<Self> {
+        let mut columns = line.split('\t');
+        let name = columns.next().filter(|name| !name.is_empty())?;
+        let class = Class::parse(columns.next()?)?;
+        let roles = Roles::parse(columns.next()?)?;
+        let marks = words(columns.next()?)?;
+        let aliases = words(columns.next()?)?;
+        let since = columns.next().filter(|since| !since.is_empty())?;
+        let env = words(columns.next()?)?;
+        let meaning = columns.next().filter(|meaning| !meaning.is_empty())?;
+        if columns.next().is_some() || marks.iter().any(|mark| !matches!(*mark, "comma" | "secret" | "critical")) {
+            return None;
+        }
+        Some(Self {
+            name,
+            class,
+            roles,
+            comma_split: marks.contains(&"comma"),
+            secret: marks.contains(&"secret"),
+            critical: marks.contains(&"critical"),
+            aliases,
+            since: if since == NOTHING { "" } else { since },
+            env,
+            meaning,
+        })
+    }
+}
+
+impl Class {
+    /// Reads the class column.
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "owned" => Self::Owned,
+            "replace" => Self::Replace,
+            "append" => Self::Append,
+            "boolean" => Self::Boolean,
+            "integer" => Self::Integer,
+            "duration" => Self::Duration,
+            "text" => Self::Text,
+            "mode" => Self::Mode,
+            "dropped" => Self::Dropped,
+            _ => return None,
+        })
+    }
+}
+
+impl Roles {
+    /// Reads the roles column.
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "server" => Self::Server,
+            "agent" => Self::Agent,
+            "both" => Self::Both,
+            _ => return None,
+        })
+    }
+}
+
+/// Splits a column of several words; `None` if one of them is empty.
+fn words(column: &'static str) -> Option<Vec<&'static str>> {
+    if column == NOTHING {
+        return Some(Vec::new());
+    }
+    column.split(',').map(|word| (!word.is_empty()).then_some(word)).collect()
+}
+
+/// The lines of the table that describe an option.
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#'))
+}
+
+// A malformed line is left out: one option is then unknown, and the node boots. A test proves that there is none.
+static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| lines().filter_map(Spec::parse).collect());
+static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|spec| spec.name).collect());
+
+static SECRETS: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| all().iter().filter(|spec| spec.secret).map(|spec| spec.name).collect());
+
+/// All options, sorted by name: RKE2's own, and those of K3s that RKE2 drops.
+pub fn all() -> &'static [Spec] {
+    &SPECS
+}
+
+/// The option of this long name or one-letter alias, spelled exactly so; `None` if RKE2 and K3s know no such option.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    let specs = all();
+    match specs.binary_search_by(|spec| spec.name.cmp(name)) {
+        Ok(index) => specs.get(index),
+        Err(_) if name.len() == 1 => specs.iter().find(|spec| spec.aliases.contains(&name)),
+        Err(_) => None,
+    }
+}
+
+/// Whether the value of an option is a secret: by the table, and for a name that is not in it, if it looks like one of a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
+    find(name).map_or_else(
+        || {
+            let name = name.to_ascii_lowercase();
+            ["token", "secret", "passw", "credential", "private", "extra-env"].iter().any(|word| name.contains(word))
+                || nearest_of(&name, &SECRETS).is_some()
+        },
+        |spec| spec.secret,
+    )
+}
+
+/// The option that `name` is likely a typo of, by the rule of [`nearest_of`]. It may be a dropped one: a person who writes
+/// `flannel_backend` means it, and must be told that it has no effect.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    nearest_of(name, &NAMES)
+}
+
+/// The name in `known` that `name` is likely a typo of: the one with the fewest mistakes (a character added, left out,
+/// changed, or two neighbours swapped), the first of several. Case and the separators `-`, `_`, `.` and blank do not
+/// count. `None` when that takes too many mistakes, because then it is another word: none are allowed below three
+/// characters of the longer name, else one, and one more for every ten characters, up to three.
+pub(crate) fn nearest_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name: String = folded(name).collect();
+    let length = name.chars().count();
+    let mistakes = |candidate: &str| {
+        let other: String = folded(candidate).collect();
+        let other_length = other.chars().count();
+        let longer = length.max(other_length);
+        let allowed = if longer < 3 { 0 } else { (1 + longer / 10).min(3) };
+        // A name may be as long as a file, and comparing is quadratic.
+        let is_near = length.abs_diff(other_length) <= allowed;
+        is_near.then(|| strsim::osa_distance(&name, &other)).filter(|mistakes| *mistakes <= allowed)
+    };
+    let near = known.iter().filter_map(|candidate| Some((mistakes(candidate)?, *candidate)));
+    near.min_by_key(|(mistakes, _)| *mistakes).map(|(_, candidate)| candidate)
+}
+
+/// What is compared of a name: no separators, lower case.
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().filter(|character| !matches!(character, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_parses() {
+        for line in lines() {
+            assert!(Spec::parse(line).is_some(), "{line:?}");
+        }
+        assert_eq!(all().len(), 160);
+    }
+
+    #[test]
+    fn a_line_with_a_mistake_is_no_option() {
+        let good = "debug\tboolean\tboth\tsecret,comma\td\t<=1.23\tRKE2_DEBUG\tmeaning";
+        let spec = Spec::parse(good).unwrap();
+        assert!(spec.secret && spec.comma_split && !spec.critical);
+        for bad in [
+            "",
+            "debug",
+            "debug boolean both - - <=1.23 RKE2_DEBUG meaning",
+            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG",
+            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\t",
+            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning\tmore",
+            "\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tbool\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tboolean\tall\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tboolean\tboth\tsecrets\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tboolean\tboth\tsecret,\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tboolean\tboth\t\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
+            "debug\tboolean\tboth\t-\t-\t\tRKE2_DEBUG\tmeaning",
+        ] {
+            assert_eq!(Spec::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_sorted_and_no_two_look_alike() {
+        for pair in NAMES.windows(2) {
+            assert!(pair[0] < pair[1], "{pair:?}");
+        }
+        let mut alike: Vec<String> = NAMES.iter().map(|name| folded(name).collect()).collect();
+        alike.sort();
+        alike.dedup();
+        assert_eq!(alike.len(), NAMES.len());
+    }
+
+    #[test]
+    fn finds_every_option_by_name_and_alias() {
+        for spec in all() {
+            assert_eq!(find(spec.name), Some(spec));
+            for alias in &spec.aliases {
+                assert_eq!(find(alias), Some(spec));
+            }
+        }
+        for unknown in ["", "-", "x", "T", "tls_san", "TLS-SAN", "tls-san+", "zzz", "a", "é", "tls-san-"] {
+            assert_eq!(find(unknown), None, "{unknown:?}");
+        }
+        assert_eq!(find("v").map(|spec| spec.class), Some(Class::Integer));
+    }
+
+    #[test]
+    fn an_option_belongs_to_its_roles() {
+        let takes = |name| find(name).map(|spec| (spec.takes(Unit::Server), spec.takes(Unit::Agent)));
+        assert_eq!(takes("tls-san"), Some((true, false)));
+        assert_eq!(takes("node-ip"), Some((true, true)));
+        assert_eq!(takes("disable-apiserver-lb"), Some((false, true)));
+    }
+
+    #[test]
+    fn lists_are_the_replaced_and_the_appended_ones() {
+        let is_list = |name| find(name).map(Spec::is_list);
+        assert_eq!(is_list("cni"), Some(true));
+        assert_eq!(is_list("kubelet-arg"), Some(true));
+        for single in ["token", "debug", "v", "etcd-s3-timeout", "profile", "write-kubeconfig-mode", "vpn-auth"] {
+            assert_eq!(is_list(single), Some(false), "{single}");
+        }
+    }
+
+    #[test]
+    fn case_and_separators_never_hide_an_option() {
+        for spec in all() {
+            let camel: String = spec.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            for spelling in [
+                spec.name.to_owned(),
+                spec.name.replace('-', "_"),
+                spec.name.replace('-', ""),
+                spec.name.replace('-', "."),
+                spec.name.to_uppercase(),
+                format!("--{}", spec.name),
+                camel,
+            ] {
+                assert_eq!(nearest(&spelling), Some(spec.name), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_the_option_of_a_typo() {
+        for (typo, option) in [
+            ("tls_san", "tls-san"),
+            ("TLS-SAN", "tls-san"),
+            ("tls-sna", "tls-san"),
+            ("tls-sans", "tls-san"),
+            ("tokn", "token"),
+            ("tokens", "token"),
+            ("sever", "server"),
+            ("cnii", "cni"),
+            ("cin", "cni"),
+            ("cluster-cird", "cluster-cidr"),
+            ("cluster-cdr", "cluster-cidr"),
+            ("service-cidrs", "service-cidr"),
+            ("node-labels", "node-label"),
+            ("node-tain", "node-taint"),
+            ("node_lable", "node-label"),
+            ("kubelet-args", "kubelet-arg"),
+            ("kube-api-server-args", "kube-apiserver-arg"),
+            ("kube-controler-manger-arg", "kube-controller-manager-arg"),
+            ("write-kubeconfig-mod", "write-kubeconfig-mode"),
+            ("etcd-snapshot-retension", "etcd-snapshot-retention"),
+            ("kube-controler-manger-args", "kube-controller-manager-arg"),
+            ("disable-cloud-controler", "disable-cloud-controller"),
+            ("systemDefaultRegistry", "system-default-registry"),
+            ("privat-registry", "private-registry"),
+            ("flanel-backend", "flannel-backend"),
+            ("selinux ", "selinux"),
+            ("dбbug", "debug"),
+        ] {
+            assert_eq!(nearest(typo), Some(option), "{typo}");
+        }
+    }
+
+    #[test]
+    fn another_word_is_no_typo() {
+        let long = "tls-san".repeat(20_000);
+        for word in [
+            "", "-", "x", "ab", "foo", "dns", "host", "role", "cluster", "cluster-ip", "cluster-name", "node",
+            "registry", "etcd-s3-url", "etcd-snapshot", "write-kubeconfig-path", "multi-cluster-cidr", "kube-vip",
+            "hostname", "日本語", &long,
+        ] {
+            assert_eq!(nearest(word), None, "{word:.40}");
+        }
+    }
+
+    #[test]
+    fn the_fewest_mistakes_win_then_the_first() {
+        assert_eq!(nearest_of("abcdefghij", &["xxcdefghij", "xbcdefghij", "ybcdefghij"]), Some("xbcdefghij"));
+        assert_eq!(nearest_of("clusterToken", &["cluster_token", "control_plane_host"]), Some("cluster_token"));
+        assert_eq!(nearest_of("anything", &[]), None);
+    }
+}

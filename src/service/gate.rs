@@ -1,0 +1,242 @@
+//! The gate: RKE2 does not start before its configuration is installed.
+//!
+//! Removing a `*.wants` link does not stop a job that systemd has queued already, and links in /usr cannot be removed; a condition
+//! holds against both (systemd.unit(5), `ConditionPathExists`). It stands in a runtime drop-in, so it is gone with the boot. With OpenRC it
+//! stands in the init scripts, which are ours.
+
+use std::time::Duration;
+
+use super::kind::Kind;
+use super::openrc;
+use crate::Context;
+use crate::findings::Reason;
+use crate::findings::code::Code;
+use crate::host::{Error, Host, Lock};
+use crate::rke2::Unit;
+
+/// The directory of everything that lives as long as the boot.
+pub(crate) const RUN: &str = "/run/provider-rke2";
+
+/// The lock that plan and apply hold.
+pub(crate) const LOCK: &str = "/run/provider-rke2/lock";
+
+/// Held from the first to the last deed of a reset; a run that finds it held leaves the node alone.
+pub(crate) const RESET_LOCK: &str = "/run/provider-rke2/reset.lock";
+
+/// Why there is no plan: while it exists, `apply` installs and starts nothing. `agent.boot` makes it first, and it is there until the
+/// event has an outcome.
+pub(crate) const REFUSED: &str = "/run/provider-rke2/refused";
+
+/// What it holds until then. Whatever ends the event before, nothing is started.
+const UNFINISHED: &str = "agent.boot has not finished, so nobody knows what is asked of this node and RKE2 is not started; \
+                          run agent.boot again, or reboot";
+
+/// The same for both units; `%N` is the unit's name without its suffix. A prestart that fails does not keep RKE2 from starting.
+fn drop_in_text(program: &str) -> String {
+    format!(
+        "# written by provider-rke2: no start before the configuration is installed\n\
+         [Unit]\n\
+         ConditionPathExists={RUN}/ready-%N\n\
+         [Service]\n\
+         ExecStartPre=-{} prestart %N\n\
+         EnvironmentFile=-{RUN}/%N.env\n",
+        systemd_quoted(program)
+    )
+}
+
+/// A word of an `ExecStart=` line (systemd.service(5), command lines): as it is where it is harmless.
+fn systemd_quoted(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+')) {
+        return text.to_owned();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    format!("\"{escaped}\"")
+}
+
+/// Where systemd keeps what was enabled for good; Kairos keeps it across boots.
+const LINKS: &str = "/etc/systemd/system";
+
+fn drop_in(unit: Unit) -> (String, String) {
+    let directory = format!("/run/systemd/system/{unit}.service.d");
+    let file = format!("{directory}/50-provider-rke2.conf");
+    (directory, file)
+}
+
+/// After `systemctl soft-reboot` /run is as it was (systemd-soft-reboot.service(8)), so the gate would be open before the boot stages have run.
+/// systemd-tmpfiles(8) removes these when systemd starts anew, before it starts any service.
+const TMPFILES: &str = "/run/tmpfiles.d/provider-rke2.conf";
+const TMPFILES_TEXT: &str = "# written by provider-rke2: no start before the configuration is installed, after a soft reboot too\n\
+                             r! /run/provider-rke2/ready-*\n\
+                             R! /run/provider-rke2/started\n";
+
+/// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
+///
+/// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences, with what has no gate.
+pub(crate) fn shut(context: &Context) -> Result<(bool, Vec<String>), Error> {
+    let written = write(context)?;
+    let (removed, mut failed) = remove_links(context.host);
+    if Kind::of(context.host) == Kind::OpenRc {
+        failed.extend(openrc::of_others(context.host));
+    }
+    Ok((written | removed, failed))
+}
+
+/// Writes the gate of both units, where it is missing: drop-ins for systemd, init scripts for OpenRC. Gives whether systemd has something to
+/// reload.
+pub(crate) fn write(context: &Context) -> Result<bool, Error> {
+    if Kind::of(context.host) == Kind::OpenRc {
+        return openrc::install(context).map(|()| false);
+    }
+    let (host, mut changed) = (context.host, false);
+    let text = drop_in_text(context.program);
+    for unit in Unit::ALL {
+        let (directory, file) = drop_in(unit);
+        host.make_dir(&directory, 0o755)?;
+        changed |= host.put(&file, text.as_bytes(), 0o644)?;
+    }
+    host.put(TMPFILES, TMPFILES_TEXT.as_bytes(), 0o644)?;
+    Ok(changed)
+}
+
+/// Whether the gate outlives the boot: init scripts do.
+pub(crate) fn is_lasting(host: &Host) -> bool {
+    Kind::of(host) == Kind::OpenRc
+}
+
+/// Takes the gate away, where RKE2 is none of our business any more. Gives whether systemd has something to reload.
+pub(crate) fn remove(host: &Host) -> Result<bool, Error> {
+    if Kind::of(host) == Kind::OpenRc {
+        return openrc::remove(host).map(|()| false);
+    }
+    let mut changed = false;
+    for (directory, file) in Unit::ALL.map(drop_in) {
+        changed |= host.remove(&file)?;
+        host.remove_empty(&directory);
+    }
+    host.remove(TMPFILES)?;
+    host.remove_empty("/run/tmpfiles.d");
+    Ok(changed)
+}
+
+/// Removes the persistent links of both units by path, because `systemctl disable` would delete a unit that is itself a link
+/// (kairos-io/provider-k3s#146). Gives whether there were any, and what failed.
+pub(crate) fn remove_links(host: &Host) -> (bool, Vec<String>) {
+    let (mut removed, mut failed) = (false, Vec::new());
+    let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    for (above, suffix) in [(LINKS, ".service"), (openrc::RUNLEVELS, "")] {
+        let directories = host.list(above).unwrap_or_else(|error| {
+            failed.push(error.to_string());
+            Vec::new()
+        });
+        for directory in directories.iter().filter(|name| above != LINKS || pulls(name)) {
+            for unit in Unit::ALL {
+                match host.remove(&format!("{above}/{directory}/{unit}{suffix}")) {
+                    Ok(gone) => removed |= gone,
+                    Err(error) => failed.push(error.to_string()),
+                }
+            }
+        }
+    }
+    (removed, failed)
+}
+
+/// The links that would start a unit, those for this boot included; not the units, which may be links themselves.
+pub(crate) fn links(host: &Host) -> Vec<String> {
+    let below = |directory: &str| host.list(directory).unwrap_or_default().into_iter();
+    let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
+    let links = [LINKS, "/run/systemd/system"].into_iter().flat_map(|directory| {
+        let names = below(directory).filter(pulls);
+        names.flat_map(move |name| Unit::ALL.map(|unit| format!("{directory}/{name}/{unit}.service")))
+    });
+    let levels = below(openrc::RUNLEVELS);
+    let services = levels.flat_map(|level| Unit::ALL.map(|unit| format!("{}/{level}/{unit}", openrc::RUNLEVELS)));
+    links.chain(services).filter(|link| host.is_there(link)).collect()
+}
+
+/// Says, before anything is known, that nothing is decided yet. As long as the lock is held, somebody is at it.
+///
+/// Fails if the file cannot be made, or if another event holds it for the whole of `wait`.
+pub(crate) fn undecided(host: &Host, wait: Duration) -> Result<Lock, Error> {
+    host.make_dir(RUN, 0o700)?;
+    let lock = host.lock(REFUSED, wait)?;
+    // Its being there is what counts.
+    let _ = lock.write(format!("{UNFINISHED}\n").as_bytes());
+    Ok(lock)
+}
+
+/// Says that the plan was refused, or that it no longer is.
+pub(crate) fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error> {
+    if sentences.is_empty() {
+        host.remove(REFUSED)?;
+    } else {
+        host.put(REFUSED, format!("{}\n", sentences.join("\n")).as_bytes(), 0o600)?;
+    }
+    Ok(())
+}
+
+/// What the gate waits for.
+fn ready(unit: Unit) -> String {
+    format!("{RUN}/ready-{unit}")
+}
+
+/// Whether the configuration of a unit is installed, and no plan was refused.
+pub fn is_open(host: &Host, unit: Unit) -> bool {
+    host.exists(&ready(unit)) && refused(host).is_none()
+}
+
+/// Whether the configuration of any unit is installed.
+pub(crate) fn is_ready(host: &Host) -> bool {
+    Unit::ALL.into_iter().any(|unit| host.exists(&ready(unit)))
+}
+
+/// Lets a unit start, and only that one; the gate is written where it is missing.
+pub(crate) fn open(context: &Context, unit: Unit) -> Result<(), Error> {
+    let host = context.host;
+    write(context)?;
+    host.remove(&ready(unit.other()))?;
+    host.put(&ready(unit), b"", 0o600)?;
+    Ok(())
+}
+
+/// Lets no unit start. Every unit is tried; the first failure is given.
+pub(crate) fn close(host: &Host) -> Result<(), Error> {
+    let closed = Unit::ALL.map(|unit| host.remove(&ready(unit)));
+    closed.into_iter().try_for_each(|removed| removed.map(drop))
+}
+
+/// Why `apply` installs and starts nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Whether it was decided so: the plan was refused, or the node was reset. Else `agent.boot` has no outcome: it is under way
+    /// ([`Host::is_locked`]), or it was cut off.
+    pub is_decided: bool,
+    /// Why, one at least.
+    pub reasons: Vec<Reason>,
+}
+
+impl Refused {
+    fn decided(sentences: impl Iterator<Item = String>) -> Refused {
+        let reasons = sentences.map(|sentence| Reason::failed(Code::PlanRefused, sentence)).collect();
+        Refused { is_decided: true, reasons }
+    }
+
+    fn unfinished() -> Refused {
+        Refused { is_decided: false, reasons: vec![Reason::failed(Code::EventUnfinished, UNFINISHED)] }
+    }
+}
+
+/// Why nothing may be installed or started, if that is so. Anything but the certainty that there is no such file means that it is.
+pub(crate) fn refused(host: &Host) -> Option<Refused> {
+    match host.read(REFUSED, 1 << 20) {
+        Err(error) if error.is_absent() => None,
+        Err(error) => {
+            let sentence = format!("{error}, so the plan counts as refused; run agent.boot again");
+            Some(Refused::decided(std::iter::once(sentence)))
+        }
+        Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
+            // Made, but not filled.
+            Err(_) | Ok("" | UNFINISHED) => Refused::unfinished(),
+            Ok(sentences) => Refused::decided(sentences.lines().map(str::to_owned)),
+        }),
+    }
+}

@@ -1,0 +1,126 @@
+//! The start phase: what the unit runs before each start of RKE2, by whatever it is started. It never fails the start, and all of its waits are bounded.
+
+pub mod started;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+use crate::Context;
+use crate::environment::{self, no_proxy};
+use crate::findings::Reason;
+use crate::host::Error;
+use crate::images;
+use crate::plan::plan::Plan;
+use crate::plan::staged;
+use crate::report::log::{Level, Log};
+use crate::report::outcome::Outcome;
+use crate::rke2::Unit;
+use crate::service::unit::Active;
+use crate::service::{self, gate};
+use crate::status::{self, Waiting};
+
+/// How this phase is called in the log and the status.
+const NAME: &str = "prestart";
+
+/// How long the user's boot stages are waited for: they may write files that RKE2 reads.
+const BOOT_STAGES: Duration = Duration::from_secs(30);
+
+/// The service that runs them on Kairos, under systemd and under OpenRC.
+const COS_SETUP_BOOT: &str = "cos-setup-boot";
+
+/// The unit that looks, once they are done, whether they have changed what RKE2 reads.
+const SETTLE: &str = "provider-rke2-settle";
+
+/// How long an address is waited for, where a proxy makes the node's networks matter.
+const ADDRESS: Duration = Duration::from_secs(120);
+
+/// How long nothing may change before the addresses of the first start in a boot count as all: those of the other family come a little later.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// Waits for the boot stages, with a proxy for the network, and for images; then keeps copies of what RKE2 is about to read. Gives what did
+/// not work out.
+pub fn run(context: &Context, unit: Unit) -> Outcome {
+    let host = context.host;
+    let mut failed: Vec<Reason> = wait_for_boot_stages(context).err().into_iter().collect();
+    let plan = staged::applied(host);
+    match &plan {
+        Ok(plan) if plan.role.unit() == unit => {
+            failed.extend(environment(context, plan).err().map(Reason::from));
+            failed.extend(images::import::prestart(context, &plan.images()));
+        }
+        // The gate was open for what is no longer whole: what an earlier start found is better than nothing.
+        Err(sentence) if gate::is_open(host, unit) => failed.push(sentence.clone().into()),
+        // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
+        _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(Reason::from)),
+    }
+    let plan = plan.ok().filter(|plan| plan.role.unit() == unit);
+    failed.extend(started::record(host, unit, plan.as_ref()).into_iter().map(Reason::from));
+    let outcome = Outcome { failed, ..Outcome::default() };
+    if plan.is_some() {
+        status::step(context, NAME, None, &outcome);
+    }
+    let log = Log::new(host, context.version);
+    outcome.failed.iter().for_each(|it| log.line(Level::Error, NAME, &it.sentence));
+    outcome
+}
+
+/// Waits until the boot stages are done, or for as long as they may take. In the latter case somebody looks again once they are.
+fn wait_for_boot_stages(context: &Context) -> Result<(), Reason> {
+    let host = context.host;
+    let Some(manager) = service::running(host) else { return Ok(()) };
+    let are_running = || -> Result<bool, Error> {
+        let state = manager.show(COS_SETUP_BOOT)?;
+        Ok(state.active == Active::Activating && host.is_real())
+    };
+    if !are_running()? {
+        return Ok(());
+    }
+    let _waiting = Waiting::begin(context, NAME, &format!("the boot stages of {COS_SETUP_BOOT}"));
+    let end = Instant::now() + BOOT_STAGES;
+    while Instant::now() < end {
+        sleep(Duration::from_millis(100));
+        if !are_running()? {
+            return Ok(());
+        }
+    }
+    let command = [context.program, "apply", "service"];
+    let told =
+        |error| format!("{error}, so what the boot stages change from now on reaches RKE2 at its next start only");
+    manager.run_after(COS_SETUP_BOOT, SETTLE, &command).map_err(|error| told(error).into())
+}
+
+/// Writes what of the service's environment is known only now: the networks of the node, for what must not go through a proxy.
+fn environment(context: &Context, plan: &Plan) -> Result<(), Error> {
+    let (host, asked) = (context.host, plan.environment());
+    let nodes = if environment::has_proxy(asked.env) { node_networks(context, plan) } else { Vec::new() };
+    let late = environment::late(host, &asked, &nodes)?;
+    let path = environment::late_path(asked.unit);
+    if late.is_empty() {
+        return host.remove(&path).map(drop);
+    }
+    host.put(&path, environment::text(&late).as_bytes(), 0o600).map(drop)
+}
+
+/// The networks of the node, once it has an address and, at the first start in a boot, no more come.
+fn node_networks(context: &Context, plan: &Plan) -> Vec<IpNet> {
+    let host = context.host;
+    // The address of the control plane host is one too: on a single server it is the only one.
+    let look = || no_proxy::node_networks(&host.interfaces(), None);
+    let mut all = look();
+    let is_first = !started::is_known(host, plan.role.unit());
+    let (end, mut since) = (Instant::now() + ADDRESS, Instant::now());
+    let is_early = |all: &[IpNet], since: Instant| all.is_empty() || (is_first && since.elapsed() < SETTLED);
+    if host.is_real() && is_early(&all, since) {
+        let _waiting = Waiting::begin(context, NAME, "the addresses of this node, because of the proxy");
+        while Instant::now() < end && is_early(&all, since) {
+            sleep(Duration::from_millis(200));
+            let now = look();
+            if now != all {
+                (all, since) = (now, Instant::now());
+            }
+        }
+    }
+    no_proxy::node_networks(&host.interfaces(), plan.control_plane_host.as_deref())
+}

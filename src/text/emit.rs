@@ -1,0 +1,136 @@
+//! Writing YAML and JSON text that every reader takes the same way.
+
+use std::fmt::Write as _;
+
+use crate::text::yaml;
+
+/// What is written: a mapping keeps its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// A whole number.
+    Int(i128),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Item>),
+    /// A mapping.
+    Map(Vec<(String, Item)>),
+}
+
+impl Item {
+    /// A mapping from its keys and values.
+    pub(crate) fn map<const N: usize>(entries: [(&str, Item); N]) -> Item {
+        Item::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// Text.
+    pub(crate) fn text(text: &str) -> Item {
+        Item::Text(text.to_owned())
+    }
+}
+
+/// What tells one content from another: FNV-1a, 16 hex digits. No secret is safe behind it.
+pub(crate) fn fnv(bytes: impl Iterator<Item = u8>) -> String {
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+/// Block YAML, read alike by YAML 1.1 and 1.2: text is plain only where it can be nothing else, several lines become a `|`
+/// block where no character of them could be lost, all other text is a quoted JSON string.
+pub(crate) fn to_yaml(item: &Item) -> String {
+    let mut yaml = String::new();
+    block(&mut yaml, item, 0);
+    yaml.trim_start_matches('\n').to_owned()
+}
+
+fn block(yaml: &mut String, item: &Item, indent: usize) {
+    let margin = " ".repeat(indent);
+    match item {
+        Item::Map(entries) if !entries.is_empty() => {
+            for (key, value) in entries {
+                let _ = write!(yaml, "\n{margin}{}:", plain_or_quoted(key));
+                block(yaml, value, indent + 2);
+            }
+        }
+        Item::List(items) if !items.is_empty() => {
+            for item in items {
+                let mut entry = String::new();
+                block(&mut entry, item, indent + 2);
+                // A mapping begins in the line of its dash.
+                let _ = write!(yaml, "\n{margin}- {}", entry.trim_start_matches(['\n', ' ']));
+            }
+        }
+        Item::Text(text) if is_literal(text) => {
+            yaml.push_str(" |");
+            for line in text.lines() {
+                let _ = write!(yaml, "\n{margin}{line}");
+            }
+        }
+        Item::Map(_) => yaml.push_str(" {}"),
+        Item::List(_) => yaml.push_str(" []"),
+        Item::Int(it) => {
+            let _ = write!(yaml, " {it}");
+        }
+        Item::Text(text) => {
+            let _ = write!(yaml, " {}", plain_or_quoted(text));
+        }
+    }
+    if indent == 0 {
+        yaml.push('\n');
+    }
+}
+
+fn plain_or_quoted(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ');
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text.chars().all(is_word)
+        && !text.ends_with(' ')
+        && yaml::is_text(text);
+    if plain { text.to_owned() } else { json_string(text) }
+}
+
+/// Whether a `|` block gives exactly this text back: it ends in one line break, and holds no blank at the start of its first or the
+/// end of any line, no empty line, no tab, and no character that some reader takes for a line break or refuses.
+fn is_literal(text: &str) -> bool {
+    let Some(body) = text.strip_suffix('\n') else { return false };
+    let line = |line: &str| !line.is_empty() && !line.ends_with(' ');
+    !body.starts_with(' ') && body.split('\n').all(line) && body.chars().all(|c| c == '\n' || !is_escaped(c))
+}
+
+/// Characters that stand in a file as they are only in escaped form.
+fn is_escaped(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// A JSON string that YAML 1.1 readers take too: U+007F to U+009F, line separators and the byte order mark escaped, `/` not.
+pub(crate) fn json_string(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json += "\\\"",
+            '\\' => json += "\\\\",
+            '\n' => json += "\\n",
+            '\r' => json += "\\r",
+            '\t' => json += "\\t",
+            c if is_escaped(c) => {
+                let _ = write!(json, "\\u{:04x}", u32::from(c));
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// A word for `sh`: as it is where it is harmless, else in single quotes.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    let harmless =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '+' | ':' | '@' | '%' | ',' | '=');
+    if !text.is_empty() && text.chars().all(harmless) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

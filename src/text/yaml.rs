@@ -1,0 +1,676 @@
+//! Reading YAML: a tree of what was written, with lines, and what a scalar means to RKE2.
+//!
+//! The events come from a port of libyaml, the scanner that go-yaml is a port of too, so the same texts are accepted and
+//! refused. A scalar keeps its text as written; [`Scalar::yaml11`] resolves it as gopkg.in/yaml.v2 does for RKE2
+//! (`resolve.go`), [`Scalar::core`] as gopkg.in/yaml.v3 does for the Kairos collector.
+//! Every reading is bounded by [`Limits`]; the depth is checked while scanning, before nesting costs quadratic time.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{BufReader, Read as _};
+use std::panic::catch_unwind;
+
+use libyaml_safer::{Error as ScanError, Event, EventData, Parser, ScalarStyle};
+
+/// How much of a text is read before it is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of text.
+    pub bytes: usize,
+    /// Lists and mappings inside each other.
+    pub depth: usize,
+    /// Scalars, lists and mappings in all.
+    pub nodes: usize,
+    /// Nodes made by aliases.
+    pub alias_nodes: usize,
+}
+
+/// The bounds for RKE2's options and for the files of config.d.
+pub const OPTIONS: Limits = Limits { bytes: 1 << 20, depth: 64, nodes: 100_000, alias_nodes: 10_000 };
+
+/// The bounds for a whole cloud-config, which carries the files of other programs too.
+pub const CLOUD_CONFIG: Limits = Limits { bytes: 16 << 20, depth: 64, nodes: 1_000_000, alias_nodes: 10_000 };
+
+/// How many lines of a text may begin like a directive.
+const DIRECTIVES: usize = 1_000;
+
+/// Why a text is not read. The sentence never quotes the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Error {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong, in lower case.
+    pub problem: String,
+}
+
+/// The first document of a text.
+#[derive(Debug)]
+pub struct Document {
+    /// What it holds; an empty text holds a plain empty scalar, which means null.
+    pub root: Node,
+    /// Keys that a mapping has more than once, in the order of the text.
+    pub duplicates: Vec<Duplicate>,
+    /// An anchor that is defined more than once, with the line of the second definition.
+    pub anchor_twice: Option<(String, usize)>,
+    /// The line where a second document begins.
+    pub second: Option<usize>,
+}
+
+/// A key that stands twice in one mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The key as written.
+    pub key: String,
+    /// The line of its first appearance.
+    pub first: usize,
+    /// The line of its second appearance.
+    pub second: usize,
+}
+
+/// A value with the line (from 1) where it begins.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What stands there.
+    pub kind: Kind,
+}
+
+/// What a [`Node`] is.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A single value.
+    Scalar(Scalar),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping in the order of the text, `<<` expanded, a key that stands twice twice.
+    Map(Entries),
+}
+
+/// Keys and values of a mapping.
+pub(crate) type Entries = Vec<(Key, Node)>;
+
+/// A key of a mapping and its line.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The key.
+    pub scalar: Scalar,
+}
+
+/// A scalar as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// The text, quotes and escapes undone.
+    pub text: String,
+    /// How it was written.
+    pub style: Style,
+    /// An explicit tag, such as `tag:yaml.org,2002:int`.
+    tag: Option<Box<str>>,
+}
+
+/// How a scalar was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes: its text decides what it is.
+    Plain,
+    /// In single or double quotes.
+    Quoted,
+    /// A block after `|`: its lines follow the line of the indicator.
+    Literal,
+    /// A block after `>`: its lines are folded.
+    Folded,
+}
+
+/// What a scalar is to a YAML 1.1 reader.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Yaml11 {
+    /// `~`, `null` or nothing.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number between `i64::MIN` and `u64::MAX`.
+    Int(i128),
+    /// A number with a fraction, or one too large for [`Yaml11::Int`].
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
+/// What a scalar is to gopkg.in/yaml.v3, which the Kairos collector reads and writes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// `~`, `null` or nothing.
+    Null,
+    /// A boolean, number or date: what the collector prints again may differ from what was written.
+    Retyped,
+    /// Text, kept as it is.
+    Text,
+}
+
+/// Reads the first document of `text` within `limits`.
+///
+/// A byte order mark is skipped. Fails with the line and a sentence where go-yaml would fail, where a limit is passed, at an
+/// alias without its anchor, at a `<<` that is not a mapping, and at a key that is not a scalar.
+pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() > limits.bytes {
+        return Err(Error { line: 1, problem: format!("is longer than {} bytes", limits.bytes) });
+    }
+    // The scanner looks through all of them at each one.
+    if let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES) {
+        return Err(Error { line: line + 1, problem: format!("has more than {DIRECTIVES} directives") });
+    }
+    // The scanner has panics for a few malformed texts (an odd tag, a stray percent escape): they are syntax errors too.
+    catch_unwind(|| Composer::new(text, limits).document())
+        .unwrap_or_else(|_| Err(Error { line: 1, problem: "is not valid YAML".into() }))
+}
+
+type Input<'t> = BufReader<std::io::Chain<&'t [u8], &'static [u8]>>;
+
+struct Composer<'t> {
+    text: &'t str,
+    parser: Parser<Input<'t>>,
+    limits: Limits,
+    /// Whether a line break was added at the end: the scanner wants one after a block scalar, go-yaml does not see it.
+    completed: Option<usize>,
+    nodes: usize,
+    alias_nodes: usize,
+    anchors: HashMap<String, Anchor>,
+    duplicates: Vec<Duplicate>,
+    anchor_twice: Option<(String, usize)>,
+    hasher: RandomState,
+}
+
+enum Anchor {
+    /// The node is not complete: an alias to it would contain itself.
+    Open,
+    /// The node alone has more values than aliases may make.
+    TooLarge,
+    Done {
+        node: Node,
+        size: usize,
+        height: usize,
+    },
+}
+
+impl<'t> Composer<'t> {
+    fn new(text: &'t str, limits: Limits) -> Self {
+        let complete = text.is_empty() || text.ends_with('\n');
+        let end: &'static [u8] = if complete { b"" } else { b"\n" };
+        let mut parser = Parser::new();
+        parser.set_encoding(libyaml_safer::Encoding::Utf8);
+        parser.set_input(BufReader::with_capacity(4096, text.as_bytes().chain(end)));
+        Self {
+            text,
+            parser,
+            limits,
+            completed: (!complete).then_some(text.len()),
+            nodes: 0,
+            alias_nodes: 0,
+            anchors: HashMap::new(),
+            duplicates: Vec::new(),
+            anchor_twice: None,
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Event, Error> {
+        self.parser.parse().map_err(|error| problem(&error, self.text))
+    }
+
+    fn document(mut self) -> Result<Document, Error> {
+        let mut root = None;
+        loop {
+            let event = self.next()?;
+            let line = line(&event);
+            match event.data {
+                EventData::StreamEnd => break,
+                EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
+                EventData::DocumentEnd { .. } => {
+                    // What follows is not ours to judge: go-yaml does not read it either.
+                    let second = match self.parser.parse() {
+                        Ok(event) if !matches!(event.data, EventData::StreamEnd) => {
+                            Some(crate::text::yaml::line(&event))
+                        }
+                        Err(error) => Some(problem(&error, self.text).line),
+                        Ok(_) => None,
+                    };
+                    let root = root.unwrap_or_else(|| empty(line));
+                    let Self { duplicates, anchor_twice, .. } = self;
+                    return Ok(Document { root, duplicates, anchor_twice, second });
+                }
+                _ => root = Some(self.node(event, 0)?.0),
+            }
+        }
+        Ok(Document { root: empty(1), duplicates: self.duplicates, anchor_twice: self.anchor_twice, second: None })
+    }
+
+    /// The node that begins with `event`, its size in nodes and how many lists and mappings it nests.
+    fn node(&mut self, event: Event, depth: usize) -> Result<(Node, usize, usize), Error> {
+        let line = line(&event);
+        let end = event.end_mark.index;
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes {
+            return Err(Error { line, problem: format!("has more than {} values", self.limits.nodes) });
+        }
+        let (anchor, kind, size, height) = match event.data {
+            EventData::Alias { anchor } => return self.alias(&anchor, line, depth),
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                let style = match style {
+                    ScalarStyle::Literal => Style::Literal,
+                    ScalarStyle::Folded => Style::Folded,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    _ => Style::Plain,
+                };
+                let mut text = value;
+                let block = matches!(style, Style::Literal | Style::Folded);
+                if block && self.completed.is_some_and(|length| end > length as u64) && text.ends_with('\n') {
+                    text.pop();
+                }
+                let tag = tag.map(String::into_boxed_str);
+                (anchor, Kind::Scalar(Scalar { text, style, tag }), 1, 0)
+            }
+            EventData::SequenceStart { .. } | EventData::MappingStart { .. } if depth >= self.limits.depth => {
+                return Err(too_deep(line, self.limits));
+            }
+            EventData::SequenceStart { anchor, .. } => {
+                self.open(anchor.as_ref(), line);
+                let mut items = Vec::new();
+                let (mut size, mut height) = (1, 1);
+                loop {
+                    let event = self.next()?;
+                    if matches!(event.data, EventData::SequenceEnd) {
+                        break;
+                    }
+                    let (item, item_size, item_height) = self.node(event, depth + 1)?;
+                    size += item_size;
+                    height = height.max(item_height + 1);
+                    items.push(item);
+                }
+                (anchor, Kind::List(items), size, height)
+            }
+            EventData::MappingStart { anchor, .. } => {
+                self.open(anchor.as_ref(), line);
+                let (entries, size, height) = self.mapping(depth)?;
+                (anchor, Kind::Map(entries), size, height)
+            }
+            _ => return Err(Error { line, problem: "is not valid YAML".into() }),
+        };
+        let node = Node { line, kind };
+        if let Some(name) = anchor {
+            if matches!(node.kind, Kind::Scalar(_)) {
+                self.open(Some(&name), line);
+            }
+            // A copy of its own: anchors inside each other count at each level. What no alias may name is not kept.
+            let anchor = if size > self.limits.alias_nodes {
+                Anchor::TooLarge
+            } else {
+                self.nodes += size;
+                Anchor::Done { node: node.clone(), size, height }
+            };
+            self.anchors.insert(name, anchor);
+        }
+        Ok((node, size, height))
+    }
+
+    fn open(&mut self, anchor: Option<&String>, line: usize) {
+        if let Some(name) = anchor
+            && self.anchors.insert(name.clone(), Anchor::Open).is_some()
+            && self.anchor_twice.is_none()
+        {
+            self.anchor_twice = Some((name.clone(), line));
+        }
+    }
+
+    fn alias(&mut self, name: &str, line: usize, depth: usize) -> Result<(Node, usize, usize), Error> {
+        match self.anchors.get(name) {
+            None => Err(Error { line, problem: "has an alias without its anchor".into() }),
+            Some(Anchor::Open) => Err(Error { line, problem: "has an alias inside its own anchor".into() }),
+            Some(Anchor::TooLarge) => Err(too_many_by_aliases(line, self.limits)),
+            Some(Anchor::Done { node, size, height }) => {
+                self.alias_nodes += size;
+                if self.alias_nodes > self.limits.alias_nodes {
+                    return Err(too_many_by_aliases(line, self.limits));
+                }
+                self.nodes += size;
+                if depth + height > self.limits.depth {
+                    return Err(too_deep(line, self.limits));
+                }
+                // The line of the alias is where the reader of a message looks first.
+                Ok((Node { line, kind: node.kind.clone() }, *size, *height))
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<(Entries, usize, usize), Error> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        // Where a key stands first, by its hash: half a million keys are held once.
+        let mut first: HashMap<u64, usize> = HashMap::new();
+        let (mut size, mut height, mut merges) = (1, 1, false);
+        loop {
+            let event = self.next()?;
+            if matches!(event.data, EventData::MappingEnd) {
+                break;
+            }
+            let (key, key_size, _) = self.node(event, depth + 1)?;
+            let Kind::Scalar(scalar) = key.kind else {
+                return Err(Error { line: key.line, problem: "has a key that is a list or a mapping".into() });
+            };
+            let event = self.next()?;
+            let (value, value_size, value_height) = self.node(event, depth + 1)?;
+            size += key_size + value_size;
+            height = height.max(value_height + 1);
+            let at = *first.entry(self.hasher.hash_one(&scalar.text)).or_insert(entries.len());
+            let earlier = entries.get(at).map(|(key, _)| key).filter(|key| key.scalar.text == scalar.text);
+            if let Some(earlier) = earlier {
+                self.duplicates.push(Duplicate { key: scalar.text.clone(), first: earlier.line, second: key.line });
+            }
+            merges |= scalar.is_merge();
+            entries.push((Key { line: key.line, scalar }, value));
+        }
+        if merges {
+            entries = merge(entries)?;
+        }
+        Ok((entries, size, height))
+    }
+}
+
+/// Expands `<<`: a key of the mapping itself wins, then the first merged mapping that has it.
+fn merge(entries: Entries) -> Result<Entries, Error> {
+    let own = entries.iter().filter(|(key, _)| !key.scalar.is_merge()).map(|(key, _)| key.scalar.text.clone());
+    let mut known: HashSet<String> = own.collect();
+    let mut merged = Vec::new();
+    for (key, value) in entries {
+        if !key.scalar.is_merge() {
+            merged.push((key, value));
+            continue;
+        }
+        let line = value.line;
+        let maps = match value.kind {
+            Kind::List(items) => items,
+            _ => vec![value],
+        };
+        for map in maps {
+            let Kind::Map(inherited) = map.kind else {
+                return Err(Error { line, problem: "has a `<<` that is not a mapping".into() });
+            };
+            for (key, value) in inherited {
+                if known.insert(key.scalar.text.clone()) {
+                    merged.push((key, value));
+                }
+            }
+        }
+    }
+    Ok(merged)
+}
+
+fn line(event: &Event) -> usize {
+    usize::try_from(event.start_mark.line).unwrap_or(0) + 1
+}
+
+fn empty(line: usize) -> Node {
+    Node { line, kind: Kind::Scalar(Scalar { text: String::new(), style: Style::Plain, tag: None }) }
+}
+
+fn too_many_by_aliases(line: usize, limits: Limits) -> Error {
+    Error { line, problem: format!("has more than {} values made by aliases", limits.alias_nodes) }
+}
+
+fn too_deep(line: usize, limits: Limits) -> Error {
+    Error { line, problem: format!("is nested deeper than {} levels", limits.depth) }
+}
+
+/// The line of an error of the scanner; a reader error (a character that YAML forbids) carries no mark, so it is looked up.
+fn problem(error: &ScanError, text: &str) -> Error {
+    let forbidden = |c: char| {
+        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+    };
+    let line = match error.problem_mark().or_else(|| error.context_mark()) {
+        Some(mark) => usize::try_from(mark.line).unwrap_or(0),
+        None => text.find(forbidden).map_or(0, |at| text.get(..at).map_or(0, |it| it.matches('\n').count())),
+    };
+    let line = (line + 1).min(text.lines().count().max(1));
+    Error { line, problem: format!("is not valid YAML: {}", error.problem()) }
+}
+
+impl Node {
+    /// How many scalars, lists and mappings it consists of.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar(_) => 0,
+            Kind::List(items) => items.iter().map(Node::count).sum(),
+            Kind::Map(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+        }
+    }
+
+    /// The value of `key` in a mapping, the last one where it stands twice.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// The key and value of `key` in a mapping, the last one where it stands twice.
+    pub(crate) fn entry(&self, key: &str) -> Option<(&Key, &Node)> {
+        self.entries().iter().rev().find(|(it, _)| it.scalar.text == key).map(|(key, value)| (key, value))
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> &[(Key, Node)] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none for anything else.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The scalar, if it is one.
+    pub fn scalar(&self) -> Option<&Scalar> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null to gopkg.in/yaml.v3.
+    pub(crate) fn is_null(&self) -> bool {
+        self.scalar().is_some_and(|scalar| scalar.core() == Core::Null)
+    }
+
+    /// What it is, for a message: `a list`, `a mapping`, `text`, `a number or boolean`, `null`.
+    pub(crate) fn described(&self) -> &'static str {
+        match &self.kind {
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+            Kind::Scalar(scalar) => match scalar.core() {
+                Core::Null => "null",
+                Core::Retyped => "a number or boolean",
+                Core::Text => "text",
+            },
+        }
+    }
+}
+
+const CORE_TAG: &str = "tag:yaml.org,2002:";
+
+impl Scalar {
+    /// A scalar in quotes: text, whatever it looks like.
+    pub(crate) fn quoted(text: &str) -> Scalar {
+        Scalar { text: text.to_owned(), style: Style::Quoted, tag: None }
+    }
+
+    fn is_merge(&self) -> bool {
+        self.text == "<<"
+            && self.style == Style::Plain
+            && self.tag.as_deref().is_none_or(|tag| tag == "tag:yaml.org,2002:merge")
+    }
+
+    /// Whether the text decides what the scalar is: a plain one, or one with a tag that says so.
+    fn is_resolved(&self) -> bool {
+        match self.tag.as_deref() {
+            None | Some("") => self.style == Style::Plain,
+            Some("!") => false,
+            Some(tag) => matches!(tag.strip_prefix(CORE_TAG), Some("int" | "float" | "bool" | "null" | "timestamp")),
+        }
+    }
+
+    /// What it is to RKE2's reader, gopkg.in/yaml.v2 v2.4.0 (`resolve.go`): YAML 1.1 without sexagesimal numbers and dates.
+    pub fn yaml11(&self) -> Yaml11 {
+        if !self.is_resolved() {
+            return Yaml11::Text(self.text.clone());
+        }
+        match (resolve11(&self.text), self.tag.as_deref().and_then(|tag| tag.strip_prefix(CORE_TAG))) {
+            #[allow(clippy::cast_precision_loss)] // As Go converts it.
+            (Yaml11::Int(it), Some("float")) => Yaml11::Float(it as f64),
+            (it, _) => it,
+        }
+    }
+
+    /// What it is to gopkg.in/yaml.v3 (`resolve.go`), as far as it matters to us: is the text kept?
+    pub fn core(&self) -> Core {
+        if !self.is_resolved() {
+            return Core::Text;
+        }
+        let text = self.text.as_str();
+        match resolve11(text) {
+            Yaml11::Null => Core::Null,
+            Yaml11::Bool(_) if !matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE") => Core::Text,
+            Yaml11::Text(_) if !is_date(text) && !is_infinite(text) => Core::Text,
+            _ => Core::Retyped,
+        }
+    }
+}
+
+/// The resolution table of gopkg.in/yaml.v2 for a plain scalar.
+fn resolve11(plain: &str) -> Yaml11 {
+    let text = || Yaml11::Text(plain.to_owned());
+    match plain {
+        "" | "~" | "null" | "Null" | "NULL" => Yaml11::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Yaml11::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Yaml11::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Yaml11::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Yaml11::Float(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => Yaml11::Float(f64::NAN),
+        _ => match plain.as_bytes().first() {
+            Some(b'.') => float(plain).map_or_else(text, Yaml11::Float),
+            Some(b'0'..=b'9' | b'+' | b'-') => {
+                let digits = plain.replace('_', "");
+                int(&digits).map(Yaml11::Int).or_else(|| float(&digits).map(Yaml11::Float)).unwrap_or_else(text)
+            }
+            _ => text(),
+        },
+    }
+}
+
+/// Whether a plain scalar of this text is text to readers of YAML 1.1 and 1.2 alike.
+pub(crate) fn is_text(plain: &str) -> bool {
+    matches!(resolve11(plain), Yaml11::Text(_)) && !is_date(plain) && !plain.starts_with('.')
+}
+
+/// A whole number as RKE2's flags take it: decimal, or octal, hexadecimal or binary by its prefix, `_` between digits.
+pub(crate) fn parse_int(text: &str) -> Option<i128> {
+    int(&text.replace('_', ""))
+}
+
+/// Go's `strconv.ParseInt(text, 0, 64)`, then `ParseUint`.
+fn int(text: &str) -> Option<i128> {
+    let (negative, body) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let (radix, digits) = match body.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, body.get(2..)?),
+        [b'0', b'o' | b'O', ..] => (8, body.get(2..)?),
+        [b'0', b'b' | b'B', ..] => (2, body.get(2..)?),
+        [b'0', _, ..] => (8, body.get(1..)?),
+        _ => (10, body),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let magnitude = i128::from(u64::from_str_radix(digits, radix).ok()?);
+    match negative {
+        true => i64::try_from(-magnitude).ok().map(i128::from),
+        // ParseUint takes no sign: a `+` leaves only what fits an i64.
+        false if text.starts_with('+') => i64::try_from(magnitude).ok().map(i128::from),
+        false => Some(magnitude),
+    }
+}
+
+/// `^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`, and finite.
+fn float(text: &str) -> Option<f64> {
+    let digits = |it: &str| it.bytes().all(|byte| byte.is_ascii_digit());
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mantissa, exponent) = match body.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
+        None => (body, None),
+    };
+    let mantissa_fits = match mantissa.split_once('.') {
+        Some(("", fraction)) => !fraction.is_empty() && digits(fraction),
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => !mantissa.is_empty() && digits(mantissa),
+    };
+    if !mantissa_fits || !exponent.is_none_or(|it| !it.is_empty() && digits(it)) {
+        return None;
+    }
+    text.parse().ok().filter(|it: &f64| it.is_finite())
+}
+
+/// Text that gopkg.in/yaml.v3 takes for a date (`2024-01-31`, also followed by a time).
+fn is_date(text: &str) -> bool {
+    let digits = |it: Option<&str>| {
+        it.is_some_and(|it| !it.is_empty() && it.len() <= 4 && it.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let date = text.split(['T', 't', ' ']).next().unwrap_or_default();
+    let mut parts = date.split('-');
+    date.as_bytes().get(4) == Some(&b'-')
+        && digits(parts.next())
+        && digits(parts.next())
+        && digits(parts.next())
+        && parts.next().is_none()
+}
+
+fn is_infinite(text: &str) -> bool {
+    // yaml.v3 hands a number too large for a float on as text, like v2: nothing is left to do for it here.
+    matches!(text, "+.nan" | "-.nan")
+}
+
+impl Yaml11 {
+    /// The text that RKE2's reader makes of it: Go's `fmt.Sprint`, white space trimmed (k3s `pkg/configfilearg/parser.go`).
+    pub fn printed(&self) -> String {
+        match self {
+            Yaml11::Null => String::new(),
+            Yaml11::Bool(it) => it.to_string(),
+            Yaml11::Int(it) => it.to_string(),
+            Yaml11::Float(it) => print_float(*it),
+            Yaml11::Text(it) => it.trim().to_owned(),
+        }
+    }
+}
+
+/// Go's `strconv.FormatFloat(it, 'g', -1, 64)`: the shortest text, with an exponent below 1e-4 and from 1e6 on.
+fn print_float(it: f64) -> String {
+    if it.is_nan() {
+        return "NaN".into();
+    }
+    if it.is_infinite() {
+        return if it > 0.0 { "+Inf" } else { "-Inf" }.into();
+    }
+    let scientific = format!("{it:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if it != 0.0 && !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    format!("{it}")
+}
