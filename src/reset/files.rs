@@ -1,7 +1,7 @@
 //! The files that a reset deletes: RKE2's state, and what this program has put on the node.
 
 use super::action::{Action, Request};
-use super::targets::{CLEARED, Targets};
+use super::targets::{CLEARED, Targets, is_release};
 use crate::apply::STEPS;
 use crate::apply::step::Leaf;
 use crate::host::Host;
@@ -95,6 +95,7 @@ fn data_dir(host: &Host, path: &str, is_mounted: &dyn Fn(&str) -> bool, actions:
         let child = format!("{path}/{name}");
         match name.as_str() {
             "agent" if !host.is_symlink(&child) => stays |= agent(host, &child, is_mounted, actions),
+            "data" if !host.is_symlink(&child) => stays |= releases(host, &child, actions),
             "agent" | "server" | "data" | "bin" => actions.push(Action::Delete { path: child, mounted: false }),
             name if is_unpacking(name) => actions.push(Action::Delete { path: child, mounted: false }),
             _ => stays = true,
@@ -103,6 +104,18 @@ fn data_dir(host: &Host, path: &str, is_mounted: &dyn Fn(&str) -> bool, actions:
     if !stays && (actions.len() > before || names.is_empty()) {
         actions.push(Action::RemoveEmpty { path: path.to_owned() });
     }
+}
+
+/// What RKE2 has unpacked, and nothing else below `data/`; gives whether something of others stays.
+fn releases(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
+    let names = host.list(path).unwrap_or_default();
+    let (ours, others): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| is_release(name));
+    if others.is_empty() {
+        actions.push(Action::Delete { path: path.to_owned(), mounted: false });
+    } else {
+        actions.extend(ours.iter().map(|name| Action::Delete { path: format!("{path}/{name}"), mounted: false }));
+    }
+    !others.is_empty()
 }
 
 /// Where RKE2 unpacks a release before it gets its name: `runtime-` and a number (Go `os.MkdirTemp`).

@@ -44,6 +44,12 @@ pub(super) fn phase(host: &Host, targets: &Targets, request: &Request, phase: Ph
 /// The whole of it; nothing if nothing is there.
 pub(super) fn whole(host: &Host, targets: &Targets, request: &Request) -> (Vec<Action>, Vec<String>) {
     let (mut actions, mut notes) = (Vec::new(), Vec::new());
+    // The kubelet, the CNI and the rules of another Kubernetes look like those of RKE2.
+    let has_trace =
+        targets.is_asked || may_start(host, targets) || !targets.unmarked.is_empty() || !cleared(host).is_empty();
+    if !has_trace {
+        return (actions, notes);
+    }
     for it in Phase::ALL.into_iter().filter(|it| it.is_for(request)) {
         let (of_phase, said) = phase(host, targets, request, it);
         actions.extend(of_phase);

@@ -16,8 +16,10 @@ use crate::text::yaml::{self, Node, OPTIONS};
 /// The data directories that were cleared in this boot, one in a line: a second reset knows what the first one knew.
 pub(crate) const CLEARED: &str = "/run/provider-rke2/reset";
 
-/// What RKE2 makes in its data directory: one of these proves it (rke2 `pkg/bootstrap/bootstrap.go`, k3s `pkg/daemons`).
-const MARKERS: [&str; 3] = ["server", "agent", "data"];
+/// What RKE2 makes in its data directory: one of these proves it (rke2 `pkg/bootstrap/bootstrap.go`, k3s `pkg/daemons`). Names as common as
+/// `server` and `data` alone prove nothing, but in the default directory.
+const MARKERS: [&str; 4] = ["server/tls", "server/db", "agent/etc", "agent/client-kubelet.crt"];
+const CHILDREN: [&str; 3] = ["server", "agent", "data"];
 
 /// Directories that nobody gives to RKE2 alone.
 const SYSTEM: [&str; 50] = [
@@ -50,6 +52,8 @@ pub(crate) struct Targets {
     pub node: Option<String>,
     /// Whether it was a server.
     pub server: bool,
+    /// Whether the caller names a cluster section, so that the node is one of RKE2's whatever is found on it.
+    pub is_asked: bool,
 }
 
 impl Targets {
@@ -84,14 +88,17 @@ impl Targets {
             }
             let is_known = name == DATA_DIR || known.planned.contains(&name) || !marked.is_empty();
             if let Some(path) = others.first().filter(|_| !is_known) {
-                return Err(refusal(path, "has none of the directories that RKE2 makes (server, agent, data)"));
+                return Err(refusal(
+                    path,
+                    "has nothing that only RKE2 makes (server/tls, server/db, agent/etc, data/v…)",
+                ));
             }
             data_dirs.extend(marked);
             unmarked.extend(others);
         }
         let server = data_dirs.iter().any(|path| host.is_dir(&format!("{path}/server")));
         let documents = find::all(host, &known.documents).into_iter().map(|found| found.path).collect();
-        Ok(Targets { data_dirs, unmarked, prefixes, documents, node: known.node, server })
+        Ok(Targets { data_dirs, unmarked, prefixes, documents, node: known.node, server, is_asked: section.is_some() })
     }
 
     /// Directories below which nothing runs and nothing is mounted after the reset.
@@ -192,6 +199,11 @@ fn root_path(from: &str, path: &str) -> Result<String, String> {
     Ok(normalized(path).trim_end_matches('/').to_owned())
 }
 
+/// Whether a name below `data/` is one of RKE2's: a version that it has unpacked, or the link to the one in use (rke2 `pkg/bootstrap`).
+pub(super) fn is_release(name: &str) -> bool {
+    name == "current" || name.strip_prefix('v').is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+}
+
 /// What is in a data directory.
 enum Holds {
     Nothing,
@@ -219,7 +231,10 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
         return Ok(Holds::Nothing);
     }
     let names = host.list(path).map_err(|_| refusal(path, "is not a directory that can be read"))?;
-    if names.iter().any(|name| MARKERS.contains(&name.as_str())) {
+    let is_marked = MARKERS.iter().any(|marker| host.is_there(&format!("{path}/{marker}")))
+        || host.list(&format!("{path}/data")).is_ok_and(|names| names.iter().any(|name| is_release(name)))
+        || (path.ends_with(DATA_DIR) && names.iter().any(|name| CHILDREN.contains(&name.as_str())));
+    if is_marked {
         return Ok(Holds::Rke2);
     }
     // mkfs makes the directory in a file system of its own.

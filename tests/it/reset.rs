@@ -440,11 +440,46 @@ fn images_that_were_imported_go_and_those_of_others_stay() {
     assert!(!is_there(room.path(), "/var/lib/rancher/rke2/agent/.provider-rke2"));
 }
 
+/// What looks like RKE2's belongs to another Kubernetes here.
+#[test]
+fn without_a_trace_of_rke2_nothing_is_deleted() {
+    let room =
+        node("+ /var/lib/kubelet/pods/x\n+ /etc/cni/net.d/x\n+ /var/lib/rancher/k3s/server/db/x\n+ /run/k3s/x\n");
+    let before = support::tree(room.path());
+    for config in ["", "#cloud-config\nusers: []\n"] {
+        let answer = event(room.path(), config);
+        assert_eq!(answer["error"], "", "{answer:?}");
+        assert!(answer["log"].contains("there is nothing of RKE2 on this node"), "{answer:?}");
+    }
+    let run = room.path().join("run/provider-rke2");
+    assert!(!run.join("refused").exists());
+    let after = support::tree(room.path());
+    assert_eq!(after.replace("0700 /run/provider-rke2/\n", ""), before);
+}
+
+#[test]
+fn a_foreign_directory_named_data_stays() {
+    let room = node("+ /mnt/storage/data/photos/x\n+ /mnt/storage/data/v\n+ /etc/rancher/rke2/config.yaml\n");
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /mnt/storage}}\n");
+    assert!(answer["error"].contains("has nothing that only RKE2 makes"), "{answer:?}");
+    assert!(
+        is_there(room.path(), "/mnt/storage/data/photos/x") && is_there(room.path(), "/etc/rancher/rke2/config.yaml")
+    );
+    // Beside what RKE2 has unpacked, too.
+    let room = node(
+        "- /mnt/storage/data/v1.33.4-rke2r1-abc/bin/x\n+ /mnt/storage/data/photos/x\n- /mnt/storage/server/db/x\n",
+    );
+    let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /mnt/storage}}\n");
+    assert_eq!(answer["error"], "");
+    assert!(is_there(room.path(), "/mnt/storage/data/photos/x") && !is_there(room.path(), "/mnt/storage/server"));
+    assert!(!is_there(room.path(), "/mnt/storage/data/v1.33.4-rke2r1-abc"));
+}
+
 #[test]
 fn what_lies_behind_a_symlink_is_named_and_stays() {
     let room = node(
         "+ /victim/rke2/config.yaml\n+ /victim/lib/kubelet/x\n+ /etc/rancher -> /victim\n- /etc/cni/x\n\
-         + /persistent/var -> /victim\n- /big/opt/rke2/server/x\n+ /opt -> /big/opt\n",
+         + /persistent/var -> /victim\n- /big/opt/rke2/server/db/x\n+ /opt -> /big/opt\n",
     );
     make(room.path(), "/etc/spectro/environment = STYLUS_ROOT=/persistent");
     let answer = event(room.path(), "#cloud-config\ncluster: {role: init, config: {data-dir: /opt/rke2}}\n");
