@@ -120,8 +120,8 @@ pub struct Walk {
 impl Host {
     /// Finds files of wanted names at any depth below a directory; nothing if there is no such directory.
     ///
-    /// Directories are entered by their real names only, those that start with a dot and `skip` not at all; a symlink to a file is
-    /// followed if that lies below the directory. Nothing is opened but directories.
+    /// Symlinks are followed, wherever they lead; what has a name of its own is found by that. Directories that start with a dot and `skip` are
+    /// not entered. Nothing is opened but directories.
     pub fn walk(&self, top: &str, skip: &str, wanted: impl Fn(&str) -> bool) -> Result<Option<Walk>, Error> {
         normal("search", top)?;
         let refused = |errno: Errno| Error::os("search", top, errno);
@@ -131,11 +131,10 @@ impl Host {
             other => other.map_err(refused)?,
         };
         let skipped = self.open(skip, OFlags::PATH | OFlags::DIRECTORY).and_then(fstat).ok().map(|it| file_of(&it));
-        let inside = real_path(&first).map_err(refused)?;
         let mut walk = Walk { is_whole: true, ..Walk::default() };
         let mut seen = BTreeSet::new();
-        let mut waiting = vec![(String::new(), first)];
-        while let Some((prefix, fd)) = waiting.pop() {
+        let (mut waiting, mut linked) = (vec![(String::new(), first)], Vec::new());
+        while let Some((prefix, fd)) = waiting.pop().or_else(|| linked.pop()) {
             let stat = fstat(&fd).map_err(refused)?;
             if !seen.insert(file_of(&stat)) || skipped == Some(file_of(&stat)) {
                 continue;
@@ -163,7 +162,7 @@ impl Host {
                         Ok(fd) => waiting.push((format!("{path}/"), fd)),
                         Err(errno) => walk.trouble(&path, errno),
                     },
-                    FileType::Symlink => self.follow(top, &inside, path, is_wanted, stable, &mut walk),
+                    FileType::Symlink => linked.extend(self.follow(top, path, is_wanted, stable, &mut walk)),
                     _ if !is_wanted => {}
                     FileType::RegularFile => match statat(&fd, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
                         Ok(stat) => walk.files.push(found(path, &stat, stable, false)),
@@ -180,28 +179,26 @@ impl Host {
         Ok(Some(walk))
     }
 
-    /// A symlink: the file that it leads to, if that lies below the directory. A directory there is found under its own name.
-    fn follow(&self, top: &str, inside: &str, path: String, is_wanted: bool, stable: bool, walk: &mut Walk) {
-        let opened = self.open(&format!("{top}/{path}"), OFlags::PATH);
-        let looked = opened.and_then(|fd| Ok((fstat(&fd)?, real_path(&fd)?)));
-        match looked {
-            Ok((stat, real)) => {
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                let escapes = real != inside && !real.strip_prefix(inside).is_some_and(|rest| rest.starts_with('/'));
-                match kind {
-                    FileType::Directory | FileType::RegularFile if kind == FileType::RegularFile && !is_wanted => {}
-                    FileType::Directory | FileType::RegularFile if escapes => {
-                        let why = "is a symlink that leads out of the content directory; put the file itself there";
-                        walk.problems.push((path, why.to_owned()));
-                    }
-                    FileType::RegularFile => walk.files.push(found(path, &stat, stable, true)),
-                    FileType::Directory => {}
-                    other if is_wanted => {
-                        walk.problems.push((path, format!("is a {}, not a regular file", kind_name(other))));
-                    }
-                    _ => {}
-                }
-            }
+    /// A symlink: takes in the file that it leads to, or gives the directory.
+    fn follow(
+        &self,
+        top: &str,
+        path: String,
+        is_wanted: bool,
+        stable: bool,
+        walk: &mut Walk,
+    ) -> Option<(String, OwnedFd)> {
+        let full = format!("{top}/{path}");
+        match self.open(&full, OFlags::PATH).and_then(fstat) {
+            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => match self.open(&full, OFlags::RDONLY | OFlags::DIRECTORY) {
+                    Ok(fd) => return Some((format!("{path}/"), fd)),
+                    Err(errno) => walk.trouble(&path, errno),
+                },
+                _ if !is_wanted => {}
+                FileType::RegularFile => walk.files.push(found(path, &stat, stable, true)),
+                other => walk.problems.push((path, format!("is a {}, not a regular file", kind_name(other)))),
+            },
             Err(Errno::LOOP) => {
                 walk.problems.push((path, "is a symlink that leads back to itself; remove it".to_owned()));
             }
@@ -209,6 +206,7 @@ impl Host {
             Err(Errno::NOENT) => walk.problems.push((path, "is a symlink that leads nowhere; remove it".to_owned())),
             Err(errno) => walk.trouble(&path, errno),
         }
+        None
     }
 
     /// What lies in a directory, not below it; nothing if there is no such directory.
@@ -359,12 +357,6 @@ fn entries(fd: &OwnedFd) -> rustix::io::Result<Vec<Entry>> {
         entries.push(Entry { name, kind, is_text });
     }
     Ok(entries)
-}
-
-/// Where a descriptor leads, by the names of the machine itself.
-fn real_path(fd: &OwnedFd) -> rustix::io::Result<String> {
-    let link = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new())?;
-    Ok(link.to_string_lossy().into_owned())
 }
 
 fn has_stable_inodes(fd: &OwnedFd) -> bool {
