@@ -20,6 +20,9 @@ const USER: &str = "config.d/90_userdata.yaml";
 const PROVIDER: &str = "config.d/99_userdata.yaml";
 pub(super) const VALUES: &str = "values.json";
 
+/// All that is staged.
+pub(super) const STAGED: [&str; 4] = [PLAN, USER, PROVIDER, VALUES];
+
 /// Where yip lays out the plan; without this file nothing is staged.
 pub(crate) const PLAN_PATH: &str = "/run/provider-rke2/plan.yaml";
 
