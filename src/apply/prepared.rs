@@ -42,7 +42,7 @@ pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
     findings.lenient = identity::state(host, &plan.data_dir).is_any();
     let values = Values { text: staged::values(host, plan), json: OnceCell::new() };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
-        let read = read_text(text, name, plan, CLOUD_CONFIG, &mut findings)?;
+        let read = read_text(text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
         findings.list.retain(|it| it.severity == Severity::Refused);
         let mut read = read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))?;
@@ -54,8 +54,11 @@ pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
     let provider = own(OWNER, &plan.provider).map_err(Outcome::failed)?;
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
 
+    let has_token = provider.owned.iter().any(|it| it.name == "token");
+    // Where the section has a token, a file with another one would take its place.
+    let ignored: Vec<&str> = ["token", "server"].into_iter().chain(has_token.then_some("token-file")).collect();
     let mut sources = vec![source(USER, user), source(OWNER, provider)];
-    sources.extend(others(host, plan, &mut findings).map_err(Outcome::failed)?);
+    sources.extend(others(host, plan, &ignored, &mut findings).map_err(Outcome::failed)?);
     sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let config = merge::merge(sources, &mut findings);
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
@@ -84,12 +87,13 @@ fn owner_text(read: &Read) -> String {
     drop_in::to_json(&all)
 }
 
-/// The options of one file; nothing if it holds none at all.
+/// The options of one file, but for those that are `ignored` in it; nothing if it holds none at all.
 fn read_text(
     text: &str,
     path: &str,
     plan: &Plan,
     limits: Limits,
+    ignored: &[&str],
     findings: &mut Findings,
 ) -> Result<Option<Read>, String> {
     let document = yaml::read(text, limits)
@@ -110,18 +114,15 @@ fn read_text(
     }
     let mut entries = document.root.entries().to_vec();
     findings.file = Some(path.to_owned());
-    if ![USER, OWNER].contains(&path) {
-        entries.retain(|(key, _)| !is_ignored(key, findings));
-    }
+    entries.retain(|(key, _)| !is_ignored(key, ignored, findings));
     let read = drop_in::read(&entries, &Path::default(), Place::Here, plan.role.unit(), findings);
     findings.file = None;
     Ok(Some(read))
 }
 
-/// Whether an option comes from the cluster section only: `token` and `server`.
-fn is_ignored(key: &Key, findings: &mut Findings) -> bool {
-    let written = key.scalar.text.as_str();
-    let spec = options::find(written.trim_end_matches('+')).filter(|spec| spec.class == Class::Owned);
+/// Whether an option comes from the cluster section only, so that another file has no say in it.
+fn is_ignored(key: &Key, ignored: &[&str], findings: &mut Findings) -> bool {
+    let spec = options::find(key.scalar.text.trim_end_matches('+')).filter(|spec| ignored.contains(&spec.name));
     if let Some(spec) = spec {
         let rest = "is ignored, because it comes from the cluster section only; remove it from this file";
         findings.warn(Code::TokenEmbedded, Path::of(spec.name).at(key.line), rest);
@@ -131,7 +132,7 @@ fn is_ignored(key: &Key, findings: &mut Findings) -> bool {
 
 /// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`. One that cannot be read is refused; on a node
 /// with state it is left out with a warning.
-fn others(host: &Host, plan: &Plan, findings: &mut Findings) -> Result<Vec<Source>, String> {
+fn others(host: &Host, plan: &Plan, ignored: &[&str], findings: &mut Findings) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
         if name.starts_with('.') || !merge::is_drop_in(&name) || name == USER || name == OWNER {
@@ -150,7 +151,7 @@ fn others(host: &Host, plan: &Plan, findings: &mut Findings) -> Result<Vec<Sourc
                     let at = error.utf8_error().valid_up_to();
                     format!("{path}: is not UTF-8 from byte {at} on; mend or remove the file")
                 })
-                .and_then(|text| read_text(&text, &path, plan, OPTIONS, findings)),
+                .and_then(|text| read_text(&text, &path, plan, OPTIONS, ignored, findings)),
         };
         match read {
             Ok(None) => {}

@@ -10,20 +10,33 @@ use crate::findings::code::Code;
 const RESERVED: [(&str, &str); 3] =
     [("RKE2_TOKEN", "cluster_token"), ("RKE2_URL", "control_plane_host"), ("RKE2_CONFIG_FILE", "config")];
 
+/// Variables with which RKE2 would reset its cluster at each start (rke2 `pkg/cli/cmds/server.go`).
+const RESET: &str = "RKE2_CLUSTER_RESET";
+
 /// Reads the key: variables by name.
 pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     for (name, value) in reader.mapping("env") {
         let Some(scalar) = value.scalar() else { continue };
         let (name, at) = (name.scalar.text.as_str(), reader::path("env").key(&name.scalar.text).at(name.line));
-        let refused = if !is_variable(name) {
-            let rest = "is no name of a variable; write letters, digits and underscores, no digit first";
-            Some((Code::EnvName, rest.to_owned()))
-        } else if let Some((_, field)) = RESERVED.into_iter().find(|(variable, _)| *variable == name) {
+        let text = cleaned(&scalar.text);
+        if !is_variable(name) {
+            let rest = "is no name of a variable, so it is left out, as systemd did; write letters, digits and underscores, no \
+                        digit first";
+            reader.findings.warn(Code::EnvName, at, rest);
+            continue;
+        }
+        if name.starts_with(RESET) {
+            let rest =
+                "would reset the cluster at every start; remove it and run `rke2 server --cluster-reset` once by hand";
+            reader.findings.refuse(Code::OptionReset, at, rest);
+            continue;
+        }
+        let refused = if let Some((_, field)) = RESERVED.into_iter().find(|(variable, _)| *variable == name) {
             Some((Code::EnvReserved, format!("would override the cluster section; write cluster.{field} instead")))
-        } else if scalar.text.chars().any(char::is_control) {
+        } else if text.chars().any(char::is_control) {
             Some((Code::EnvControl, "holds a control character or line break; write one line of text".into()))
-        } else if scalar.text.chars().any(is_noncharacter) {
+        } else if text.chars().any(is_noncharacter) {
             let rest = "holds a code point that stands for no character (U+FFFE and the like), for which systemd drops the whole \
                         environment file; remove it";
             Some((Code::EnvControl, rest.into()))
@@ -32,17 +45,30 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
         };
         if let Some((code, rest)) = refused {
             reader.findings.refuse_fresh(code, at, &rest, Instead::LeftOut);
-        } else if value.is_null() {
+        } else if text.is_empty() {
             reader.findings.note(Code::EnvEmpty, at, "has no value, so it is left out; write one, or remove it");
         } else {
-            if scalar.text.contains("{{") {
+            if text != scalar.text {
+                let rest =
+                    "has blanks, quotes or a line break around its value, which are taken off; write the value alone";
+                reader.findings.note(Code::EnvCleaned, at.clone(), rest);
+            }
+            if text.contains("{{") {
                 let rest = "holds a template, which is evaluated in options only; write the value itself";
                 reader.findings.warn(Code::OptionTemplate, at, rest);
             }
-            env.insert(name.to_owned(), scalar.text.clone());
+            env.insert(name.to_owned(), text.to_owned());
         }
     }
     env
+}
+
+/// A value as systemd read it from the file that the Go provider wrote (systemd.exec(5), `EnvironmentFile=`): without line breaks at its end,
+/// without blanks around it, and without one pair of quotes.
+fn cleaned(text: &str) -> &str {
+    let text = text.trim_matches([' ', '\t', '\n', '\r']);
+    let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    quoted.unwrap_or(text)
 }
 
 /// Whether a text can be the name of an environment variable: `^[A-Za-z_][A-Za-z0-9_]*$`.
@@ -55,4 +81,27 @@ pub(crate) fn is_variable(name: &str) -> bool {
 /// `src/basic/utf8.c`, `unichar_is_valid`).
 pub fn is_noncharacter(c: char) -> bool {
     matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cleaned_as_systemd_did() {
+        for (text, value) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://proxy:3128\n", "http://proxy:3128"),
+            ("  a b \t\r\n", "a b"),
+            ("\"a b\"", "a b"),
+            ("'a'", "a"),
+            ("\"\"a\"\"", "\"a\""),
+            ("\"a", "\"a"),
+            ("\"", "\""),
+            ("a\nb\n", "a\nb"),
+            ("\" a \"", " a "),
+        ] {
+            assert_eq!(cleaned(text), value, "{text:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::findings::Instead;
 use crate::findings::code::Code;
 use crate::rke2::drop_in;
 use crate::text::escape::quoted;
+use crate::text::paths::is_absolute;
 use crate::text::yaml::Yaml11;
 
 /// Where local images are looked for if nothing else is said.
@@ -20,9 +21,21 @@ pub(crate) fn read(reader: &mut Reader) -> Option<String> {
             false
         })
     });
-    let directory = match reader.filled("local_images_path", "an absolute path", OtherType::IsLeftOut) {
+    let accepted = "an absolute path";
+    if !import {
+        // Nobody uses it, so it is in nobody's way.
+        if let Some((_, node)) = reader.get("local_images_path")
+            && !node.scalar().is_some_and(|it| it.text.trim().is_empty() || is_absolute(&it.text))
+        {
+            let rest = format!(
+                "is not {accepted}, but not used either, because images are not imported; correct or remove it"
+            );
+            reader.findings.warn(Code::PathInvalid, reader.at("local_images_path"), &rest);
+        }
+        return None;
+    }
+    match reader.filled("local_images_path", accepted, OtherType::IsLeftOut) {
         Some(given) => reader.absolute_path(given.at, &given.scalar.text),
         None => Some(DEFAULT.to_owned()),
-    };
-    import.then_some(directory?)
+    }
 }

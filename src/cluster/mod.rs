@@ -125,13 +125,14 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
     let role = role::read(reader);
     // Without a role the rest is judged as for the first server, which demands least.
     let judged = role.unwrap_or(Role::Init);
-    let options = config::read(reader, judged);
+    let mut options = config::read(reader, judged);
     let provider = provider::find(reader);
     let networks = networks::read(reader, &provider, judged);
-    let (settings, root_path, provider_options) = provider::read(reader, &provider, judged);
+    let (settings, root_path, mut provider_options) = provider::read(reader, &provider, judged);
     let env = env::read(reader);
     config::check_profile(reader, &provider, &options.options, &provider_options.options, &env);
     let owned: Vec<_> = provider_options.owned.into_iter().chain(options.owned).collect();
+    token::drop_files(reader, &mut options.options, &mut provider_options.options);
     let token = token::read(reader, role, &owned, &[&options.options, &provider_options.options], &env);
     let endpoint = host::read(reader, judged, &owned);
     let ca_certs = ca_certs::read(reader);

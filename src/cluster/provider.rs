@@ -48,7 +48,10 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> (Set
         let (written, text) = (name.scalar.text.as_str(), scalar.text.as_str());
         let at = reader::path(provider.key).key(written).at(name.line);
         if written == ROOT_PATH {
-            root_path = reader.absolute_path(at, text).filter(|path| path != "/").unwrap_or_default();
+            // Empty is none, as it was for the Go provider.
+            let given = Some(text.trim()).filter(|text| !text.is_empty());
+            root_path =
+                given.and_then(|text| reader.absolute_path(at, text)).filter(|path| path != "/").unwrap_or_default();
             continue;
         }
         if let Some(set) = settings.set(written, text.trim()) {

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::config::embedded;
-use super::reader::{OtherType, Reader};
+use super::provider;
+use super::reader::{self, OtherType, Reader};
 use super::role::Role;
 use crate::findings::code::{Code, Severity};
+use crate::findings::path::At;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{DropIn, Owned};
 use crate::text::yaml::Core;
+
+/// The option that names a file with the token.
+const FILE: &str = "token-file";
 
 /// The shared secret of the cluster; never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,7 +58,7 @@ pub(crate) fn read(
         (Some(given), _) => (given.trimmed().to_owned(), given.at.clone()),
         (None, Some(it)) => (it.text.clone(), it.at.clone()),
         (None, None) => {
-            let in_file = options.iter().any(|it| it.iter().any(|(name, _)| name == "token-file"));
+            let in_file = options.iter().any(|it| it.iter().any(|(name, _)| name == FILE));
             let in_file = in_file || env.get("RKE2_TOKEN_FILE").is_some_and(|it| !it.is_empty());
             if !in_file && !is_wrong_type {
                 missing(reader, role);
@@ -69,6 +74,24 @@ pub(crate) fn read(
         reader.findings.push(severity, code, at, rest);
     }
     Some(Token(text))
+}
+
+/// Leaves out a file with the token where the section has the token itself: RKE2 would take one of the two.
+pub(crate) fn drop_files(reader: &mut Reader, config: &mut DropIn, provider: &mut DropIn) {
+    let is_given =
+        reader.get("cluster_token").and_then(|(_, node)| node.scalar()).is_some_and(|it| !it.text.trim().is_empty());
+    for (holder, options) in [("config", config), (provider::key(&reader.section.node), provider)] {
+        let before = options.len();
+        options.retain(|(name, _)| !is_given || name != FILE);
+        if options.len() < before {
+            let rest = "is ignored, because cluster.cluster_token counts; remove it";
+            reader.findings.warn(
+                Code::TokenEmbedded,
+                At { path: reader::path(holder).key(FILE), ..reader.at(holder) },
+                rest,
+            );
+        }
+    }
 }
 
 fn missing(reader: &mut Reader, role: Option<Role>) {

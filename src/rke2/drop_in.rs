@@ -163,6 +163,10 @@ impl Reader<'_> {
         } else {
             None
         };
+        if no_name.is_some() && name.trim_end_matches('+').starts_with("cluster-reset") {
+            let option = Current { name, spec: None, is_secret: false, path, line: key.line };
+            return self.reset(&option, value);
+        }
         if let Some(rest) = no_name {
             self.findings.refuse_fresh(Code::OptionName, self.place.at(&path, key.line), rest, Instead::LeftOut);
             return;
@@ -178,6 +182,8 @@ impl Reader<'_> {
                 let rest = "is a k3s option that has no effect in RKE2; remove it";
                 self.findings.warn(Code::OptionDropped, self.at(&option), rest);
             }
+            // Said once, where it is left out.
+            (None, None) if matches!(value.kind, Kind::Map(_)) => {}
             (None, None) => self.unknown(&option),
         }
         if is_empty(value) {
@@ -227,6 +233,12 @@ impl Reader<'_> {
     fn value(&mut self, option: &Current, append: bool, node: &Node) -> Option<Value> {
         let is_list = option.spec.map(Spec::is_list);
         match (&node.kind, is_list) {
+            // An anchor for others, or an option of another program: RKE2 skips it too.
+            (Kind::Map(_), None) if options::find(option.name).is_none() => {
+                let rest = "is a mapping, which is left out, as RKE2 does with it; remove it";
+                self.findings.warn(Code::OptionNested, self.at(option), rest);
+                None
+            }
             (Kind::Map(_), _) => {
                 let rest = "is a mapping; write a single value or a flat list";
                 let is_refused = self.refuse(Code::OptionNested, option, rest);
