@@ -9,7 +9,7 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host};
-use crate::identity;
+use crate::identity::{self, State};
 use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::outcome::Outcome;
@@ -67,7 +67,8 @@ pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
     if !failed.is_empty() {
         return Err(Outcome { notes, failed, ..Outcome::default() });
     }
-    verify(&config, plan.role).map_err(Outcome::failed)?;
+    let state = identity::state(host, &plan.data_dir);
+    verify(&config, plan.role, state).map_err(Outcome::failed)?;
     if staged::plan_id(host).is_none() {
         let sentence = "no agent.boot has finished in this boot, so the plan of an earlier boot is in force; \
                         see in the log of Kairos why it did not run";
@@ -212,7 +213,7 @@ impl Values {
 /// What must hold before RKE2 may read the configuration; the sentence says what does not.
 ///
 /// A server that joins without a server, or without a token, founds a cluster of its own (rancher/rke2#120).
-fn verify(config: &DropIn, role: Role) -> Result<(), Reason> {
+fn verify(config: &DropIn, role: Role, state: State) -> Result<(), Reason> {
     let has = |name: &str| config.iter().any(|(it, _)| it == name);
     let wrong = |rest: &str| Err(Reason::from(format!("config.yaml: {rest}")));
     if role.joins() && !has("server") {
@@ -221,7 +222,8 @@ fn verify(config: &DropIn, role: Role) -> Result<(), Reason> {
     if role.joins() && !has("token") && !has("token-file") {
         return wrong(&format!("has no token, which a {} needs; write cluster.cluster_token", role.as_str()));
     }
-    if !role.joins() && has("server") {
+    // A node that the Go provider has joined keeps its server.
+    if !role.joins() && has("server") && !state.is_any() {
         return wrong("has a server, which role init must not have; remove it");
     }
     for (name, value) in config {

@@ -141,7 +141,6 @@ pub(crate) fn read(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<E
     let embedded = if role.joins() {
         embedded(reader, "server", "control_plane_host", own.is_none() && !is_wrong_type, owned)
     } else {
-        server_on_init(reader, owned);
         None
     };
     let (text, at) = match (&own, embedded) {
@@ -178,11 +177,13 @@ pub(crate) fn read(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<E
     Some(endpoint)
 }
 
-fn server_on_init(reader: &mut Reader, owned: &[Owned]) {
-    for it in owned.iter().filter(|it| it.name == "server") {
-        let rest = "is left out, because role init founds the cluster; remove it, or write role controlplane if this node joins";
-        reader.findings.warn(Code::ServerOnInit, it.at.clone(), rest);
-    }
+/// The server among the options of a node that founds the cluster: the Go provider joined it, so a node with state keeps it, as it is written.
+pub(crate) fn on_init(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<String> {
+    let server = owned.iter().find(|it| it.name == "server").filter(|_| !role.joins())?;
+    let rest = "is not for role init, which founds the cluster; write role controlplane and control_plane_host if this node joins, else \
+                remove it";
+    let is_refused = reader.findings.refuse_fresh(Code::ServerOnInit, server.at.clone(), rest, Instead::Kept);
+    (!is_refused).then(|| server.text.clone())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub fn masked(mut cluster: Cluster) -> Cluster {
     if let Some(Endpoint::Verbatim(text)) = &mut cluster.endpoint {
         *text = mask_user(text);
     }
+    cluster.joined = cluster.joined.map(|url| mask_userinfo(&url));
     for (name, value) in cluster.options.iter_mut().chain(&mut cluster.provider_options) {
         mask(name, value);
     }

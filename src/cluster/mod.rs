@@ -49,6 +49,8 @@ pub struct Cluster {
     pub token: Option<Token>,
     /// Where the cluster is; a joiner has it.
     pub endpoint: Option<Endpoint>,
+    /// The server that a node of role init has joined under the Go provider.
+    pub joined: Option<String>,
     /// RKE2's options from `config`, without `token` and `server`.
     pub options: DropIn,
     /// Those of them, of the lists that replace each other, that were given with a `+`.
@@ -135,6 +137,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
     token::drop_files(reader, &mut options.options, &mut provider_options.options);
     let token = token::read(reader, role, &owned, &[&options.options, &provider_options.options], &env);
     let endpoint = host::read(reader, judged, &owned);
+    let joined = host::on_init(reader, judged, &owned);
     let ca_certs = ca_certs::read(reader);
     let images = images::read(reader);
     let document_path = document_path::read(reader);
@@ -143,6 +146,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
         role: role?,
         token,
         endpoint,
+        joined,
         options: options.options,
         appended: options.appended.into_iter().filter(is_replaced).collect(),
         provider_options: provider_options.options,

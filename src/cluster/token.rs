@@ -7,6 +7,7 @@ use super::config::embedded;
 use super::provider;
 use super::reader::{self, OtherType, Reader};
 use super::role::Role;
+use crate::findings::Instead;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::At;
 use crate::rke2::Unit;
@@ -53,6 +54,9 @@ pub(crate) fn read(
         reader.findings.warn(Code::TokenNotText, given.at.clone(), rest);
     }
     let own = own.filter(|given| !given.trimmed().is_empty());
+    if let (Some(given), Some(first)) = (&own, owned.iter().find(|it| it.name == "token" && is_in_config(it))) {
+        return glued(reader, first, given.trimmed());
+    }
     let embedded = embedded(reader, "token", "cluster_token", own.is_none(), owned);
     let (text, at) = match (&own, embedded) {
         (Some(given), _) => (given.trimmed().to_owned(), given.at.clone()),
@@ -74,6 +78,18 @@ pub(crate) fn read(
         reader.findings.push(severity, code, at, rest);
     }
     Some(Token(text))
+}
+
+fn is_in_config(it: &Owned) -> bool {
+    it.at.path.steps().nth(1) == Some(Ok("config"))
+}
+
+/// Two tokens: the Go provider merged its drop-ins with jq, which adds texts, so its clusters were founded with both in one.
+fn glued(reader: &mut Reader, first: &Owned, second: &str) -> Option<Token> {
+    let rest = "stands beside cluster.cluster_token; the Go provider made one token of the two, this one first, so write that text in \
+                cluster_token if the cluster was founded by it, else remove this one";
+    let is_refused = reader.findings.refuse_fresh(Code::TokenGlued, first.at.clone(), rest, Instead::Kept);
+    (!is_refused).then(|| Token(format!("{}{second}", first.text)))
 }
 
 /// Leaves out a file with the token where the section has the token itself: RKE2 would take one of the two.

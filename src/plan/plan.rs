@@ -250,6 +250,9 @@ fn provider_options(cluster: &Cluster) -> DropIn {
     if let Some(token) = &cluster.token {
         options.push(("token".into(), Value::Text(token.secret().into())));
     }
+    if let Some(server) = &cluster.joined {
+        options.push(("server".into(), Value::Text(server.clone())));
+    }
     if let Some(endpoint) = &cluster.endpoint {
         if cluster.role.joins() {
             options.push(("server".into(), Value::Text(endpoint.join_url())));
