@@ -9,7 +9,8 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host};
-use crate::identity::{self, State};
+use crate::identity::State;
+use crate::identity::home::Home;
 use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::outcome::Outcome;
@@ -39,7 +40,8 @@ pub(crate) struct Prepared {
 /// Fails with what is refused, and what else was found.
 pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
     let mut findings = Findings::default();
-    findings.lenient = identity::state(host, &plan.data_dir).is_any();
+    let state = Home::of(host, &plan.data_dir).state;
+    findings.lenient = state.is_any();
     let values = Values { text: staged::values(host, plan), json: OnceCell::new() };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
         let read = read_text(text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
@@ -67,7 +69,6 @@ pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
     if !failed.is_empty() {
         return Err(Outcome { notes, failed, ..Outcome::default() });
     }
-    let state = identity::state(host, &plan.data_dir);
     verify(&config, plan.role, state).map_err(Outcome::failed)?;
     if staged::plan_id(host).is_none() {
         let sentence = "no agent.boot has finished in this boot, so the plan of an earlier boot is in force; \

@@ -45,7 +45,7 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
         };
         if let Some((code, rest)) = refused {
             reader.findings.refuse_fresh(code, at, &rest, Instead::LeftOut);
-        } else if text.is_empty() {
+        } else if value.is_null() {
             reader.findings.note(Code::EnvEmpty, at, "has no value, so it is left out; write one, or remove it");
         } else {
             if text != scalar.text {

@@ -32,10 +32,10 @@ use token::Token;
 use crate::environment::Networks;
 use crate::findings::Findings;
 use crate::findings::code::{Code, Severity};
-use crate::findings::path::Path;
-use crate::identity::State;
+use crate::findings::path::{At, Path};
+use crate::identity::home::Home;
 use crate::rke2::DATA_DIR;
-use crate::rke2::drop_in::DropIn;
+use crate::rke2::drop_in::{DropIn, Value};
 use crate::rke2::options::{self, Class};
 use crate::text::paths::normalized;
 use crate::text::yaml::{Kind, Node};
@@ -81,6 +81,9 @@ const KEYS: [&str; 10] = [
     "import_local_images", "local_images_path", "cluster_config_path",
 ];
 
+/// The option that names the data directory.
+const DATA_DIR_OPTION: &str = "data-dir";
+
 /// The data directory that a section asks for, before anything is judged: RKE2's state decides how strictly that is done.
 pub fn data_dir(section: &Section) -> String {
     let text = |node: Option<&Node>| Some(node?.scalar()?.yaml11().printed()).filter(|text| !text.is_empty());
@@ -105,10 +108,11 @@ pub(crate) fn settings(section: &Section) -> Settings {
     settings
 }
 
-/// Judges the section for a node in `state`: every mistake is a finding. `None` if one of them is refused.
-pub fn understand(section: &Section, state: State, findings: &mut Findings) -> Option<Cluster> {
-    findings.lenient = state.is_any();
-    let cluster = read(&mut Reader { section, state, findings });
+/// Judges the section for a node with this home ([`Home::of`] the section's [`data_dir`]): every mistake is a finding. `None` if one of them is
+/// refused.
+pub fn understand(section: &Section, home: &Home, findings: &mut Findings) -> Option<Cluster> {
+    findings.lenient = home.state.is_any();
+    let cluster = read(&mut Reader { section, home, findings });
     match findings.worst() {
         Some(Severity::Refused) => None,
         _ => cluster,
@@ -131,7 +135,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
     let provider = provider::find(reader);
     let networks = networks::read(reader, &provider, judged);
     let (settings, root_path, mut provider_options) = provider::read(reader, &provider, judged);
-    let env = env::read(reader);
+    let mut env = env::read(reader);
     config::check_profile(reader, &provider, &options.options, &provider_options.options, &env);
     let owned: Vec<_> = provider_options.owned.into_iter().chain(options.owned).collect();
     token::drop_files(reader, &mut options.options, &mut provider_options.options);
@@ -141,6 +145,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
     let ca_certs = ca_certs::read(reader);
     let images = images::read(reader);
     let document_path = document_path::read(reader);
+    let data_dir = keep_home(reader, &mut options.options, &mut provider_options.options, &mut env);
     let is_replaced = |name: &String| options::find(name).is_some_and(|spec| spec.class == Class::Replace);
     Some(Cluster {
         role: role?,
@@ -157,7 +162,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
         ca_certs,
         images,
         document_path,
-        data_dir: data_dir(section),
+        data_dir,
     })
 }
 
@@ -175,4 +180,26 @@ fn unknown_keys(reader: &mut Reader) {
         };
         reader.findings.warn(Code::UnknownKey, reader::path(name).at(key.line), &rest);
     }
+}
+
+/// The data directory. Where the node has its state in another one than the section asks for, that one stays: RKE2 would begin anew.
+fn keep_home(
+    reader: &mut Reader,
+    config: &mut DropIn,
+    provider: &mut DropIn,
+    env: &mut BTreeMap<String, String>,
+) -> String {
+    let (asked, kept) = (data_dir(reader.section), &reader.home.data_dir);
+    if asked != *kept {
+        let rest = format!(
+            "would be {asked}, but this node has its state in {kept}, which stays; write that directory, or move the data by hand",
+        );
+        let at = At { path: reader::path("config").key(DATA_DIR_OPTION), ..reader.at("config") };
+        reader.findings.error(Code::DataDirKept, at, &rest);
+        config.retain(|(name, _)| name != DATA_DIR_OPTION);
+        provider.retain(|(name, _)| name != DATA_DIR_OPTION);
+        env.remove("RKE2_DATA_DIR");
+        provider.push((DATA_DIR_OPTION.into(), Value::Text(kept.clone())));
+    }
+    kept.clone()
 }

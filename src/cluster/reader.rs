@@ -4,7 +4,7 @@ use super::cloud_config::Section;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
-use crate::identity::State;
+use crate::identity::home::Home;
 use crate::text::escape::quoted;
 use crate::text::paths::{is_absolute, normalized};
 use crate::text::yaml::{Key, Kind, Node, Scalar};
@@ -14,8 +14,8 @@ use crate::text::yaml::{Key, Kind, Node, Scalar};
 pub(crate) struct Reader<'a> {
     /// What the user wrote.
     pub section: &'a Section,
-    /// What the node already is.
-    pub state: State,
+    /// Where the node has its state, and what it is.
+    pub home: &'a Home,
     /// What was found.
     pub findings: &'a mut Findings,
 }

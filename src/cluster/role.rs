@@ -65,7 +65,7 @@ pub(crate) fn read(reader: &mut Reader) -> Option<Role> {
         },
     };
     let at = given.map_or_else(|| reader.at("role"), |given| given.at);
-    if reader.state.server {
+    if reader.home.state.server {
         let rest =
             format!("{rest} (this node has state of a server, so it is taken for a server that joins, as before)");
         reader.findings.push(Severity::Warning, code, at, &rest);

@@ -121,6 +121,7 @@ codes! {
     EnvControl "env-control-character" "A line break or control character in a value would add lines to the environment file."
     EnvEmpty "env-empty" "A variable without a value is left out."
     EnvCleaned "env-cleaned" "systemd took blanks, line breaks and one pair of quotes off the values that the Go provider wrote; the same is done here."
+    DataDirKept "data-dir-kept" "The node has RKE2's state in another data directory than the one that is asked for; in the new one RKE2 would begin anew, and a first server would found a second cluster."
     ConfigOverridden "configuration-overridden" "A file that RKE2 reads after config.yaml would replace the token, the server or the data directory, and so make another node of this one."
     CertificateInvalid "certificate-invalid" "ca_certs takes whole certificates in PEM form (BEGIN CERTIFICATE), one or more in a text, or the absolute path of a file with them."
     CertificatePrivateKey "certificate-private-key" "A private key has no place among trusted certificates."

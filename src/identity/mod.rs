@@ -1,5 +1,7 @@
 //! What the node already is: the mode of its boot, and the state that RKE2 has left on it.
 
+pub mod home;
+
 use crate::host::Host;
 
 /// The modes of a Kairos boot in which a node is not to become part of a cluster (kairos `sdk/state`, `/run/cos`).

@@ -22,6 +22,7 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host, Lock};
 use crate::identity;
+use crate::identity::home::Home;
 use crate::report::log::{Level, Log};
 use crate::rke2::DATA_DIR;
 use crate::service::{gate, systemd};
@@ -231,8 +232,8 @@ impl<'a> Boot<'a> {
 
     fn understand(&self, section: Section, sources: &[Source]) -> Understood {
         let mut findings = Findings::default();
-        let state = identity::state(self.host, &cluster::data_dir(&section));
-        let cluster = cluster::understand(&section, state, &mut findings);
+        let home = Home::of(self.host, &cluster::data_dir(&section));
+        let cluster = cluster::understand(&section, &home, &mut findings);
         let text = |key: &str| Some(section.node.get(key)?.scalar()?.text.clone());
         let (options, document) = (text("config"), text("cluster_config_path"));
         // The section may be large, and so may each source be that is looked through for the lines.
@@ -352,7 +353,7 @@ impl<'a> Boot<'a> {
         let steps = self.steps_of(plan_id.as_ref());
         let is_gated = match &kept {
             Some(found) => found.stages_plan(),
-            None => !identity::state(self.host, DATA_DIR).is_any(),
+            None => !Home::of(self.host, DATA_DIR).state.is_any(),
         };
         let mut settle = || -> Result<(), Error> {
             match is_gated {

@@ -10,7 +10,7 @@ pub(crate) mod profile;
 use std::fmt;
 
 /// Where RKE2 holds its state if nothing else is said.
-pub(crate) const DATA_DIR: &str = "/var/lib/rancher/rke2";
+pub const DATA_DIR: &str = "/var/lib/rancher/rke2";
 
 /// RKE2's unit: one of servers, one of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

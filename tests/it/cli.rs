@@ -480,7 +480,7 @@ fn more_than_twenty_of_a_code_are_counted() {
 #[test]
 fn render_counts_them_too() {
     let place = Place::all();
-    let bad: String = (0..30).map(|number| format!("    bad-{number}: x\n")).collect();
+    let bad: String = (0..30).map(|number| format!("    BAD_{number}: \"x\\ty\"\n")).collect();
     let refused = place.run_with(&["render"], format!("{NOTED}  env:\n{bad}").as_bytes());
     assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
     assert_eq!(refused.stderr.lines().count(), 21, "the same limit wherever findings are printed: {refused:?}");

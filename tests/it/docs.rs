@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use provider_rke2::cluster::settings::ROWS;
 use provider_rke2::cluster::{self, cloud_config};
 use provider_rke2::findings::render::Paint;
-use provider_rke2::identity::State;
+use provider_rke2::identity::home::Home;
+use provider_rke2::rke2::DATA_DIR;
 
 /// The README and every page.
 fn pages() -> Vec<PathBuf> {
@@ -31,7 +32,7 @@ fn every_cloud_config_of_the_documentation_is_clean() {
         let (name, page) = (path.file_name().unwrap().to_str().unwrap(), fs::read_to_string(&path).unwrap());
         for block in cloud_configs(&page) {
             let (section, mut findings) = cloud_config::of_file(block);
-            let cluster = cluster::understand(&section.unwrap(), State::default(), &mut findings);
+            let cluster = cluster::understand(&section.unwrap(), &Home::fresh(DATA_DIR), &mut findings);
             assert!(findings.list.is_empty(), "{name}:\n{block}\n{}", findings.to_text(name, Paint::Plain));
             assert!(cluster.is_some());
         }

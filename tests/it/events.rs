@@ -26,7 +26,7 @@ use provider_rke2::cluster;
 use provider_rke2::cluster::cloud_config;
 use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
-use provider_rke2::identity;
+use provider_rke2::identity::home::Home;
 use serde_yaml::{Mapping, Value};
 
 use crate::support::{self, DOCUMENT, GATES, Node, PROGRAM};
@@ -58,8 +58,8 @@ fn every_case_leaves_what_is_written_beside_it() {
         let host = Host::new(node.root()).unwrap();
         let (section, mut findings) = cloud_config::of_file(&text);
         if let Some(section) = &section {
-            let state = identity::state(&host, &cluster::data_dir(section));
-            cluster::understand(section, state, &mut findings);
+            let home = Home::of(&host, &cluster::data_dir(section));
+            cluster::understand(section, &home, &mut findings);
         }
         findings.sort();
         let response = support::boot(node.root(), &text);

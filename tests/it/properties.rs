@@ -22,9 +22,10 @@ use provider_rke2::findings::code::{Code, Severity};
 use provider_rke2::findings::path::Path;
 use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
-use provider_rke2::identity::State;
+use provider_rke2::identity::home::Home;
 use provider_rke2::plan::document::document;
 use provider_rke2::plan::plan::Plan;
+use provider_rke2::rke2::DATA_DIR;
 use provider_rke2::rke2::Unit;
 use provider_rke2::rke2::drop_in::{self, DropIn, Place, Value};
 use provider_rke2::rke2::options::{self, Class};
@@ -123,7 +124,8 @@ fn boots_to_one_outcome(config: &str) {
     // check and boot agree on the section.
     let (section, mut findings) = cloud_config::of_file(config);
     let readable = findings.list.iter().all(|it| it.code != Code::Unreadable);
-    let cluster = section.filter(|_| readable).map(|it| cluster::understand(&it, State::default(), &mut findings));
+    let cluster =
+        section.filter(|_| readable).map(|it| cluster::understand(&it, &Home::fresh(DATA_DIR), &mut findings));
     match cluster {
         Some(cluster) => assert_eq!(outcome == "planned", cluster.is_some(), "{:?}", findings.list),
         None => assert!(matches!(outcome, "unreadable" | "absent"), "{outcome}"),
@@ -225,7 +227,7 @@ const HEAD: &str =
 /// What a cloud-config comes to. Fails with the codes of what is refused.
 fn planned(config: &str) -> Result<(Plan, String), Vec<Code>> {
     let (section, mut findings) = cloud_config::of_file(config);
-    let understood = section.and_then(|it| cluster::understand(&it, State::default(), &mut findings));
+    let understood = section.and_then(|it| cluster::understand(&it, &Home::fresh(DATA_DIR), &mut findings));
     let refused: Vec<Code> =
         findings.list.iter().filter(|it| it.severity == Severity::Refused).map(|it| it.code).collect();
     match (understood, refused.is_empty()) {
@@ -656,7 +658,7 @@ fn secret_places() -> Vec<String> {
 /// Everything that a person, a log or the agent gets to see of a cloud-config.
 fn shown(config: &str) -> String {
     let (section, mut findings) = cloud_config::of_file(config);
-    let understood = section.and_then(|it| cluster::understand(&it, State::default(), &mut findings));
+    let understood = section.and_then(|it| cluster::understand(&it, &Home::fresh(DATA_DIR), &mut findings));
     let mut shown = findings.to_text("f", Paint::Colored) + &findings.to_github("f");
     shown += &serde_json::to_string(&findings.to_json("f")).unwrap();
     if let Some(cluster) = understood {

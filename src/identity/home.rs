@@ -1,0 +1,65 @@
+//! Where RKE2 holds its state on this node: in the directory that is asked for, or in another one that the node was configured with before.
+
+use super::{State, state};
+use crate::host::Host;
+use crate::rke2::merge::{CONFIG, DROP_INS};
+use crate::rke2::overrides::{self, assignments};
+use crate::rke2::{DATA_DIR, Unit};
+use crate::text::paths::normalized;
+use crate::text::yaml::{self, OPTIONS};
+
+/// A data directory, and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The absolute path, normalised.
+    pub data_dir: String,
+    /// What RKE2 has left there.
+    pub state: State,
+}
+
+impl Home {
+    /// A node on which RKE2 has never been, with the directory that is asked for.
+    pub fn fresh(data_dir: &str) -> Home {
+        Home { data_dir: data_dir.to_owned(), state: State::default() }
+    }
+
+    /// Looks at the directory that is asked for, then at those that the node is configured with, and at the default one only if there are
+    /// none of these. The first with state is it: a plan never moves it, because RKE2 would begin anew in the other one.
+    pub fn of(host: &Host, wanted: &str) -> Home {
+        let mut candidates = vec![wanted.to_owned()];
+        candidates.extend(configured(host));
+        if candidates.len() == 1 {
+            candidates.push(DATA_DIR.to_owned());
+        }
+        let homes = candidates.into_iter().map(|data_dir| Home { state: state(host, &data_dir), data_dir });
+        homes.into_iter().find(|home| home.state.is_any()).unwrap_or_else(|| Home::fresh(wanted))
+    }
+}
+
+/// The data directories that files on the node name, in the order in which RKE2 was configured with them: config.yaml, config.d, RKE2's own
+/// drop-ins, the environment files of its units.
+fn configured(host: &Host) -> Vec<String> {
+    let text = |path: &str| {
+        let bytes = host.read(path, OPTIONS.bytes as u64).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let of_options = |path: &String| {
+        let document = yaml::read(&text(path), OPTIONS).ok()?;
+        let entry = document.root.get("data-dir").or_else(|| document.root.get("d"))?;
+        Some(entry.scalar()?.yaml11().printed())
+    };
+    let of_variables = |path: &String| {
+        let found = assignments(&text(path)).into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR");
+        found.map(|(_, (_, value))| value)
+    };
+    let drop_ins = host.list(DROP_INS).unwrap_or_default().into_iter().map(|name| format!("{DROP_INS}/{name}"));
+    let options: Vec<String> =
+        [CONFIG.to_owned()].into_iter().chain(drop_ins).chain(overrides::drop_ins(host)).collect();
+    let files = Unit::ALL.into_iter().flat_map(|unit| {
+        let ours = format!("/etc/default/{unit}");
+        [ours].into_iter().chain(overrides::environment_files(host, unit))
+    });
+    let variables: Vec<String> = files.collect();
+    let found = options.iter().filter_map(of_options).chain(variables.iter().filter_map(of_variables));
+    found.filter(|path| path.starts_with('/')).map(|path| normalized(&path)).collect()
+}
