@@ -68,6 +68,11 @@ pub(crate) fn embedded<'o>(
     owned.iter().find(|it| it.name == name)
 }
 
+/// Whether an option stands here, and not in `providerConfig`.
+pub(crate) fn is_in_config(it: &Owned) -> bool {
+    it.at.path.steps().nth(1) == Some(Ok("config"))
+}
+
 /// With the profile `cis`, RKE2 stops where protect-kernel-defaults is false (rke2 `pkg/cli/cmds/profile_linux.go`).
 pub(crate) fn check_profile(
     reader: &mut Reader,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::config::embedded;
+use super::config::{embedded, is_in_config};
 use super::reader::{OtherType, Reader};
 use super::role::Role;
 use crate::findings::Instead;
@@ -180,6 +180,12 @@ pub(crate) fn read(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<E
 /// The server among the options of a node that founds the cluster: the Go provider joined it, so a node with state keeps it, as it is written.
 pub(crate) fn on_init(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<String> {
     let server = owned.iter().find(|it| it.name == "server").filter(|_| !role.joins())?;
+    if !is_in_config(server) {
+        // The Go provider read no option of RKE2 from there.
+        let rest = "is left out, because role init founds the cluster; remove it, or write role controlplane if this node joins";
+        reader.findings.warn(Code::ServerOnInit, server.at.clone(), rest);
+        return None;
+    }
     let rest = "is not for role init, which founds the cluster; write role controlplane and control_plane_host if this node joins, else \
                 remove it";
     let is_refused = reader.findings.refuse_fresh(Code::ServerOnInit, server.at.clone(), rest, Instead::Kept);

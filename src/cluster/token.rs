@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::config::embedded;
+use super::config::{embedded, is_in_config};
 use super::provider;
 use super::reader::{self, OtherType, Reader};
 use super::role::Role;
@@ -78,10 +78,6 @@ pub(crate) fn read(
         reader.findings.push(severity, code, at, rest);
     }
     Some(Token(text))
-}
-
-fn is_in_config(it: &Owned) -> bool {
-    it.at.path.steps().nth(1) == Some(Ok("config"))
 }
 
 /// Two tokens: the Go provider merged its drop-ins with jq, which adds texts, so its clusters were founded with both in one.
