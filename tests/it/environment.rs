@@ -486,6 +486,7 @@ fn other_files_may_not_say_where_the_node_belongs() {
         (sysconfig, "RKE2_DATA_DIR=/data\n", "RKE2_DATA_DIR", "config.data-dir"),
         (sysconfig, "RKE2_CONFIG_FILE=/etc/mine.yaml\n", "RKE2_CONFIG_FILE", "config"),
         (sysconfig, "RKE2_TOKEN_FILE=/etc/stolen\n", "RKE2_TOKEN_FILE", "config.token-file"),
+        (sysconfig, "RKE2_TOKEN=a-token-that-is-long-enough/\n", "RKE2_TOKEN", "cluster_token"),
         (SERVER, "RKE2_TOKEN=stolen\n", "RKE2_TOKEN", "cluster_token"),
         (
             "usr/local/lib/systemd/system/rke2-server.env",
@@ -520,6 +521,7 @@ fn other_files_may_say_the_same_and_what_is_not_ours() {
         (sysconfig, "RKE2_TOKEN=a-token-that-is-long-enough\nRKE2_URL='https://10.10.0.5:9345'\n", ""),
         (sysconfig, "RKE2_DATA_DIR=\"/var/lib/rancher/rke2\"\n", ""),
         (sysconfig, "RKE2_DATA_DIR=/data/rke2\n", data_dir),
+        (sysconfig, "RKE2_DATA_DIR=/var/lib/rancher/rke2/\n", ""),
         (sysconfig, "#RKE2_TOKEN=stolen\n;RKE2_URL=x\nRKE2_TOKENS=1\nHTTP_PROXY=http://x\n", ""),
         ("etc/sysconfig/rke2-agent", "RKE2_TOKEN=stolen\n", ""),
         (drop_in, "token: a-token-that-is-long-enough\nserver: https://10.10.0.5:9345\nd: /var/lib/rancher/rke2\n", ""),
@@ -544,6 +546,24 @@ fn on_a_node_with_state_what_overrides_is_a_warning() {
             && log.contains("(/etc/sysconfig/rke2-server line 1)"),
         "{log}"
     );
+}
+
+#[test]
+fn other_files_that_cannot_be_read_are_told() {
+    let warning = " warning config: cannot read /etc/sysconfig/rke2-server: it has more than 1048576 bytes, so RKE2 may read from it \
+                   what the cloud-config does not say; mend or remove the file\n";
+    let large = "#".repeat((1 << 20) + 1);
+    for (path, text, warning) in [
+        ("etc/sysconfig/rke2-server", &large[..], warning),
+        // The service does not read what is no file.
+        ("etc/sysconfig/rke2-server/file", "", ""),
+        ("etc/sysconfig/other", &large, ""),
+    ] {
+        let node = planned("", &[(path, text)]);
+        applied(&node);
+        let log = node.read("var/log/provider-rke2.log").unwrap();
+        assert!(log.contains(warning) && log.contains("so RKE2 may read") != warning.is_empty(), "{path}: {log}");
+    }
 }
 
 // ---- for all texts ----
