@@ -51,3 +51,31 @@ fn mask(name: &str, value: &mut Value) {
         Value::Int(_) | Value::Bool(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_nothing_else() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let list = |items: &[&str]| Value::List(items.iter().map(|item| (*item).to_owned()).collect());
+        for (name, value, expected) in [
+            ("node-name", text("edge-1"), text("edge-1")),
+            ("private-registry", text("https://u:secret@h/r.yaml"), text("https://***@h/r.yaml")),
+            ("agent-token", text("secret"), text("***")),
+            ("agent-token", Value::Int(5), text("***")),
+            ("agent-token", Value::Bool(true), text("***")),
+            ("etcd-snapshot-retention", Value::Int(5), Value::Int(5)),
+            ("selinux", Value::Bool(true), Value::Bool(true)),
+            ("vpn-auth", text("name=t,joinKey=secret"), text("***")),
+            ("etcd-extra-env", list(&["A=secret", "a b=secret", "secret"]), list(&["A=***", "***", "***"])),
+            ("node-label", list(&["mail=me@example.com", "rack=r17"]), list(&["mail=me@example.com", "rack=r17"])),
+            ("tls-san", list(&["u@api.example.com", "10.0.0.1"]), list(&["***@api.example.com", "10.0.0.1"])),
+        ] {
+            let mut masked = value;
+            mask(name, &mut masked);
+            assert_eq!(masked, expected, "{name}");
+        }
+    }
+}
