@@ -139,6 +139,11 @@ const CASES: &[Case] = &[
         node.clear("run");
         node
     }),
+    ("unknown-gate-open-without-a-plan", || {
+        let node = Node::new();
+        node.write("run/provider-rke2/ready-rke2-server", "", 0o600);
+        node
+    }),
     // A run of the boot stages for an older plan that comes late spoils nothing.
     ("ok-older-run-left-alone", || {
         let node = booted(&server("", "node-taint: [a=b:NoSchedule]"));
