@@ -238,3 +238,24 @@ impl Findings {
         (shown, more.filter(|(_, count)| *count > 0).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_kept_is_counted_and_never_the_first_of_a_code() {
+        let mut findings = Findings::default();
+        for line in 1..=MOST_KEPT + 30 {
+            findings.warn(Code::UnknownKey, At::line(line), "many");
+        }
+        for line in 1..=MOST_PRINTED + 1 {
+            findings.warn(Code::OptionUnknown, At::line(line), "few");
+        }
+        assert_eq!(findings.list.len(), MOST_KEPT + MOST_PRINTED);
+        let sentences = Reason::sentences(&findings.reasons());
+        let counted: Vec<_> = sentences.iter().filter(|it| it.contains("more of")).collect();
+        assert_eq!(counted, ["50010 more of unknown-key", "1 more of option-unknown"]);
+        assert_eq!(sentences.len(), 2 * MOST_PRINTED + 2);
+    }
+}
