@@ -203,3 +203,23 @@ fn keep_home(
     }
     kept.clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn settings_of_a_section_that_nobody_has_judged() {
+        for (text, seconds) in [
+            ("cluster:\n  providerConfig:\n    swap: perhaps\n    reset_timeout: 1h\n", 3600),
+            ("cluster:\n  provider_options:\n    reset_timeout: 10m\n", 600),
+            ("cluster:\n  providerConfig:\n    reset_timeout: never\n", 300),
+            ("cluster:\n  role: init\n", 300),
+        ] {
+            let section = cloud_config::of_file(text).0.unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(settings(&section).reset_timeout, Duration::from_secs(seconds), "{text}");
+        }
+    }
+}

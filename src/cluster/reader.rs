@@ -111,7 +111,9 @@ impl<'a> Reader<'a> {
             return Some(normalized(text));
         }
         let rest = format!("{} is not an absolute path without `..` and control characters; write one", quoted(text));
-        let refused = self.findings.refuse_fresh(Code::PathInvalid, at, &rest, Instead::Kept);
-        (!refused && !text.chars().any(char::is_control)).then(|| normalized(text))
+        let kept = Some(normalized(text)).filter(|_| !text.chars().any(char::is_control));
+        let instead = if kept.is_some() { Instead::Kept } else { Instead::LeftOut };
+        let is_refused = self.findings.refuse_fresh(Code::PathInvalid, at, &rest, instead);
+        kept.filter(|_| !is_refused)
     }
 }
