@@ -49,7 +49,7 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> (Set
         let at = reader::path(provider.key).key(written).at(name.line);
         if written == ROOT_PATH {
             // Empty is none, as it was for the Go provider.
-            let given = Some(text.trim()).filter(|text| !text.is_empty());
+            let given = Some(text).filter(|text| !text.trim().is_empty());
             root_path =
                 given.and_then(|text| reader.absolute_path(at, text)).filter(|path| path != "/").unwrap_or_default();
             continue;

@@ -589,8 +589,8 @@ fn options_that_cost_too_much_to_read_are_refused() {
         ("[[[[ as config", within("", &format!("    {deep}\n"))),
         ("an alias bomb", within("", &bomb("    "))),
         ("longer than 1 MiB", within("", &format!("    node-name: {}\n", "x".repeat(1 << 20)))),
-        ("10 000 variables with a bad name", {
-            let names: String = (0..10_000).map(|number| format!("    bad-name-{number}: value\n")).collect();
+        ("10 000 variables with a bad value", {
+            let names: String = (0..10_000).map(|number| format!("    BAD_{number}: \"a\\tb\"\n")).collect();
             format!("{GOOD}  env:\n{names}")
         }),
     ] {
@@ -672,9 +672,9 @@ fn a_log_holds_twenty_findings_of_a_code_and_counts_the_rest() {
 
 #[test]
 fn an_error_is_cut_at_1_kib_and_at_a_character() {
-    let names: String = (0..200).map(|number| format!("    \"ключ-{number}\": value\n")).collect();
+    let items: String = (0..200).map(|number| format!("    - ключ-{number}\n")).collect();
     let node = Node::new();
-    let answer = boot(node.root(), &format!("{GOOD}  env:\n{names}"));
+    let answer = boot(node.root(), &format!("{GOOD}  ca_certs:\n{items}"));
     assert!((1000..=1024).contains(&answer.error.len()), "{} bytes", answer.error.len());
     assert!(answer.error.contains("; ") && !answer.error.contains('\u{fffd}'), "{}", answer.error);
 }

@@ -208,7 +208,7 @@ proptest! {
 /// At most 20 findings of a code are printed, here as by `check`: nobody reads the millionth at the console.
 #[test]
 fn many_mistakes_are_counted_not_listed() {
-    let names: Vec<String> = (0..500).map(|number| format!("    1A{number}: b\n")).collect();
+    let names: Vec<String> = (0..500).map(|number| format!("    A{number}: \"a\\tb\"\n")).collect();
     let options: Vec<String> = (0..500).map(|number| format!("    x{number}: b\n")).collect();
     let node = tempfile::tempdir().unwrap();
     let config = format!("{HEAD}  config:\n{}  env:\n{}", options.concat(), names.concat());
@@ -348,12 +348,22 @@ fn normal(path: &str) -> Option<String> {
 /// Of which the text around it is dropped.
 const CERTIFICATE: &str = include_str!("../../testdata/trust/ca-one.pem");
 
+/// A value of `env` as it is kept: no blanks and line breaks around it, nor one pair of quotes.
+fn cleaned(text: &str) -> &str {
+    let text = text.trim_matches([' ', '\t', '\n', '\r']);
+    let first = text.chars().next().filter(|it| matches!(it, '"' | '\''));
+    match first {
+        Some(quote) if text.len() > 1 && text.ends_with(quote) => &text[1..text.len() - 1],
+        _ => text,
+    }
+}
+
 /// Puts one text into every field that takes text, and reads it back from the document.
 fn comes_back(text: &str, role: &str, as_mapping: bool) {
     let (trimmed, q) = (text.trim(), quoted);
     let role = if trimmed.is_empty() { "init" } else { role };
     let is_no_text = |c: char| c.is_control() || cluster::env::is_noncharacter(c);
-    let (env, path) = (!text.contains(is_no_text), normal(&format!("/{text}")));
+    let (env, path) = (!cleaned(text).contains(is_no_text), normal(&format!("/{text}")));
     let pem = format!("{text}\n{CERTIFICATE}{text}");
     let labels = format!("a{text}");
     let options = format!(
@@ -419,7 +429,7 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
         node["cluster_root_path"] = path.into();
     }
     if env {
-        node["env"] = json!({ "A": text, "B": "b" });
+        node["env"] = json!({ "A": cleaned(text), "B": "b" });
     }
     assert_eq!(read.plan, node, "{config}");
 
@@ -430,7 +440,8 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
     }
     if path.is_none() {
         let path = q(&format!("/{text}"));
-        assert_eq!(alone(format!("  local_images_path: {path}")), Err(vec![Code::PathInvalid]));
+        let images = format!("  import_local_images: true\n  local_images_path: {path}");
+        assert_eq!(alone(images), Err(vec![Code::PathInvalid]));
         assert_eq!(alone(format!("  providerConfig: {{cluster_root_path: {path}}}")), Err(vec![Code::PathInvalid]));
     }
 }
