@@ -1,4 +1,4 @@
-//! Scripts that other programs call by their path: each hands over to this program.
+//! Scripts that other programs call by their path: each hands over to this program, and does the work itself where an image has another one.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -12,8 +12,9 @@ const DIRECTORY: &str = "/opt/rke2/scripts";
 /// Held while they are written: two runs at a time would write to the same temporary files.
 const LOCK: &str = "/run/provider-rke2/scripts.lock";
 
-/// Their names, as the Go provider had them, and what is in them.
-pub(crate) const SCRIPTS: [(&str, &str); 3] = [
+/// Their names, as the Go provider had them, and what is in them. What they share is the first, so that none is there without it.
+pub(crate) const SCRIPTS: [(&str, &str); 4] = [
+    ("common.sh", include_str!("../../scripts/common.sh")),
     ("import.sh", include_str!("../../scripts/import.sh")),
     ("rke2-killall.sh", include_str!("../../scripts/rke2-killall.sh")),
     ("rke2-uninstall.sh", include_str!("../../scripts/rke2-uninstall.sh")),

@@ -705,27 +705,3 @@ fn what_has_its_name_is_on_the_disk() {
     assert!(at("fsync", "/.provider-rke2/").unwrap() < renamed, "{calls:#?}");
     assert!(renamed < at("fsync", "/agent/images>").unwrap(), "{calls:#?}");
 }
-
-#[test]
-fn the_script_is_plain_sh() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/import.sh");
-    match Command::new("shellcheck").args(["-s", "sh", script]).output() {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "shellcheck: {error}");
-            eprintln!("shellcheck is missing, import.sh is not checked");
-        }
-    }
-    // The program that it finds by its name gets the directory as one absolute word.
-    let node = Node::new();
-    node.write("bin/agent-provider-rke2", "#!/bin/sh\nprintf '%s|' \"$@\"\n", 0o755);
-    node.write("with blanks/x", "", 0o644);
-    let path = format!("{}:/usr/bin:/bin", node.path("bin").display());
-    let call = |arguments: &[&str]| {
-        let mut command = Command::new("sh");
-        run(command.arg(script).args(arguments).env("PATH", &path).current_dir(node.root()), b"")
-    };
-    assert_eq!(call(&["with blanks"]).stdout, format!("apply|images|--from|{}/with blanks|", node.root().display()));
-    assert_eq!(call(&["/no such/dir"]).stdout, "apply|images|--from|/no such/dir|");
-    assert_eq!((call(&[]).code, call(&["a", "b"]).code), (Some(2), Some(2)));
-}

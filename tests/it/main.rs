@@ -32,6 +32,7 @@ mod merge_properties;
 mod properties;
 mod recorded_options;
 mod reset;
+mod scripts;
 mod secrets;
 mod service;
 mod situations;
