@@ -6,7 +6,7 @@ use crate::environment;
 use crate::findings::Reason;
 use crate::plan;
 use crate::plan::plan::Plan;
-use crate::plan::staged::{self, Unstaged};
+use crate::plan::staged::{self, Staged, Unstaged};
 use crate::report::outcome::Outcome;
 use crate::rke2::merge::{CONFIG, DROP_INS, OWNER, USER};
 use crate::service::gate;
@@ -33,13 +33,14 @@ fn run(apply: &Apply) -> Taken {
         if let Some(refused) = apply.refused("config") {
             return Taken::Done(None, apply.not_configured(Outcome { failed: refused.reasons, ..Outcome::default() }));
         }
-        let plan = match accepted(apply) {
-            Ok(plan) => plan,
+        let staged = match accepted(apply) {
+            Ok(staged) => staged,
             Err(Unstaged::Other(sentence)) => return Taken::Left(sentence),
             Err(unstaged) => return Taken::Done(None, apply.not_configured(Outcome::failed(unstaged.sentence()))),
         };
+        let plan = &staged.plan;
         let role = Some(plan.role);
-        let prepared = match prepared::prepare(host, &plan) {
+        let prepared = match prepared::prepare(host, &staged) {
             Ok(prepared) => prepared,
             Err(outcome) => return Taken::Done(role, apply.not_configured(outcome)),
         };
@@ -47,8 +48,8 @@ fn run(apply: &Apply) -> Taken {
             Ok(lock) => lock,
             Err(locked) => return Taken::Done(role, apply.without_lock(locked)),
         };
-        if gate::refused(host).is_none() && staged::is_in_force(host, &plan) {
-            let outcome = match install(apply, &plan, &prepared) {
+        if gate::refused(host).is_none() && staged::is_in_force(host, plan) {
+            let outcome = match install(apply, plan, &prepared) {
                 Ok(done) => Outcome { done, notes: prepared.notes, ..Outcome::default() },
                 Err(reason) => apply.not_configured(Outcome { notes: prepared.notes, ..Outcome::failed(reason) }),
             };
@@ -62,16 +63,16 @@ fn run(apply: &Apply) -> Taken {
 }
 
 /// What is staged, kept for the other steps. Where two runs of the boot stages have mixed it, the document in force is laid out again.
-fn accepted(apply: &Apply) -> Result<Plan, Unstaged> {
-    let plan = match staged::read(apply.host) {
+fn accepted(apply: &Apply) -> Result<Staged, Unstaged> {
+    let staged = match staged::read(apply.host) {
         Err(Unstaged::Mixed(_)) => {
             plan::lay_out(apply.host).map_err(|reason| Unstaged::Torn(reason.sentence))?;
             staged::read(apply.host)?
         }
         other => other?,
     };
-    staged::accept(apply.host, &plan).map_err(|error| Unstaged::Torn(error.to_string()))?;
-    Ok(plan)
+    staged::accept(apply.host, &staged.plan).map_err(|error| Unstaged::Torn(error.to_string()))?;
+    Ok(staged)
 }
 
 /// Installs it, under the lock of the program, and opens the gate. The gate is shut before anything is changed that RKE2 reads.

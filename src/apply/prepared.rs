@@ -1,9 +1,5 @@
 //! What `apply config` is going to install: the drop-ins of the plan, and config.yaml merged from them and those of other authors.
 
-use std::cell::OnceCell;
-
-use serde_json::Value as Json;
-
 use crate::cluster::role::Role;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
@@ -12,14 +8,12 @@ use crate::host::{Error, Host};
 use crate::identity::State;
 use crate::identity::home::Home;
 use crate::plan::plan::Plan;
-use crate::plan::staged;
+use crate::plan::staged::{self, Staged};
 use crate::report::outcome::Outcome;
-use crate::rke2::drop_in::{self, DropIn, Place, Read, Value};
+use crate::rke2::drop_in::{self, Braces, DropIn, Place, Read, Value};
 use crate::rke2::merge::{self, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::overrides;
-use crate::service::gate;
-use crate::text::template::{self, Evaluated};
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
 
 /// What is going to be installed.
@@ -38,22 +32,21 @@ pub(crate) struct Prepared {
 /// Works out what is to be installed. Nothing is changed, and no lock is needed.
 ///
 /// Fails with what is refused, and what else was found.
-pub(crate) fn prepare(host: &Host, plan: &Plan) -> Result<Prepared, Outcome> {
+pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome> {
+    let plan = &staged.plan;
     let mut findings = Findings::default();
     let state = Home::of(host, &plan.data_dir).state;
     findings.lenient = state.is_any();
-    let values = Values { text: staged::values(host, plan), json: OnceCell::new() };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
         let read = read_text(text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
         findings.list.retain(|it| it.severity == Severity::Refused);
-        let mut read = read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))?;
-        values.fill(&mut read.options, &mut findings)?;
-        Ok(read)
+        read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))
     };
     let mut user = own(USER, &plan.user).map_err(Outcome::failed)?;
     user.appended = plan.append.iter().cloned().collect();
     let provider = own(OWNER, &plan.provider).map_err(Outcome::failed)?;
+    staged.troubles.iter().for_each(|trouble| trouble.tell(&mut findings));
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
 
     let has_token = provider.owned.iter().any(|it| it.name == "token");
@@ -117,7 +110,7 @@ fn read_text(
     let mut entries = document.root.entries().to_vec();
     findings.file = Some(path.to_owned());
     entries.retain(|(key, _)| !is_ignored(key, ignored, findings));
-    let read = drop_in::read(&entries, &Path::default(), Place::Here, plan.role.unit(), findings);
+    let read = drop_in::read(&entries, &Path::default(), Place::Here, Braces::Text, plan.role.unit(), findings);
     findings.file = None;
     Ok(Some(read))
 }
@@ -168,47 +161,6 @@ fn others(host: &Host, plan: &Plan, ignored: &[&str], findings: &mut Findings) -
         }
     }
     Ok(sources)
-}
-
-/// yip's values, read when the first template asks for them.
-struct Values {
-    text: Result<String, String>,
-    json: OnceCell<Result<Json, String>>,
-}
-
-impl Values {
-    fn get(&self) -> &Result<Json, String> {
-        self.json.get_or_init(|| {
-            let wrong = |_| format!("{}/values.json: is not the JSON that yip gives", gate::RUN);
-            serde_json::from_str(self.text.as_ref().map_err(Clone::clone)?).map_err(wrong)
-        })
-    }
-
-    /// Evaluates the templates in the text values of options that are not secret.
-    fn fill(&self, options: &mut DropIn, findings: &mut Findings) -> Result<(), String> {
-        for (name, value) in options {
-            if options::find(name).is_some_and(|spec| spec.secret) {
-                continue;
-            }
-            let texts: &mut [String] = match value {
-                Value::Text(text) => std::slice::from_mut(text),
-                Value::List(items) => items,
-                Value::Bool(_) | Value::Int(_) => &mut [],
-            };
-            for text in texts {
-                match template::evaluate(text, || self.get().clone().unwrap_or_default()) {
-                    Evaluated::Text(filled) => *text = filled,
-                    Evaluated::Kept => {}
-                    Evaluated::Missing(path) => {
-                        self.get().as_ref().map_err(Clone::clone)?;
-                        let rest = format!("holds a template of {path}, which this node does not have; correct it");
-                        findings.refuse(Code::OptionTemplate, Path::of(name).at(1), &rest);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What must hold before RKE2 may read the configuration; the sentence says what does not.

@@ -8,7 +8,7 @@ use super::reader::{self, Reader};
 use super::role::Role;
 use crate::findings::Instead;
 use crate::findings::code::Code;
-use crate::rke2::drop_in::{self, DropIn, Owned, Read, Value};
+use crate::rke2::drop_in::{self, Braces, DropIn, Owned, Read, Value};
 use crate::text::yaml::{Kind, Node};
 
 /// Reads the key.
@@ -39,7 +39,7 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
             }
             let root = &document.root;
             if matches!(root.kind, Kind::Map(_)) {
-                return drop_in::read(root.entries(), &path, *place, role.unit(), reader.findings);
+                return drop_in::read(root.entries(), &path, *place, Braces::Template, role.unit(), reader.findings);
             }
             if !root.is_null() {
                 let rest = format!("holds {}; write a mapping with RKE2's options by name", root.described());

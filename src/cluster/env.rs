@@ -55,7 +55,7 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
             }
             if text.contains("{{") {
                 let rest = "holds a template, which is evaluated in options only; write the value itself";
-                reader.findings.warn(Code::OptionTemplate, at, rest);
+                reader.findings.error(Code::OptionTemplate, at, rest);
             }
             env.insert(name.to_owned(), text.to_owned());
         }

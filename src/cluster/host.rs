@@ -7,7 +7,7 @@ use super::reader::{OtherType, Reader};
 use super::role::Role;
 use crate::findings::Instead;
 use crate::findings::code::Code;
-use crate::rke2::drop_in::Owned;
+use crate::rke2::drop_in::{self, Owned};
 use crate::text::escape::{mask_user, quoted};
 
 /// Where nodes register (rke2 `pkg/cli/cmds/server.go`, the supervisor's port).
@@ -22,6 +22,8 @@ pub enum Endpoint {
     Address(IpAddr),
     /// What is neither; kept for a node that runs with it.
     Verbatim(String),
+    /// A template: what yip makes of it on the node is the host.
+    Template(String),
 }
 
 impl Endpoint {
@@ -38,9 +40,6 @@ impl Endpoint {
         rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.is_empty() {
             return Err("no host");
-        }
-        if rest.contains("{{") {
-            return Err("a template, which is not evaluated here");
         }
         if rest.chars().any(char::is_whitespace) {
             return Err("blanks in it");
@@ -83,7 +82,7 @@ impl Endpoint {
     /// The host as certificates name it: without brackets.
     pub(crate) fn host(&self) -> String {
         match self {
-            Endpoint::Name(host) => host.clone(),
+            Endpoint::Name(host) | Endpoint::Template(host) => host.clone(),
             // A user and password have no place in a certificate.
             Endpoint::Verbatim(text) => text.rsplit_once('@').map_or(text.as_str(), |(_, host)| host).to_owned(),
             Endpoint::Address(address) => address.to_string(),
@@ -95,6 +94,8 @@ impl Endpoint {
         match self {
             Endpoint::Address(IpAddr::V6(address)) => format!("https://[{address}]:{PORT}"),
             Endpoint::Verbatim(text) => format!("https://{text}:{PORT}"),
+            // The URL is made when the host is known.
+            Endpoint::Template(text) => text.clone(),
             other => format!("https://{}:{PORT}", other.host()),
         }
     }
@@ -109,7 +110,7 @@ impl Endpoint {
             Endpoint::Address(IpAddr::V6(it)) => {
                 it.is_loopback() || it.is_unspecified() || it.is_unicast_link_local() || it.is_multicast()
             }
-            Endpoint::Verbatim(_) => false,
+            Endpoint::Verbatim(_) | Endpoint::Template(_) => false,
         }
     }
 }
@@ -153,6 +154,9 @@ pub(crate) fn read(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<E
             return None;
         }
     };
+    if drop_in::is_template("server", text.trim()) {
+        return Some(Endpoint::Template(text.trim().to_owned()));
+    }
     let endpoint = match Endpoint::parse(&text) {
         Ok((endpoint, port)) => {
             if let Some(port) = port.filter(|port| *port != PORT) {
@@ -276,7 +280,6 @@ mod tests {
             ("münchen.example", "characters or a form that no host name has"),
             (&too_long, "characters or a form that no host name has"),
             (&label_too_long, "characters or a form that no host name has"),
-            ("{{ .Host }}", "a template, which is not evaluated here"),
         ] {
             assert_eq!(Endpoint::parse(text), Err(what), "{text}");
         }

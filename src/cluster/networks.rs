@@ -7,7 +7,7 @@ use super::provider::Provider;
 use super::reader::{self, Reader};
 use super::role::Role;
 use crate::environment::Networks;
-use crate::environment::no_proxy::{CLUSTER_V6, SERVICE_V6, is_cidr};
+use crate::environment::no_proxy::{self, CLUSTER_V6, SERVICE_V6, is_cidr};
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::At;
 use crate::rke2::Unit;
@@ -70,12 +70,15 @@ fn given(all: &[(&str, Place, &Key, &Node)], name: &str) -> Given {
     given
 }
 
-/// The texts of a single value or a flat list, split at commas, without the empty ones.
+/// The texts of a single value or a flat list, split at commas, without the empty ones. A comma inside a template is none of them.
 fn texts(node: &Node) -> Vec<String> {
     let scalars: Vec<String> = match &node.kind {
         Kind::Scalar(scalar) => vec![scalar.yaml11().printed()],
         _ => node.items().iter().filter_map(Node::scalar).map(|it| it.yaml11().printed()).collect(),
     };
-    let parts = scalars.iter().flat_map(|text| text.split(',')).map(str::trim);
-    parts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    let split = |text: String| match text.contains("{{") {
+        true => vec![text],
+        false => no_proxy::items(&text),
+    };
+    scalars.into_iter().flat_map(split).collect()
 }

@@ -4,7 +4,7 @@ use super::reader::{self, Reader};
 use super::role::Role;
 use super::settings::{ROWS, Settings};
 use crate::findings::code::Code;
-use crate::rke2::drop_in::{self, Place, Read};
+use crate::rke2::drop_in::{self, Braces, Place, Read};
 use crate::rke2::options::{self, Class};
 use crate::text::escape::quoted;
 use crate::text::yaml::{Key, Node};
@@ -81,6 +81,6 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> (Set
         }
     }
     let path = reader::path(provider.key);
-    let options = drop_in::read(&rke2, &path, Place::Here, role.unit(), reader.findings);
+    let options = drop_in::read(&rke2, &path, Place::Here, Braces::Template, role.unit(), reader.findings);
     (settings, root_path, options)
 }

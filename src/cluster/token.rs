@@ -72,7 +72,7 @@ pub(crate) fn read(
     };
     if text.contains("{{") {
         let rest = "holds a template, which is not evaluated in a secret; write the token itself";
-        reader.findings.warn(Code::OptionTemplate, at.clone(), rest);
+        reader.findings.error(Code::OptionTemplate, at.clone(), rest);
     }
     if let Some((severity, code, rest)) = judge(&text, role.unwrap_or(Role::Init).unit()) {
         reader.findings.push(severity, code, at, rest);

@@ -43,6 +43,11 @@ pub(crate) fn is_cidr(text: &str) -> bool {
     text.parse::<IpNet>().is_ok()
 }
 
+/// The ranges of an option, split at commas as RKE2 does, without the empty ones.
+pub(crate) fn items(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
 /// The networks of the node: of every global unicast address of an interface that leads out of it, but for the address that equals the
 /// control plane host, which may be one that moves; where it is the only one of its family it is the node's own. IPv4 before IPv6, in numeric order, each once.
 pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>) -> Vec<IpNet> {

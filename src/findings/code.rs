@@ -110,7 +110,7 @@ codes! {
     ProfileKernelDefaults "profile-kernel-defaults" "With the profile cis RKE2 sets protect-kernel-defaults itself and stops where it is set to false (rke2 pkg/cli/cmds/profile_linux.go)."
     SysctlOverridden "sysctl-overridden" "A file that sysctl.d(5) reads after ours sets a kernel setting that RKE2's profile demands to something else; it takes effect when all files are applied anew, and RKE2 then stops at its next start."
     OptionReset "option-reset" "With this option in its configuration the server would reset the cluster at every boot."
-    OptionTemplate "option-template" "A template names a value that the node does not have, or `{{` begins something that is not evaluated and stays as text."
+    OptionTemplate "option-template" "A template of an option fails or names a value that the node does not have, or it stands in a secret or a variable, where it is text."
     ProviderOptionUnknown "provider-option-unknown" "The key is neither an option of the provider nor one of RKE2."
     ProviderOptionsMisnamed "provider-options-misnamed" "The key is providerConfig; provider_options is accepted in its place."
     ProviderOptionInvalid "provider-option-invalid" "The value is not one that the option of the provider takes; the node does as if the option were not there."

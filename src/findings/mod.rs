@@ -167,12 +167,22 @@ impl Findings {
     /// Refuses on a fresh node; on one with RKE2's state, which an upgrade must not stop, warns, and says what becomes of the value there.
     /// Gives whether it was refused: if not, the caller goes on with the meaning that the Go provider gave it.
     pub(crate) fn refuse_fresh(&mut self, code: Code, at: At, rest: &str, instead: Instead) -> bool {
+        self.refuse_or(Severity::Warning, code, at, rest, instead)
+    }
+
+    /// The same for what RKE2 hardly runs with there either: an error in place of the warning.
+    pub(crate) fn refuse_fresh_else_error(&mut self, code: Code, at: At, rest: &str, instead: Instead) -> bool {
+        self.refuse_or(Severity::Error, code, at, rest, instead)
+    }
+
+    fn refuse_or(&mut self, lenient: Severity, code: Code, at: At, rest: &str, instead: Instead) -> bool {
         if self.lenient {
             let instead = match instead {
                 Instead::Kept => "kept",
                 Instead::LeftOut => "left out",
             };
-            self.warn(
+            self.push(
+                lenient,
                 code,
                 at,
                 &format!("{rest} ({instead} on this node, because it has state of RKE2; a fresh node is refused)"),

@@ -3,6 +3,7 @@
 //! This is the only place where a value meets a stage. Values reach the node in staged files, never in `commands` or `if`.
 
 use super::plan::Plan;
+use super::values;
 use crate::cluster::cloud_config::DOCUMENT_NAME;
 use crate::cluster::settings::Swap;
 use crate::text::emit::{self, Item};
@@ -22,13 +23,13 @@ const ENTRY_KEYS: [&str; 7] = ["path", "permissions", "owner", "group", "content
 ///
 /// The same plan and program give the same bytes. Fails if the plan is larger than the steps would read.
 pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
-    let variables = variables(plan, program);
+    let bound = Bound { variables: variables(plan, program), templates: &plan.templates };
     let mut stages = Vec::new();
     for (name, text) in STAGES {
         if *name == SWAP && plan.settings.swap == Swap::Keep {
             continue;
         }
-        stages.push(stage(text, &variables).map_err(|error| format!("stage {name}: {error}"))?);
+        stages.push(stage(text, &bound).map_err(|error| format!("stage {name}: {error}"))?);
     }
     let boot = Item::map([("boot.before", Item::List(stages))]);
     let document = Item::map([("name", Item::text(DOCUMENT_NAME)), ("stages", boot)]);
@@ -42,21 +43,35 @@ pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
 }
 
 /// A value of the program that a stage asks for by `@NAME@`.
+#[derive(Clone)]
 struct Variable {
     name: &'static str,
     value: String,
 }
 
 /// What the stages ask for.
-fn variables(plan: &Plan, program: &str) -> [Variable; 5] {
+struct Bound<'a> {
+    variables: Vec<Variable>,
+    /// An entry of a list that asks for `@NUMBER@` stands there once for each, with its `@TEMPLATE@`.
+    templates: &'a [String],
+}
+
+/// What they ask for by name, but for what is of a template.
+fn variables(plan: &Plan, program: &str) -> Vec<Variable> {
     let values = [
         ("PLAN", plan.to_yaml()),
         ("USER_OPTIONS", plan.user.clone()),
         ("PROVIDER_OPTIONS", plan.provider.clone()),
         ("PROGRAM", emit::shell_quoted(program)),
         ("ID", plan.id.clone()),
+        ("VALUES", values::id(&plan.templates)),
     ];
-    values.map(|(name, value)| Variable { name, value: escape_templates(&value) })
+    values.map(|(name, value)| Variable { name, value: escape_templates(&value) }).into()
+}
+
+/// The same, but for the template in it, which yip evaluates.
+fn of_template(number: usize, text: &str) -> [Variable; 2] {
+    [("NUMBER", number.to_string()), ("TEMPLATE", text.to_owned())].map(|(name, value)| Variable { name, value })
 }
 
 /// Text that yip's template engine gives back as it is: only `{{` opens an action (Go `text/template`).
@@ -64,10 +79,10 @@ fn escape_templates(text: &str) -> String {
     text.replace("{{", "{{`{{`}}")
 }
 
-/// The files that a document of ours lays out, as yip writes them: path and content. `values` stands in for yip's own values.
+/// The files that a document of ours lays out: path, and the content that yip writes, or evaluates where that is what it is for.
 ///
 /// Fails with what is wrong if the document does not parse.
-pub(crate) fn staged_files(document: &str, values: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn staged_files(document: &str) -> Result<Vec<(String, String)>, String> {
     let read =
         yaml::read(document, CLOUD_CONFIG).map_err(|error| format!("{} (line {})", error.problem, error.line))?;
     let stages =
@@ -75,13 +90,14 @@ pub(crate) fn staged_files(document: &str, values: &str) -> Result<Vec<(String, 
     let files = stages.iter().filter_map(|stage| stage.get("files")).flat_map(Node::items);
     let text = |file: &Node, key: &str| Some(file.get(key)?.scalar()?.text.clone());
     let found = files.filter_map(|file| Some((text(file, "path")?, text(file, "content")?)));
-    Ok(found.map(|(path, content)| (path, content.replace(VALUES, values).replace("{{`{{`}}", "{{"))).collect())
+    let written = |(path, content): (String, String)| match values::is_path(&path) {
+        true => (path, content),
+        false => (path, content.replace("{{`{{`}}", "{{")),
+    };
+    Ok(found.map(written).collect())
 }
 
-/// The one template that is left to yip.
-const VALUES: &str = "{{ .Values | toJson }}";
-
-fn stage(text: &str, variables: &[Variable]) -> Result<Item, String> {
+fn stage(text: &str, bound: &Bound) -> Result<Item, String> {
     let read = yaml::read(text, OPTIONS).map_err(|error| format!("line {}: {error}", error.line))?;
     strict(&read.root, &STAGE_KEYS)?;
     for entry in ["directories", "files"].iter().filter_map(|key| read.root.get(key)) {
@@ -90,7 +106,7 @@ fn stage(text: &str, variables: &[Variable]) -> Result<Item, String> {
             _ => return Err(format!("line {}: expected a list", entry.line)),
         }
     }
-    bind(&read.root, variables)
+    bind(&read.root, bound)
 }
 
 fn strict(node: &Node, keys: &[&str]) -> Result<(), String> {
@@ -102,20 +118,37 @@ fn strict(node: &Node, keys: &[&str]) -> Result<(), String> {
     }
 }
 
-fn bind(node: &Node, variables: &[Variable]) -> Result<Item, String> {
+fn bind(node: &Node, bound: &Bound) -> Result<Item, String> {
     Ok(match &node.kind {
-        Kind::List(items) => Item::List(items.iter().map(|item| bind(item, variables)).collect::<Result<_, _>>()?),
+        Kind::List(items) => {
+            let mut list = Vec::new();
+            for item in items {
+                if item.entries().iter().any(|(_, value)| is_of_template(value)) {
+                    for (number, text) in bound.templates.iter().enumerate() {
+                        let variables = bound.variables.iter().cloned().chain(of_template(number, text)).collect();
+                        list.push(bind(item, &Bound { variables, templates: &[] })?);
+                    }
+                } else {
+                    list.push(bind(item, bound)?);
+                }
+            }
+            Item::List(list)
+        }
         Kind::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| Ok((key.scalar.text.clone(), bind(value, variables)?)));
+            let entries = entries.iter().map(|(key, value)| Ok((key.scalar.text.clone(), bind(value, bound)?)));
             Item::Map(entries.collect::<Result<_, String>>()?)
         }
         Kind::Scalar(scalar) => match scalar.yaml11() {
             Yaml11::Int(it) => Item::Int(it),
             _ => Item::Text(
-                fill(&scalar.text, variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
+                fill(&scalar.text, &bound.variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
             ),
         },
     })
+}
+
+fn is_of_template(node: &Node) -> bool {
+    node.scalar().is_some_and(|it| it.text.contains("@NUMBER@"))
 }
 
 /// `text` with each `@NAME@` replaced; a value is not searched again. Fails with a name that is not known.
@@ -155,12 +188,13 @@ mod tests {
         }
         asked.sort_unstable();
         asked.dedup();
-        assert_eq!(asked, ["ID", "PLAN", "PROGRAM", "PROVIDER_OPTIONS", "USER_OPTIONS"]);
+        let known = ["ID", "NUMBER", "PLAN", "PROGRAM", "PROVIDER_OPTIONS", "TEMPLATE", "USER_OPTIONS", "VALUES"];
+        assert_eq!(asked, known);
     }
 
     #[test]
     fn a_stage_that_does_not_fit_is_named() {
-        let known = [Variable { name: "ID", value: "x".into() }];
+        let known = Bound { variables: vec![Variable { name: "ID", value: "x".into() }], templates: &[] };
         for (text, error) in [
             ("name: a\nsleep: 120\n", "line 2: unknown key sleep"),
             ("files:\n- path: /a\n  mode: 1\n", "line 3: unknown key mode"),

@@ -28,7 +28,7 @@ pub(crate) struct Found {
 impl Found {
     /// The files that it lays out, by path.
     fn files(&self) -> BTreeMap<String, String> {
-        document::staged_files(&self.text, "{}").unwrap_or_default().into_iter().collect()
+        document::staged_files(&self.text).unwrap_or_default().into_iter().collect()
     }
 
     /// The plan that it lays out.

@@ -11,6 +11,7 @@ mod lay_out;
 pub mod plan;
 mod sources;
 pub mod staged;
+pub(crate) mod values;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,11 +1,12 @@
 //! The plan: what this node will be. It travels to the steps on the node as `plan.yaml` and two drop-ins; that format is here and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::cluster::Cluster;
 use crate::cluster::ca_certs::Certificate;
 use crate::cluster::document_path;
+use crate::cluster::host::Endpoint;
 use crate::cluster::role::Role;
 use crate::cluster::settings::Settings;
 use crate::environment::{Asked, Networks};
@@ -15,6 +16,12 @@ use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::text::emit::{self, Item};
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Node, OPTIONS};
+
+/// The key of the control plane host.
+pub(super) const HOST: &str = "control_plane_host";
+
+/// yip writes a file for each.
+const MOST_TEMPLATES: usize = 1000;
 
 /// What a node will be.
 #[derive(Clone)]
@@ -33,6 +40,8 @@ pub struct Plan {
     pub append: Vec<String>,
     /// The networks of the cluster.
     pub networks: Networks,
+    /// Texts of options that yip evaluates, each once, in the order of their files.
+    pub templates: Vec<String>,
     /// Settings of this program.
     pub settings: Settings,
     /// Environment variables of RKE2's service, as the cloud-config has them.
@@ -93,14 +102,23 @@ impl Plan {
         if lists.map(<[String]>::len).sum::<usize>() > OPTIONS.nodes {
             return Err(format!("cluster: its options have more than {} items; write fewer", OPTIONS.nodes));
         }
+        let host = cluster.endpoint.as_ref().map(Endpoint::host);
+        let mut seen = HashSet::new();
+        let found = templates(host.as_deref(), [Some(user), Some(&provider)], &cluster.networks);
+        let texts: Vec<String> =
+            found.into_iter().filter(|(_, text)| seen.insert(*text)).map(|(_, text)| text.to_owned()).collect();
+        if texts.len() > MOST_TEMPLATES {
+            return Err(format!("cluster: its options have more than {MOST_TEMPLATES} templates; write fewer"));
+        }
         let mut plan = Plan {
+            templates: texts,
             user: drop_in::to_json(user),
             provider: drop_in::to_json(&provider),
             id: String::new(),
             role: cluster.role,
             data_dir: cluster.data_dir,
             document_path: cluster.document_path,
-            control_plane_host: cluster.endpoint.map(|endpoint| endpoint.host()),
+            control_plane_host: host,
             root_path: cluster.root_path,
             append: cluster.appended,
             networks: cluster.networks,
@@ -174,6 +192,7 @@ impl Plan {
             ("control_plane_host", self.control_plane_host.as_deref().and_then(text)),
             ("cluster_root_path", text(&self.root_path)),
             ("append", Some(list(&self.append))),
+            ("templates", Some(list(&self.templates))),
             ("cluster_cidr", Some(list(&self.networks.cluster))),
             ("service_cidr", Some(list(&self.networks.service))),
             ("cluster_domain", text(&self.networks.domain)),
@@ -228,6 +247,7 @@ impl Plan {
             control_plane_host: text("control_plane_host"),
             root_path: places.root_path.unwrap_or_default(),
             append: list("append"),
+            templates: list("templates"),
             networks: Networks {
                 cluster: list("cluster_cidr"),
                 service: list("service_cidr"),
@@ -242,6 +262,30 @@ impl Plan {
             id,
         })
     }
+}
+
+/// Whether a text is an id: of a plan, or of the texts that yip evaluates.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The texts that yip evaluates, each with its option.
+pub(super) fn templates<'a>(
+    host: Option<&'a str>,
+    drop_ins: [Option<&'a DropIn>; 2],
+    networks: &'a Networks,
+) -> Vec<(&'a str, &'a str)> {
+    let of_options = drop_ins.into_iter().flatten().flatten().flat_map(|(name, value)| {
+        let texts = value.texts().iter();
+        texts.map(move |text| (name.as_str(), text.as_str()))
+    });
+    let Networks { cluster, service, domain } = networks;
+    let of_networks = [("cluster-cidr", cluster.as_slice()), ("service-cidr", service)]
+        .into_iter()
+        .chain([("cluster-domain", std::slice::from_ref(domain))])
+        .flat_map(|(name, texts)| texts.iter().map(move |text| (name, text.as_str())));
+    let all = host.map(|text| (HOST, text)).into_iter().chain(of_options).chain(of_networks);
+    all.filter(|(name, text)| drop_in::is_template(name, text)).collect()
 }
 
 /// What comes from the cluster section's own keys, and RKE2's options of `providerConfig`.

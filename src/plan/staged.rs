@@ -4,10 +4,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::plan::Plan;
+use super::plan::{Plan, is_id};
+use super::values::{self, NoValue, Trouble, Value};
 use crate::host::{Error, Host};
 use crate::service::gate::RUN;
-use crate::text::template::{self, Evaluated};
 
 /// How long a file that is not whole is looked at again: another run of the boot stages may be writing it, in place, under no lock of ours.
 const WRITING: Duration = Duration::from_millis(200);
@@ -18,10 +18,9 @@ pub(super) const LIMIT: u64 = 16 << 20;
 const PLAN: &str = "plan.yaml";
 const USER: &str = "config.d/90_userdata.yaml";
 const PROVIDER: &str = "config.d/99_userdata.yaml";
-pub(super) const VALUES: &str = "values.json";
 
-/// All that is staged.
-pub(super) const STAGED: [&str; 4] = [PLAN, USER, PROVIDER, VALUES];
+/// All that is staged, but for the texts that yip evaluates.
+pub(super) const STAGED: [&str; 3] = [PLAN, USER, PROVIDER];
 
 /// Where yip lays out the plan; without this file nothing is staged.
 pub(crate) const PLAN_PATH: &str = "/run/provider-rke2/plan.yaml";
@@ -34,7 +33,7 @@ pub(crate) const PROVIDER_PATH: &str = "/run/provider-rke2/config.d/99_userdata.
 /// The id of the plan in force: what the last `agent.boot` of this boot has left behind.
 const PLAN_ID: &str = "/run/provider-rke2/plan-id";
 
-/// Copies of the staged files that `apply config` has accepted, which every other step goes by. yip may lay out an older plan meanwhile.
+/// What `apply config` has accepted of the staged files, which every other step goes by: no template is left in it. yip may lay out an older plan meanwhile.
 const APPLIED: &str = "/run/provider-rke2/applied";
 
 /// The id of the plan in force; nothing if no `agent.boot` has left one in this boot.
@@ -81,19 +80,24 @@ impl Unstaged {
     }
 }
 
+/// What is staged.
+#[derive(Debug)]
+pub struct Staged {
+    /// The plan, with what yip has made of its templates.
+    pub plan: Plan,
+    /// What is wrong with them.
+    pub(crate) troubles: Vec<Trouble>,
+}
+
 /// Reads what yip has laid out, once it is whole and of one plan, and that the one in force, if that is known.
-pub fn read(host: &Host) -> Result<Plan, Unstaged> {
+pub fn read(host: &Host) -> Result<Staged, Unstaged> {
     let end = Instant::now() + WRITING;
     loop {
         let read = read_at_once(host, RUN);
-        let is_whole = match &read {
-            Ok(plan) => !has_template(plan) || values_in(host, RUN, plan).is_ok(),
-            Err(_) => !host.exists(PLAN_PATH),
-        };
-        if is_whole || Instant::now() >= end {
-            let plan = read?;
-            return match is_in_force(host, &plan) {
-                true => Ok(plan),
+        if read.is_ok() || !host.exists(PLAN_PATH) || Instant::now() >= end {
+            let staged = read?;
+            return match is_in_force(host, &staged.plan) {
+                true => Ok(staged),
                 false => Err(Unstaged::Other(format!(
                     "{PLAN_PATH}: is not of the plan in force, which agent.boot has made since, so it is left alone; \
                      run the boot stages again if RKE2 does not start"
@@ -107,8 +111,8 @@ pub fn read(host: &Host) -> Result<Plan, Unstaged> {
 /// Reads what `apply config` has accepted; where that is not of the plan in force, what is staged, if that is. Fails with a sentence if
 /// neither is.
 pub(crate) fn applied(host: &Host) -> Result<Plan, String> {
-    let accepted = read_at_once(host, APPLIED).ok().filter(|plan| is_in_force(host, plan));
-    accepted.map_or_else(|| read(host).map_err(Unstaged::sentence), Ok)
+    let accepted = read_at_once(host, APPLIED).ok().filter(|staged| is_in_force(host, &staged.plan));
+    accepted.map_or_else(|| read(host).map_err(Unstaged::sentence), Ok).map(|staged| staged.plan)
 }
 
 /// Whether a plan is the one in force. Where no `agent.boot` has left one in this boot, any plan is.
@@ -120,53 +124,52 @@ pub(crate) fn is_in_force(host: &Host, plan: &Plan) -> bool {
 pub(crate) fn accept(host: &Host, plan: &Plan) -> Result<(), Error> {
     host.make_dir(APPLIED, 0o700)?;
     host.make_dir(&format!("{APPLIED}/config.d"), 0o700)?;
-    let (values, text) = (values_in(host, RUN, plan).unwrap_or_default(), plan.to_yaml());
     // The plan is the last: without it nothing is accepted.
-    for (name, text) in [(USER, &plan.user), (PROVIDER, &plan.provider), (VALUES, &values), (PLAN, &text)] {
+    for (name, text) in [(USER, &plan.user), (PROVIDER, &plan.provider), (PLAN, &plan.to_yaml())] {
         host.put(&format!("{APPLIED}/{name}"), format!("{text}# plan {}\n", plan.id).as_bytes(), 0o600)?;
     }
     Ok(())
 }
 
-/// yip's values, JSON, which the templates of a plan's options are evaluated with. Fails with a sentence if they are not there.
-pub(crate) fn values(host: &Host, plan: &Plan) -> Result<String, String> {
-    values_in(host, RUN, plan).or_else(|sentence| values_in(host, APPLIED, plan).map_err(|_| sentence))
-}
-
-fn values_in(host: &Host, directory: &str, plan: &Plan) -> Result<String, String> {
-    of_plan(host, directory, VALUES, &plan.id).map_err(Unstaged::sentence)
-}
-
-fn has_template(plan: &Plan) -> bool {
-    plan.user.contains("{{") || plan.provider.contains("{{")
-}
-
-/// What lies in a directory at this moment; templates in its networks are evaluated, as those of the options are.
-fn read_at_once(host: &Host, directory: &str) -> Result<Plan, Unstaged> {
+/// What lies in a directory at this moment.
+fn read_at_once(host: &Host, directory: &str) -> Result<Staged, Unstaged> {
     let (text, id) = whole(host, directory, PLAN).map_err(Unstaged::Torn)?;
     let file = |name: &str| of_plan(host, directory, name, &id);
     let (user, provider) = (file(USER)?, file(PROVIDER)?);
-    let mut plan = Plan::from_yaml(&text, user, provider, id)
+    let plan = Plan::from_yaml(&text, user, provider, id)
         .map_err(|what| Unstaged::Torn(format!("{directory}/{PLAN}: {what}; run agent.boot again")))?;
-    let values = || serde_json::from_str(&values_in(host, directory, &plan).ok()?).ok();
-    let mut networks = plan.networks.clone();
-    let texts = networks.cluster.iter_mut().chain(&mut networks.service).chain([&mut networks.domain]);
-    for text in texts.filter(|text| text.contains("{{")) {
-        if let Evaluated::Text(evaluated) = template::evaluate(text, || values().unwrap_or_default()) {
-            *text = evaluated;
-        }
-    }
-    plan.networks = networks;
-    Ok(plan)
+    let id = values::id(&plan.templates);
+    let texts = plan.templates.iter().enumerate();
+    let values =
+        texts.map(|(number, text)| value(host, &format!("{directory}/{}/{number}", values::DIRECTORY), text, &id));
+    let values = values.collect::<Result<_, _>>()?;
+    let (plan, troubles) = values::evaluate(plan, values);
+    Ok(Staged { plan, troubles })
+}
+
+/// What yip has made of a text.
+fn value(host: &Host, path: &str, text: &str, id: &str) -> Result<Value, Unstaged> {
+    let file = host.read(path, LIMIT).map_err(|error| Unstaged::Torn(error.to_string()))?;
+    let value = String::from_utf8(file).map_err(|_| NoValue::Torn).and_then(|file| Value::of(&file, text, id));
+    value.map_err(|no_value| match no_value {
+        NoValue::Other => Unstaged::Mixed(of_another(path)),
+        NoValue::Torn => Unstaged::Torn(not_whole(path)),
+    })
+}
+
+fn of_another(path: &str) -> String {
+    format!("{path}: is of another plan than {PLAN}; reboot, or run the boot stages again")
+}
+
+fn not_whole(path: &str) -> String {
+    format!("{path}: is not whole, its last line has no id; free space on the file system and reboot")
 }
 
 /// A staged file of a plan.
 fn of_plan(host: &Host, directory: &str, name: &str, id: &str) -> Result<String, Unstaged> {
     match whole(host, directory, name) {
         Ok((text, its)) if its == id => Ok(text),
-        Ok(_) => Err(Unstaged::Mixed(format!(
-            "{directory}/{name}: is of another plan than {PLAN}; reboot, or run the boot stages again"
-        ))),
+        Ok(_) => Err(Unstaged::Mixed(of_another(&format!("{directory}/{name}")))),
         Err(sentence) => Err(Unstaged::Torn(sentence)),
     }
 }
@@ -176,13 +179,9 @@ fn of_plan(host: &Host, directory: &str, name: &str, id: &str) -> Result<String,
 fn whole(host: &Host, directory: &str, name: &str) -> Result<(String, String), String> {
     let path = format!("{directory}/{name}");
     let bytes = host.read(&path, LIMIT).map_err(|error| error.to_string())?;
-    let cut = || format!("{path}: is not whole, its last line is no plan id; free space on the file system and reboot");
+    let cut = || not_whole(&path);
     let text = String::from_utf8(bytes).map_err(|_| cut())?;
     let (text, last) = text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n')).ok_or_else(cut)?;
     let id = last.strip_prefix("# plan ").filter(|id| is_id(id));
     Ok((format!("{text}\n"), id.ok_or_else(cut)?.to_owned()))
-}
-
-fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -12,8 +12,7 @@ use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
 use crate::text::emit::json_string;
-use crate::text::escape::quoted;
-use crate::text::template;
+use crate::text::escape::{mask_userinfo, quoted};
 use crate::text::yaml::{self, Key, Kind, Node, Scalar, Yaml11};
 
 /// The value of an option.
@@ -33,6 +32,24 @@ impl Value {
     /// The items of a list.
     pub(crate) fn list(&self) -> Option<&[String]> {
         if let Value::List(list) = self { Some(list) } else { None }
+    }
+
+    /// Its texts, one or many.
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            Value::Text(text) => std::slice::from_ref(text),
+            Value::List(items) => items,
+            Value::Bool(_) | Value::Int(_) => &[],
+        }
+    }
+
+    /// The same, to be replaced.
+    pub(crate) fn texts_mut(&mut self) -> &mut [String] {
+        match self {
+            Value::Text(text) => std::slice::from_mut(text),
+            Value::List(items) => items,
+            Value::Bool(_) | Value::Int(_) => &mut [],
+        }
     }
 
     /// Of the exact duplicates in a list the last stays.
@@ -81,6 +98,15 @@ impl Place {
     }
 }
 
+/// What `{{` in a text stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Braces {
+    /// A template that yip evaluates on the node; what comes of it is judged there.
+    Template,
+    /// Text, because yip has been here, or never is.
+    Text,
+}
+
 /// What a mapping of options holds for one role.
 #[derive(Debug, Default)]
 pub struct Read {
@@ -96,8 +122,15 @@ pub struct Read {
 ///
 /// `path` is the key that holds the mapping and `place` where its text stands. Every mistake is a finding; a refused option is left
 /// out, on a node with state ([`Findings::lenient`]) it keeps the text that RKE2 would have made of it.
-pub fn read(entries: &[(Key, Node)], path: &Path, place: Place, unit: Unit, findings: &mut Findings) -> Read {
-    let mut reader = Reader { path, place, unit, findings, read: Read::default(), index: HashMap::new() };
+pub fn read(
+    entries: &[(Key, Node)],
+    path: &Path,
+    place: Place,
+    braces: Braces,
+    unit: Unit,
+    findings: &mut Findings,
+) -> Read {
+    let mut reader = Reader { path, place, braces, unit, findings, read: Read::default(), index: HashMap::new() };
     for (key, value) in entries {
         reader.option(key, value);
     }
@@ -112,6 +145,7 @@ pub fn read(entries: &[(Key, Node)], path: &Path, place: Place, unit: Unit, find
 struct Reader<'a> {
     path: &'a Path,
     place: Place,
+    braces: Braces,
     unit: Unit,
     findings: &'a mut Findings,
     read: Read,
@@ -256,7 +290,8 @@ impl Reader<'_> {
                 (items.is_empty() || !list.is_empty()).then_some(Value::List(list))
             }
             (Kind::Scalar(scalar), Some(true)) => {
-                let list = split(option, self.text(option, self.at(option), scalar));
+                let text = self.text(option, self.at(option), scalar);
+                let list = self.split(option, text);
                 if list.is_empty() {
                     let rest = "has no item between its commas, so it is left out; write one, or remove it";
                     self.findings.note(Code::OptionEmpty, self.at(option), rest);
@@ -284,7 +319,7 @@ impl Reader<'_> {
                     if text.is_empty() {
                         self.findings.note(Code::OptionEmpty, at, "is an empty item, so it is left out; remove it");
                     } else {
-                        list.extend(split(option, text));
+                        list.extend(self.split(option, text));
                     }
                 }
                 Kind::List(_) | Kind::Map(_) => {
@@ -309,15 +344,26 @@ impl Reader<'_> {
             };
             self.findings.warn(Code::OptionNumberAsText, at.clone(), &rest);
         }
-        if text.contains("{{") && option.is_secret {
+        if self.braces == Braces::Template && text.contains("{{") && !is_template(option.name, &text) {
             let rest = "holds a template, which is not evaluated in a secret; write the value itself";
-            self.findings.warn(Code::OptionTemplate, at, rest);
-        } else if template::is_foreign(&text) {
-            let rest =
-                "holds `{{`, but none of the templates that are evaluated, so it is kept as text; write one of them";
-            self.findings.warn(Code::OptionTemplate, at, rest);
+            self.findings.error(Code::OptionTemplate, at, rest);
         }
         text
+    }
+
+    /// Whether the text is yet to be evaluated, so that nothing can be said about it.
+    fn is_template(&self, option: &Current, text: &str) -> bool {
+        self.braces == Braces::Template && is_template(option.name, text)
+    }
+
+    /// The items of a text where RKE2 splits it at commas (k3s `pkg/util/client.go`), trimmed, which RKE2 does not do. A comma inside a template
+    /// is none of them.
+    fn split(&self, option: &Current, text: String) -> Vec<String> {
+        if option.spec.is_some_and(|spec| spec.comma_split) && !self.is_template(option, &text) {
+            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        } else {
+            vec![text]
+        }
     }
 
     fn single(&mut self, option: &Current, scalar: &Scalar) -> Option<Value> {
@@ -330,6 +376,10 @@ impl Reader<'_> {
                 _ => Value::Text(text),
             });
         };
+        let is_judged = matches!(spec.class, Class::Boolean | Class::Integer | Class::Duration | Class::Mode);
+        if is_judged && self.is_template(option, &text) {
+            return Some(Value::Text(text));
+        }
         let (value, code, what) = match spec.class {
             Class::Boolean => {
                 (boolean(&read).map(Value::Bool), Code::OptionBoolean, "is neither true nor false; write one of them")
@@ -385,7 +435,7 @@ impl Reader<'_> {
 
     /// `cis-1.23` and older stop RKE2 1.30.14 and later, where they are called `cis` (rke2 `pkg/cli/cmds/profile_linux.go`).
     fn profile(&mut self, option: &Current, text: String) -> String {
-        if option.name != "profile" || matches!(text.as_str(), "cis" | "etcd" | "") || text.contains("{{") {
+        if option.name != "profile" || matches!(text.as_str(), "cis" | "etcd" | "") || self.is_template(option, &text) {
             return text;
         }
         if !text.starts_with("cis-1.") {
@@ -420,13 +470,10 @@ impl Reader<'_> {
     }
 }
 
-/// The items of a text where RKE2 splits it at commas (k3s `pkg/util/client.go`), trimmed, which RKE2 does not do.
-fn split(option: &Current, text: String) -> Vec<String> {
-    if option.spec.is_some_and(|spec| spec.comma_split) {
-        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    } else {
-        vec![text]
-    }
+/// Whether a text of an option is a template for yip. yip logs the whole file of one that fails for everybody to read, so no secret is one: neither
+/// the value of a secret option nor the user information of a URL, masked or not.
+pub(crate) fn is_template(name: &str, text: &str) -> bool {
+    text.contains("{{") && !options::is_secret(name) && !mask_userinfo(text).contains("***@")
 }
 
 fn is_empty(node: &Node) -> bool {
@@ -490,6 +537,25 @@ fn printed(node: &Node) -> String {
 pub(crate) fn entry(name: &str, text: &str, line: usize) -> (Key, Node) {
     let scalar = |text: &str| Scalar::quoted(text);
     (Key { line, scalar: scalar(name) }, Node { line, kind: Kind::Scalar(scalar(text)) })
+}
+
+/// The options of a file that [`to_json`] has written; nothing if it is not one.
+pub(crate) fn of_json(text: &str) -> Option<DropIn> {
+    let document = yaml::read(text, yaml::CLOUD_CONFIG).ok()?;
+    let single = |node: &Node| {
+        Some(match node.scalar()?.yaml11() {
+            Yaml11::Bool(it) => Value::Bool(it),
+            Yaml11::Int(it) => Value::Int(it),
+            read => Value::Text(read.printed()),
+        })
+    };
+    let item = |node: &Node| Some(node.scalar()?.yaml11().printed());
+    let value = |node: &Node| match &node.kind {
+        Kind::List(items) => items.iter().map(item).collect::<Option<_>>().map(Value::List),
+        _ => single(node),
+    };
+    let Kind::Map(entries) = &document.root.kind else { return None };
+    entries.iter().map(|(key, node)| Some((key.scalar.text.clone(), value(node)?))).collect()
 }
 
 /// The file of a drop-in: a JSON object, an option in each line, which is YAML 1.1 and 1.2 with one meaning.

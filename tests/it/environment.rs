@@ -93,6 +93,7 @@ fn compare(case: &Path) {
     let config = fs::read_to_string(case.join("cloud-config.yaml")).unwrap();
     let answer = support::boot(root, &config);
     assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
+    node.stage();
     let (done, failed) = apply(root, None);
 
     let mut whole = String::new();
@@ -122,7 +123,7 @@ fn compare(case: &Path) {
     let of_networks = options.lines().filter(|line| line.contains("-cidr") || line.contains("-domain"));
     say("config.yaml, of networks", &of_networks.collect::<Vec<_>>().join("\n"));
 
-    let plan = staged::read(&host).unwrap();
+    let plan = staged::read(&host).unwrap().plan;
     let unit = plan.role.unit();
     let table = fs::read_to_string(case.join("interfaces")).unwrap_or_default();
     let mut interfaces: Vec<Interface> = table

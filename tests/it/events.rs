@@ -40,6 +40,9 @@ const SAME: [&str; 3] = [GATES[0], GATES[1], "run/tmpfiles.d/provider-rke2.conf"
 /// How a document of ours begins.
 const OURS: &str = "#cloud-config\n# payload ";
 
+/// Where the texts are that yip evaluates.
+const VALUES: &str = "/run/provider-rke2/values/";
+
 /// Where the lines of a staged file's content stand in a document.
 const CONTENT: &str = "          content: ";
 const BEHIND_CONTENT: &str = "          encoding: ";
@@ -124,14 +127,18 @@ impl Common {
         // The id is one, in all files and beside them.
         let id = plan.trim_end_matches('\n').rsplit(' ').next().unwrap();
         assert!(id.len() == 16 && id.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')), "{case}: {id}");
+        let (values, files): (Vec<&Value>, Vec<&Value>) =
+            files.into_iter().partition(|it| it["path"].as_str().unwrap().starts_with(VALUES));
         assert!(files.iter().all(|it| it["content"].as_str().unwrap().ends_with(&format!("# plan {id}\n"))), "{case}");
+        let values_id = values.first().map_or("", |it| it["content"].as_str().unwrap().rsplit_once(' ').unwrap().1);
+        let known = [("@PROGRAM@", PROGRAM), ("@ID@", id), ("@VALUES@", values_id)];
         assert!(node.read("run/provider-rke2/plan-id").is_none_or(|it| it.trim_end() == id), "{case}");
 
         // Each stage as its file says it, in their order; only that of swap may be left out, and only if the plan says so.
         let keeps_swap = serde_yaml::from_str::<Value>(plan).unwrap()["settings"]["swap"] == "keep";
         let left_out = |stage: &Value| keeps_swap && stage["name"] == "disable disk swap";
         let bound = self.stages.iter().filter(|stage| !left_out(stage)).enumerate();
-        let bound = bound.map(|(at, stage)| bind(stage, found.get(at).unwrap_or(&Value::Null), id)).collect();
+        let bound = bound.map(|(at, stage)| bind(stage, found.get(at).unwrap_or(&Value::Null), &known)).collect();
         let boot = Mapping::from_iter([("boot.before".into(), Value::Sequence(bound))]);
         let name = "RKE2 Kairos Cluster Provider".into();
         let expected = Mapping::from_iter([("name".into(), name), ("stages".into(), Value::Mapping(boot))]);
@@ -150,8 +157,7 @@ impl Common {
         for stage in self.stages.iter().filter(|stage| left_out(stage)) {
             writeln!(own, "left out: {}", stage["name"].as_str().unwrap()).unwrap();
         }
-        let is_fixed = |path: &str| path == "/run/provider-rke2/values.json";
-        for (file, lines) in files.iter().zip(contents).filter(|(file, _)| !is_fixed(file["path"].as_str().unwrap())) {
+        for (file, lines) in files.iter().chain(&values).zip(contents) {
             writeln!(own, "{}: {}", file["path"].as_str().unwrap(), lines[0]).unwrap();
             let last = format!("# plan {id}");
             let lines = lines[1..].strip_suffix(&[&last[..]]).unwrap_or(&lines[1..]);
@@ -163,16 +169,31 @@ impl Common {
     }
 }
 
-/// A stage of `stages/` with its `@NAMES@` filled: by the program, by the id, and by what stands in its place in the document.
-fn bind(stage: &Value, found: &Value, id: &str) -> Value {
+/// A stage of `stages/` with its `@NAMES@` filled: by what is known, and by what stands in its place in the document. The entry with `@NUMBER@`, the
+/// last of its list, stands there any number of times.
+fn bind(stage: &Value, found: &Value, known: &[(&str, &str)]) -> Value {
     match stage {
         Value::Mapping(entries) => {
-            let bound = entries.iter().map(|(key, value)| (key.clone(), bind(value, &found[key], id)));
+            let bound = entries.iter().map(|(key, value)| (key.clone(), bind(value, &found[key], known)));
             Value::Mapping(bound.collect())
         }
-        Value::Sequence(items) => items.iter().enumerate().map(|(at, item)| bind(item, &found[at], id)).collect(),
+        Value::Sequence(items) => {
+            let (each, fixed): (Vec<&Value>, Vec<&Value>) =
+                items.iter().partition(|it| it["path"].as_str().is_some_and(|path| path.contains("@NUMBER@")));
+            let bound = fixed.iter().enumerate().map(|(at, item)| bind(item, &found[at], known));
+            let more = each.iter().flat_map(|item| {
+                let all = found.as_sequence().map_or(&[][..], Vec::as_slice);
+                let rest = all.get(fixed.len()..).unwrap_or_default().iter().enumerate();
+                rest.map(|(number, found)| {
+                    let number = number.to_string();
+                    let known: Vec<_> = known.iter().copied().chain([("@NUMBER@", number.as_str())]).collect();
+                    bind(item, found, &known)
+                })
+            });
+            bound.chain(more).collect()
+        }
         Value::String(text) => {
-            let text = text.replace("@PROGRAM@", PROGRAM).replace("@ID@", id);
+            let text = known.iter().fold(text.clone(), |text, (name, value)| text.replace(name, value));
             let Some((before, rest)) = text.split_once('@') else { return text.into() };
             let (_, after) = rest.split_once('@').unwrap();
             let found = found.as_str().unwrap_or_default();
@@ -183,12 +204,15 @@ fn bind(stage: &Value, found: &Value, id: &str) -> Value {
     }
 }
 
-/// The lines before the stages of a document and each stage, all without what differs; and the lines of each staged file's content as they
+/// The lines before the stages of a document and each stage, all without what differs and the files of templates; and the lines of each staged file's content as they
 /// are written, which differ.
 fn blocks(document: &str) -> (Vec<String>, Vec<Vec<&str>>) {
     let (mut blocks, mut contents) = (vec![String::new()], Vec::<Vec<&str>>::new());
-    let mut is_content = false;
+    let (mut is_content, mut is_value) = (false, false);
     for line in document.lines() {
+        if line.starts_with("        - path: ") || !line.starts_with("         ") {
+            is_value = line.contains(VALUES);
+        }
         if line.starts_with("    - ") {
             blocks.push(String::new());
         }
@@ -198,7 +222,7 @@ fn blocks(document: &str) -> (Vec<String>, Vec<Vec<&str>>) {
         } else if let Some(first) = line.strip_prefix(CONTENT) {
             is_content = true;
             contents.push(vec![first]);
-        } else if !line.starts_with("# payload ") {
+        } else if !is_value && !line.starts_with("# payload ") {
             writeln!(blocks.last_mut().unwrap(), "{line}").unwrap();
         }
     }

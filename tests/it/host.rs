@@ -148,12 +148,9 @@ fn each_profile_and_role_gets_what_it_needs() {
         let node = node();
         assert_eq!(node.boot_anew(&config)["error"], "");
         node.stage();
-        let values = node.read("run/provider-rke2/values.json").unwrap();
-        node.write(
-            "run/provider-rke2/values.json",
-            values.replace("\"hostname\"", "\"profile\":\"cis\",\"hostname\""),
-            0o600,
-        );
+        if let Some(value) = node.read("run/provider-rke2/values/0") {
+            node.write("run/provider-rke2/values/0", value.replace("<no value>", "cis"), 0o600);
+        }
         assert_eq!(node.run(&["apply", "config"]).code, Some(0), "{config}");
         assert_eq!(node.run(&["apply", "host"]).code, Some(0), "{config}");
         assert_eq!(files(&node), expected, "{config}");

@@ -46,6 +46,13 @@ fn cases() -> Vec<(PathBuf, String)> {
     cases
 }
 
+/// Lays out what only yip evaluates.
+fn evaluate(node: &Node) {
+    for (path, value) in node.staged().into_iter().filter(|(path, _)| path.starts_with("run/provider-rke2/values/")) {
+        node.write(&path, value, 0o600);
+    }
+}
+
 #[test]
 fn every_case_leaves_what_is_written_beside_it() {
     let differ = |(case, config): &(PathBuf, String)| catch_unwind(|| compare(case, config)).is_err();
@@ -58,6 +65,7 @@ fn compare(case: &Path, config: &str) {
     let root = node.root();
     let answer = support::boot(root, config);
     assert_eq!(answer.error, "", "{}: the plan is refused, that is a case for testdata/events", case.display());
+    evaluate(&node);
     let (done, failed) = apply(root, None);
 
     let mut whole = String::new();
@@ -93,6 +101,7 @@ fn a_second_run_changes_nothing() {
     for (case, config) in cases() {
         let node = node(&case);
         support::boot(node.root(), &config);
+        evaluate(&node);
         let first = apply(node.root(), None);
         let (before, left) = (identities(&node), tree(node.root()));
 
@@ -108,7 +117,7 @@ fn a_second_run_changes_nothing() {
 }
 
 /// Lays out and runs a document stage by stage, as yip does, with a YAML reader that is not ours. Gives what was said.
-fn yip(root: &Path, values: &str) -> Said {
+fn yip(root: &Path, values: &serde_json::Value) -> Said {
     let document = fs::read_to_string(root.join(DOCUMENT)).unwrap();
     let document: Value = serde_yaml::from_str(&document).unwrap();
     let (mut done, mut failed) = Said::default();
@@ -121,10 +130,7 @@ fn yip(root: &Path, values: &str) -> Said {
             chmod(&place(&directory), mode(&directory));
         }
         for file in of(stage, "files") {
-            let content = file["content"].as_str().unwrap().replace("{{ .Values | toJson }}", values);
-            let left = content.replace("{{`{{`}}", "");
-            assert!(!left.contains("{{"), "a template that is not known: {content}");
-            fs::write(place(&file), content.replace("{{`{{`}}", "{{")).unwrap();
+            fs::write(place(&file), support::evaluated(file["content"].as_str().unwrap(), values)).unwrap();
             chmod(&place(&file), mode(&file));
         }
         // The node of a case has no OpenRC.
@@ -148,12 +154,9 @@ fn the_steps_one_by_one_do_what_all_of_them_do() {
         for root in [one.root(), other.root()] {
             support::boot(root, &config);
         }
-        let line = |file: &str| fs::read_to_string(other.path(file)).unwrap_or_default().trim().to_owned();
-        let (hostname, machine) = (line("etc/hostname"), line("etc/machine-id"));
-        let values = serde_json::json!({"node": {"hostname": hostname, "machineid": machine}}).to_string();
-
+        evaluate(&one);
         let mut all = apply(one.root(), None);
-        let mut steps = yip(other.root(), &values);
+        let mut steps = yip(other.root(), &other.values());
         // One tells what was found after all that was done, the other step by step.
         all.0.sort();
         steps.0.sort();
@@ -166,7 +169,7 @@ fn the_steps_one_by_one_do_what_all_of_them_do() {
 fn staged() -> Node {
     let node = Node::new();
     support::boot(node.root(), JOINER);
-    for name in ["plan.yaml", "values.json", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
+    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
         let path = node.path("run/provider-rke2").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, staged_file(node.root(), name)).unwrap();
@@ -181,7 +184,7 @@ fn staged_file(root: &Path, name: &str) -> String {
     let mut files = stages.iter().filter_map(|stage| stage.get("files")?.as_sequence()).flatten();
     let path = format!("/run/provider-rke2/{name}");
     let file = files.find(|file| file["path"].as_str() == Some(&path)).unwrap();
-    file["content"].as_str().unwrap().replace("{{ .Values | toJson }}", "{}")
+    file["content"].as_str().unwrap().to_owned()
 }
 
 /// A node of [`JOINER`] with a file of another author.
@@ -342,11 +345,53 @@ fn what_two_runs_have_mixed_is_laid_out_anew() {
     }
 }
 
+/// A node whose name is a template, planned and not staged; with state of RKE2 or without.
+fn named_by_template(state: &[&str]) -> Node {
+    let node = Node::new();
+    for path in state {
+        node.put(path, "");
+    }
+    support::boot(node.root(), &JOINER.replace("edge-1", "\"{{ .Values.node.hostname }}\""));
+    node
+}
+
+const STATE: &[&str] = &["var/lib/rancher/rke2/server/db/state.db"];
+
+#[test]
+fn only_yip_evaluates_templates() {
+    const WITHOUT_YIP: &str =
+        "node-name: holds a template, which only yip evaluates; run the boot stages: kairos-agent run-stage boot";
+    for state in [&[][..], STATE] {
+        let node = named_by_template(state);
+        for _ in 0..2 {
+            assert_eq!(apply(node.root(), None).1[0], WITHOUT_YIP);
+            assert!(!node.path(CONFIG).exists());
+        }
+        node.stage();
+        // It stays where the plan is laid out again, also another plan of the same texts.
+        for (key, file) in [("", ""), ("  env: {A: b}\n", "etc/default/rke2-server")] {
+            let template = JOINER.replace("edge-1", "\"{{ .Values.node.hostname }}\"");
+            support::boot(node.root(), &format!("{template}{key}"));
+            assert_eq!(apply(node.root(), None).1, Vec::<String>::new());
+            assert!(node.exists(file));
+            let config: Value = serde_yaml::from_str(&node.read(CONFIG).unwrap()).unwrap();
+            assert_eq!(config["node-name"], "edge-7");
+        }
+        // Files of other texts are laid out again, and nobody has evaluated them.
+        let value = node.read("run/provider-rke2/values/0").unwrap();
+        let (text, _) = value.rsplit_once(' ').unwrap();
+        fs::remove_file(node.path(CONFIG)).unwrap();
+        node.write("run/provider-rke2/values/0", format!("{text} 0123456789abcdef"), 0o600);
+        assert_eq!(apply(node.root(), Some("config")).1, [WITHOUT_YIP]);
+        assert!(!node.path(CONFIG).exists() && !node.path(READY).exists());
+    }
+}
+
 #[test]
 fn an_older_plan_is_left_alone() {
     let node = staged();
     installed(&node);
-    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml", "values.json"] {
+    for name in ["plan.yaml", "config.d/90_userdata.yaml", "config.d/99_userdata.yaml"] {
         of_another_plan(&node, name);
     }
     let before = tree(node.root());

@@ -53,6 +53,12 @@ fn node(files: &Files) -> support::Node {
     }
     let answer = support::boot(node.root(), &config);
     assert_eq!(answer.error, "", "{config}");
+    // What looks like a template is evaluated to itself.
+    for (path, content) in node.asked() {
+        if let Some((text, id)) = content.rsplit_once("{{\"\\n\"}}# values ") {
+            node.write(&path, format!("{text}\n# values {id}"), 0o600);
+        }
+    }
     let failed = support::apply(node.root(), None).1;
     assert!(failed.is_empty(), "{failed:?}: {files:#?}");
     keep(node.root());

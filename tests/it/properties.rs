@@ -27,7 +27,7 @@ use provider_rke2::plan::document::document;
 use provider_rke2::plan::plan::Plan;
 use provider_rke2::rke2::DATA_DIR;
 use provider_rke2::rke2::Unit;
-use provider_rke2::rke2::drop_in::{self, DropIn, Place, Value};
+use provider_rke2::rke2::drop_in::{self, Braces, DropIn, Place, Value};
 use provider_rke2::rke2::options::{self, Class};
 use provider_rke2::text::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
@@ -246,6 +246,8 @@ struct Staged {
     plan: Json,
     user: Json,
     provider: Json,
+    /// The texts that yip evaluates.
+    values: Vec<String>,
 }
 
 /// Reads a document as Kairos and yip would, and holds it against the rules of every document.
@@ -270,8 +272,8 @@ fn staged(document: &str) -> Staged {
     let mut file = |path: &str| {
         let file = files.iter().find(|it| it["path"] == path).unwrap();
         let content = file["content"].as_str().unwrap();
-        // The values are the one template; everything else comes out of the engine as it was.
-        let content = if path.ends_with("values.json") { content.to_owned() } else { without_templates(content) };
+        // It comes out of the engine as it was.
+        let content = without_templates(content);
         let body = content.strip_suffix('\n').unwrap();
         let (body, last) = body.rsplit_once('\n').unwrap();
         let id = last.strip_prefix("# plan ").unwrap();
@@ -290,9 +292,16 @@ fn staged(document: &str) -> Staged {
     let text = file("/run/provider-rke2/plan.yaml");
     let plan: Json = serde_yaml::from_str(&text).unwrap();
     assert_eq!(yaml11(&yaml::read(&text, OPTIONS).unwrap().root), plan, "YAML 1.1 reads another plan: {text}");
-    assert_eq!(file("/run/provider-rke2/values.json"), "{{ .Values | toJson }}\n");
-    assert_eq!((files.len(), ids.len()), (4, 1), "{ids:?}");
-    Staged { plan, user, provider }
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let mut values = Vec::new();
+    for (number, file) in files[3..].iter().enumerate() {
+        assert_eq!(file["path"], format!("/run/provider-rke2/values/{number}"));
+        let (text, id) = file["content"].as_str().unwrap().rsplit_once("{{\"\\n\"}}# values ").unwrap();
+        assert!(id.len() == 16 && id.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+        assert!(!ids.contains(id), "the id of the plan is a hash of the token");
+        values.push(text.to_owned());
+    }
+    Staged { plan, user, provider, values }
 }
 
 /// What a reader of YAML 1.1 takes a text for.
@@ -431,6 +440,13 @@ fn comes_back(text: &str, role: &str, as_mapping: bool) {
     if env {
         node["env"] = json!({ "A": cleaned(text), "B": "b" });
     }
+    // What reads like the user information of a URL is a secret.
+    let mut templates = vec![trimmed, labels.trim()];
+    templates.retain(|it| it.contains("{{"));
+    assert!(text.contains('@') || read.values == templates, "{:?}\n{config}", read.values);
+    if !read.values.is_empty() {
+        node["templates"] = json!(read.values);
+    }
     assert_eq!(read.plan, node, "{config}");
 
     // What these keys do not take is refused, and nothing else is.
@@ -536,7 +552,7 @@ fn read_options(text: &str, unit: Unit) -> (DropIn, Findings) {
     let mut findings = Findings::default();
     let read = yaml::read(text, OPTIONS).unwrap();
     let path = Path::of("config");
-    let read = drop_in::read(read.root.entries(), &path, Place::Here, unit, &mut findings);
+    let read = drop_in::read(read.root.entries(), &path, Place::Here, Braces::Text, unit, &mut findings);
     (read.options, findings)
 }
 

@@ -162,6 +162,22 @@ fn an_event_that_comes_after_the_stages_is_no_harm() {
     }
 }
 
+/// Version 0.1.0 has evaluated templates itself, from a file with yip's values.
+#[test]
+fn a_template_in_a_document_of_0_1_0_is_not_evaluated() {
+    let rest = "node-name: holds a template, which only yip evaluates, but not in a plan of version 0.1.0; run agent.boot again";
+    for (node, code) in [(Node::new(), 1), (server(), 0)] {
+        node.write(DOCUMENT, OLD.replace("server-1", "{{`{{`}} .Values.node.hostname }}"), 0o600);
+        node.stage();
+        let ran = node.run(&["apply", "config"]);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let status = node.run(&["status"]).stdout;
+        assert!(status.contains(rest), "{status}");
+        let config = node.read("etc/rancher/rke2/config.yaml").unwrap_or_default();
+        assert_eq!(config.contains("\"node-name\": \"{{ .Values.node.hostname }}\""), code == 0, "{config}");
+    }
+}
+
 #[test]
 fn an_image_that_falls_back_returns() {
     for fallback in BEFORE {

@@ -4,6 +4,7 @@ pub mod archives;
 mod node;
 mod process;
 mod strace;
+mod yip;
 
 use std::fs;
 use std::io::{Seek as _, Write as _};
@@ -23,6 +24,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 pub use node::{Node, Stamp, tree, tree_told};
 pub use process::{AT_ONCE, BINARY, BOUND, Ran, Running, again, answer, inner_room, inside, run, start};
 pub use strace::{Fault, What, can_trace, paths, tampered, traced};
+pub use yip::evaluated;
 
 /// The program as boot stages on a node call it.
 pub const PROGRAM: &str = "/system/providers/agent-provider-rke2";

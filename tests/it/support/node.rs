@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::{BINARY, DOCUMENT, Ran, UNITS, answer, event, fifo, mode, run};
 
-/// What yip knows about the node.
-const VALUES: &str = r#"{"node":{"hostname":"edge-7"}}"#;
+/// What yip knows about a node without a host name and a machine id.
+const HOSTNAME: &str = "edge-7";
 
 /// What would show that a file was written anew or even touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,19 +126,31 @@ impl Node {
         self.boot(config)
     }
 
-    /// The files that the document asks yip to lay out, read by a reader of YAML that is not ours.
+    /// The files that the document asks yip to lay out, as yip does.
     pub fn staged(&self) -> Vec<(String, String)> {
+        let values = self.values();
+        self.asked().into_iter().map(|(path, content)| (path, super::evaluated(&content, &values))).collect()
+    }
+
+    /// The same as the document has them, read by a reader of YAML that is not ours.
+    pub fn asked(&self) -> Vec<(String, String)> {
         let document: serde_yaml::Value = serde_yaml::from_str(&self.read(DOCUMENT).unwrap()).unwrap();
         let stages = document["stages"]["boot.before"].as_sequence().unwrap();
         let files = stages.iter().filter_map(|stage| stage["files"].as_sequence()).flatten();
         let text = |file: &serde_yaml::Value, key: &str| file[key].as_str().unwrap().to_owned();
-        let content = |text: String| text.replace("{{ .Values | toJson }}", VALUES).replace("{{`{{`}}", "{{");
-        files.map(|file| (text(file, "path")[1..].to_owned(), content(text(file, "content")))).collect()
+        files.map(|file| (text(file, "path")[1..].to_owned(), text(file, "content"))).collect()
+    }
+
+    /// What yip knows about the node.
+    pub fn values(&self) -> serde_json::Value {
+        let line = |path: &str| self.read(path).map(|text| text.trim().to_owned());
+        let hostname = line("etc/hostname").unwrap_or_else(|| HOSTNAME.to_owned());
+        serde_json::json!({"node": {"hostname": hostname, "machineid": line("etc/machine-id")}})
     }
 
     /// Lays them out, as yip does: the directories first, the files in place.
     pub fn stage(&self) {
-        for directory in ["run/provider-rke2", "run/provider-rke2/config.d"] {
+        for directory in ["run/provider-rke2", "run/provider-rke2/config.d", "run/provider-rke2/values"] {
             fs::create_dir_all(self.path(directory)).unwrap();
             fs::set_permissions(self.path(directory), fs::Permissions::from_mode(0o700)).unwrap();
         }
