@@ -115,7 +115,8 @@ type document struct {
 }
 
 // staged compares the files that yip has made of a document below /t, kept in a directory, with the document. Written independently of the
-// program: what yip's template engine does to the one escape that the document uses is undone by hand.
+// program: what yip's template engine does to the one escape that the document uses is undone by hand. What it makes of a text with a template is
+// only looked at for its last line: it is that of the document, or all of the file is.
 func staged(file, root string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -125,7 +126,7 @@ func staged(file, root string) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return err
 	}
-	plan, count := "", 0
+	plan, values, count := "", "", 0
 	for _, stage := range doc.Stages["boot.before"] {
 		for _, staged := range stage.Files {
 			count++
@@ -141,6 +142,17 @@ func staged(file, root string) error {
 			if info.Mode().Perm() != 0o600 || staged.Permissions != 0o600 {
 				return fmt.Errorf("%s: mode %04o", staged.Path, info.Mode().Perm())
 			}
+			if strings.Contains(staged.Path, "/run/provider-rke2/values/") {
+				last := staged.Content[strings.LastIndex(staged.Content, "# values "):]
+				if len(last) != len("# values 0123456789abcdef") || (values != "" && values != last) {
+					return fmt.Errorf("%s: %q is not the last line of these texts", staged.Path, last)
+				}
+				values = last
+				if staged.Content != string(content) && !bytes.HasSuffix(content, []byte("\n"+last)) {
+					return fmt.Errorf("%s: staged %q, the document says %q", staged.Path, content, staged.Content)
+				}
+				continue
+			}
 			last := content[bytes.LastIndexByte(bytes.TrimSuffix(content, []byte("\n")), '\n')+1:]
 			if !bytes.HasPrefix(last, []byte("# plan ")) || len(last) != len("# plan 0123456789abcdef\n") {
 				return fmt.Errorf("%s: does not end in a plan line: %q", staged.Path, last)
@@ -149,20 +161,13 @@ func staged(file, root string) error {
 				return fmt.Errorf("%s: another plan than the files before it", staged.Path)
 			}
 			plan = string(last)
-			if strings.HasPrefix(staged.Content, "{{ .Values | toJson }}") {
-				values := map[string]any{}
-				if err := json.Unmarshal(content[:len(content)-len(last)], &values); err != nil || len(values) == 0 {
-					return fmt.Errorf("%s: holds no values: %v", staged.Path, err)
-				}
-				continue
-			}
 			if meant := strings.ReplaceAll(staged.Content, "{{`{{`}}", "{{"); meant != string(content) {
 				return fmt.Errorf("%s: staged %q, the document says %q", staged.Path, content, meant)
 			}
 		}
 	}
-	if count < 4 {
-		return fmt.Errorf("%s: %d staged files, at least 4 are expected", file, count)
+	if count < 3 {
+		return fmt.Errorf("%s: %d staged files, at least 3 are expected", file, count)
 	}
 	return nil
 }
@@ -292,7 +297,10 @@ func decoded(file string) (map[string]any, error) {
 // meant compares what RKE2's reader makes of the config.yaml below a root with the same file read as plain JSON, and, where config.d
 // holds nothing of others, with what the staged drop-ins say.
 func meant(options []option, root string) error {
-	var plan struct{ Role string }
+	var plan struct {
+		Role      string
+		Templates []string
+	}
 	text, err := os.ReadFile(filepath.Join(root, "run/provider-rke2/plan.yaml"))
 	if err != nil {
 		return err
@@ -319,6 +327,17 @@ func meant(options []option, root string) error {
 	if strings.HasPrefix(filepath.Base(root), "merge-") {
 		return nil
 	}
+	evaluated := map[string]string{}
+	for number, text := range plan.Templates {
+		content, err := os.ReadFile(filepath.Join(root, "run/provider-rke2/values", strconv.Itoa(number)))
+		if err != nil {
+			return err
+		}
+		// One that failed stays as it is.
+		if at := bytes.LastIndex(content, []byte("\n# values ")); at >= 0 {
+			evaluated[text] = string(content[:at])
+		}
+	}
 	all := map[string]any{}
 	for _, name := range []string{"90", "99"} {
 		drop, err := decoded(filepath.Join(root, "run/provider-rke2/config.d", name+"_userdata.yaml"))
@@ -326,6 +345,7 @@ func meant(options []option, root string) error {
 			return err
 		}
 		for key, value := range drop {
+			value = filled(value, evaluated)
 			list, isList := value.([]any)
 			before, hadList := all[key].([]any)
 			if isList && hadList && !replaced[key] {
@@ -337,6 +357,27 @@ func meant(options []option, root string) error {
 	return same(options, role, settings, all)
 }
 
+// filled is an option with what yip has made of its texts; what is empty then is left out.
+func filled(value any, evaluated map[string]string) any {
+	switch value := value.(type) {
+	case string:
+		if text, ok := evaluated[value]; ok && text == "" {
+			return nil
+		} else if ok {
+			return text
+		}
+	case []any:
+		items := []any{}
+		for _, item := range value {
+			if item := filled(item, evaluated); item != nil {
+				items = append(items, item)
+			}
+		}
+		return items
+	}
+	return value
+}
+
 // same compares what RKE2 reads with what it should, option by option.
 func same(options []option, role string, settings []setting, all map[string]any) error {
 	got := map[string]string{}
@@ -345,6 +386,7 @@ func same(options []option, role string, settings []setting, all map[string]any)
 	}
 	for _, o := range options {
 		value, given := all[o.Name]
+		given = given && value != nil
 		if list, ok := value.([]any); ok {
 			texts := []string{}
 			for _, item := range list {

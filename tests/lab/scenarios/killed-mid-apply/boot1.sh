@@ -2,7 +2,7 @@ within 5 is_active rke2-server
 # Two sets of staged files with what says that they are in force, and the config.yaml of each.
 mkdir /run/lab/old /run/lab/new
 keep() {
-    cp -a /run/provider-rke2/{plan.yaml,values.json,config.d,plan-id} "/run/lab/$1/"
+    cp -a /run/provider-rke2/{plan.yaml,values,config.d,plan-id} "/run/lab/$1/"
     hash_of[$1]=$(sha256sum </etc/rancher/rke2/config.yaml)
 }
 declare -A hash_of
