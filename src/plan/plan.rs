@@ -20,7 +20,7 @@ use crate::text::yaml::{self, CLOUD_CONFIG, Key, Node, OPTIONS};
 /// The key of the control plane host.
 pub(super) const HOST: &str = "control_plane_host";
 
-/// yip writes a file for each.
+/// How many templates a plan may have: yip writes a file for each.
 const MOST_TEMPLATES: usize = 1000;
 
 /// What a node will be.
@@ -95,7 +95,7 @@ impl fmt::Debug for Plan {
 impl Plan {
     /// Plans the node.
     ///
-    /// Fails with a sentence if the options have more items than the steps would read.
+    /// Fails with a sentence if the options have more items than the steps would read, or more templates than yip should write files for.
     pub fn of(cluster: Cluster) -> Result<Plan, String> {
         let (user, provider) = (&cluster.options, provider_options(&cluster));
         let lists = user.iter().chain(&provider).filter_map(|(_, value)| value.list());

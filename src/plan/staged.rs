@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::plan::{Plan, is_id};
-use super::values::{self, NoValue, Trouble, Value};
+use super::values::{self, Trouble, Unread, Value};
 use crate::host::{Error, Host};
 use crate::service::gate::RUN;
 
@@ -150,10 +150,10 @@ fn read_at_once(host: &Host, directory: &str) -> Result<Staged, Unstaged> {
 /// What yip has made of a text.
 fn value(host: &Host, path: &str, text: &str, id: &str) -> Result<Value, Unstaged> {
     let file = host.read(path, LIMIT).map_err(|error| Unstaged::Torn(error.to_string()))?;
-    let value = String::from_utf8(file).map_err(|_| NoValue::Torn).and_then(|file| Value::of(&file, text, id));
-    value.map_err(|no_value| match no_value {
-        NoValue::Other => Unstaged::Mixed(of_another(path)),
-        NoValue::Torn => Unstaged::Torn(not_whole(path)),
+    let value = String::from_utf8(file).map_err(|_| Unread::Torn).and_then(|file| Value::of(&file, text, id));
+    value.map_err(|unread| match unread {
+        Unread::Other => Unstaged::Mixed(of_another(path)),
+        Unread::Torn => Unstaged::Torn(not_whole(path)),
     })
 }
 

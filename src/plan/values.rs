@@ -62,9 +62,9 @@ pub(super) struct Value {
     wrong: Option<Wrong>,
 }
 
-/// Why a file says nothing of a text.
+/// Why a file tells nothing of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoValue {
+pub(super) enum Unread {
     /// It is of other texts.
     Other,
     /// It is not whole.
@@ -73,7 +73,7 @@ pub(super) enum NoValue {
 
 impl Value {
     /// Reads the file of a text.
-    pub(super) fn of(file: &str, text: &str, id: &str) -> Result<Value, NoValue> {
+    pub(super) fn of(file: &str, text: &str, id: &str) -> Result<Value, Unread> {
         let raw = format!("{text}{RAW}{id}");
         let failed = |wrong| Value { text: text.to_owned(), wrong: Some(wrong) };
         if file == raw {
@@ -88,7 +88,7 @@ impl Value {
         }
         let its = file.strip_suffix(UNEVALUATED).unwrap_or(file).rsplit_once("# values ").map(|(_, its)| its);
         let is_other = its.is_some_and(|its| its != id && plan::is_id(its));
-        Err(if is_other { NoValue::Other } else { NoValue::Torn })
+        Err(if is_other { Unread::Other } else { Unread::Torn })
     }
 }
 
@@ -249,22 +249,22 @@ mod tests {
             (format!("a-<no value>\n# values {id}"), value("a-<no value>", Some(Wrong::Missing))),
             (raw.clone(), value(text, Some(Wrong::Fails))),
             (unevaluated(&raw), value(text, Some(Wrong::WithoutYip))),
-            (format!("a-c\n# values {}", "f".repeat(16)), Err(NoValue::Other)),
-            (format!("{text}{RAW}{}", "f".repeat(16)), Err(NoValue::Other)),
-            (unevaluated(&format!("{text}{RAW}{}", "f".repeat(16))), Err(NoValue::Other)),
-            (format!("b{raw}"), Err(NoValue::Torn)),
-            (format!("{raw}\n"), Err(NoValue::Torn)),
-            (format!("a-c\n# values {id}\n"), Err(NoValue::Torn)),
-            (format!("# values {id}"), Err(NoValue::Torn)),
-            (text.into(), Err(NoValue::Torn)),
-            (String::new(), Err(NoValue::Torn)),
+            (format!("a-c\n# values {}", "f".repeat(16)), Err(Unread::Other)),
+            (format!("{text}{RAW}{}", "f".repeat(16)), Err(Unread::Other)),
+            (unevaluated(&format!("{text}{RAW}{}", "f".repeat(16))), Err(Unread::Other)),
+            (format!("b{raw}"), Err(Unread::Torn)),
+            (format!("{raw}\n"), Err(Unread::Torn)),
+            (format!("a-c\n# values {id}\n"), Err(Unread::Torn)),
+            (format!("# values {id}"), Err(Unread::Torn)),
+            (text.into(), Err(Unread::Torn)),
+            (String::new(), Err(Unread::Torn)),
         ] {
             assert_eq!(Value::of(&file, text, id), is, "{file:?}");
         }
         // Cut anywhere it is neither.
         for file in [raw, format!("a-c\n# values {id}")] {
             for end in 0..file.len() {
-                assert_eq!(Value::of(&file[..end], text, id), Err(NoValue::Torn), "{}", &file[..end]);
+                assert_eq!(Value::of(&file[..end], text, id), Err(Unread::Torn), "{}", &file[..end]);
             }
         }
     }

@@ -388,6 +388,21 @@ fn only_yip_evaluates_templates() {
 }
 
 #[test]
+fn a_plan_has_a_thousand_templates_at_most() {
+    let labels = |count: usize| (0..count).map(|it| format!("a{it}={{{{ .Values.a{it} }}}}")).collect::<Vec<_>>();
+    for (count, error) in [(1000, ""), (1001, "cluster: its options have more than 1000 templates; write fewer")] {
+        let node = Node::new();
+        // The same one again is none more.
+        let labels = labels(count).join("\", \"");
+        let answer = support::boot(
+            node.root(),
+            &format!("{JOINER}    node-label: [\"{labels}\"]\n    kubelet-arg: [\"{labels}\"]\n"),
+        );
+        assert!(answer.error.starts_with(error) && answer.error.is_empty() == error.is_empty(), "{}", answer.error);
+    }
+}
+
+#[test]
 fn an_older_plan_is_left_alone() {
     let node = staged();
     installed(&node);

@@ -4,7 +4,7 @@ equal true flag rke2-server debug
 equal '["node1.a","node1.b","node1.example.com"]' flag rke2-server tls-san
 flag rke2-server kubelet-arg | sed 's/^\["//; s/"\]$//; s/","/\n/g' >/run/lab/found
 . /etc/os-release
-printf 'upper=%s\n' "${NAME^^}" >/run/lab/meant
+printf 'upper=%s\n' "${PRETTY_NAME^^}" >/run/lab/meant
 cat >>/run/lab/meant <<'END'
 default=none
 printf=a-007
