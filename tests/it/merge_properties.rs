@@ -53,16 +53,20 @@ fn node(files: &Files) -> support::Node {
     }
     let answer = support::boot(node.root(), &config);
     assert_eq!(answer.error, "", "{config}");
-    // What looks like a template is evaluated to itself.
+    evaluate(&node);
+    let failed = support::apply(node.root(), None).1;
+    assert!(failed.is_empty(), "{failed:?}: {files:#?}");
+    keep(node.root());
+    node
+}
+
+/// Lays out what looks like a template as if yip had made the text itself of it.
+fn evaluate(node: &support::Node) {
     for (path, content) in node.asked() {
         if let Some((text, id)) = content.rsplit_once("{{\"\\n\"}}# values ") {
             node.write(&path, format!("{text}\n# values {id}"), 0o600);
         }
     }
-    let failed = support::apply(node.root(), None).1;
-    assert!(failed.is_empty(), "{failed:?}: {files:#?}");
-    keep(node.root());
-    node
 }
 
 /// Keeps what RKE2 would read of a node for its real reader (`tests/lab/reader`), in the directory that the environment names.
@@ -446,6 +450,7 @@ fn where_jq_is_sensible_we_merge_as_it_does() {
         }
         let answer = support::boot(node.root(), &config);
         prop_assert_eq!(answer.error, "");
+        evaluate(&node);
         let (_, failed) = support::apply(node.root(), None);
         prop_assert_eq!(failed, Vec::<String>::new());
 
