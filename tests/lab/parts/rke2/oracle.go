@@ -345,7 +345,10 @@ func meant(options []option, root string) error {
 			return err
 		}
 		for key, value := range drop {
-			value = filled(value, evaluated)
+			// The only secret here; no secret is evaluated.
+			if key != "token" {
+				value = filled(value, evaluated)
+			}
 			list, isList := value.([]any)
 			before, hadList := all[key].([]any)
 			if isList && hadList && !replaced[key] {
