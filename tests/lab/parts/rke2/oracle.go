@@ -521,11 +521,20 @@ func nastyStaged(meant, directory string) error {
 		}
 	}
 	for name, s := range n.Env {
-		if plan.Env[name] != s {
-			return fmt.Errorf("env %s: meant %q, staged %q", name, s, plan.Env[name])
+		if plan.Env[name] != cleaned(s) {
+			return fmt.Errorf("env %s: meant %q, staged %q", name, cleaned(s), plan.Env[name])
 		}
 	}
 	return nil
+}
+
+// cleaned is a variable as systemd read it from the file of the Go provider: without blanks around it and one pair of quotes.
+func cleaned(s string) string {
+	s = strings.Trim(s, " \t\r\n")
+	if len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
+		return s[1 : len(s)-1]
+	}
+	return s
 }
 
 // documents compares all documents of a directory with what yip has made of them, and those of nasty strings with their meaning.
