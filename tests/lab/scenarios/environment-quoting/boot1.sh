@@ -1,4 +1,4 @@
-# Every nasty text of one line, a variable each (`expected`), as it reaches RKE2 by systemd, and as each shell reads the file.
+# Every nasty text of one line, a variable each (`expected`, as the provider cleans it), as it reaches RKE2 by systemd, and as each shell reads the file.
 within 5 is_active rke2-server
 differs() { diff <(grep -a '^N_' | LC_ALL=C sort) <(LC_ALL=C sort /lab/scenario/expected); }
 must differs < <(environment rke2-server)
