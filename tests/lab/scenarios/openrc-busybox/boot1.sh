@@ -5,7 +5,7 @@ variable() { tr '\0' '\n' <"/proc/$(pid rke2-server)/environ" | grep "^$1=" | cu
 equal /root variable HOME
 equal 'not a name' variable unit
 # shellcheck disable=SC2016
-equal 'it'\''s "quoted" `twice` $HOME $(id) \ \\ %i %% ;&|<>#!*?[a]{b}~ = é😀  two ' variable QUOTES
+equal 'it'\''s "quoted" `twice` $HOME $(id) \ \\ %i %% ;&|<>#!*?[a]{b}~ = é😀  two' variable QUOTES
 equal "$(ulimit -H -n)" awk '/^Max open files/ { print $4 }' "/proc/$(pid rke2-server)/limits"
 must grep -E '^Max core file size +unlimited' "/proc/$(pid rke2-server)/limits"
 must kill -9 "$(pid rke2-server)"

@@ -22,7 +22,7 @@ equal plain variable PLAIN
 equal 'not a name' variable unit
 equal /nowhere variable file
 # shellcheck disable=SC2016
-equal 'it'\''s "quoted" `twice` $HOME $(id) \ \\ %i %% ;&|<>#!*?[a]{b}~ = é😀  two ' variable QUOTES
+equal 'it'\''s "quoted" `twice` $HOME $(id) \ \\ %i %% ;&|<>#!*?[a]{b}~ = é😀  two' variable QUOTES
 equal '' variable RC_SVCNAME
 equal 6 bash -c "tr '\0' '\n' <'/proc/$(pid rke2-server)/environ' | grep -cvE '^(PWD|SHLVL|_)='"
 limits() { awk -v name="$1" 'index($0, name) == 1 { print $4 }' "/proc/$(pid rke2-server)/limits"; }
