@@ -5,15 +5,14 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host};
-use crate::identity::State;
 use crate::identity::home::Home;
 use crate::plan::plan::Plan;
 use crate::plan::staged::{self, Staged};
 use crate::report::outcome::Outcome;
-use crate::rke2::drop_in::{self, Braces, DropIn, Place, Read, Value};
-use crate::rke2::merge::{self, DROP_INS, OWNER, Source, USER};
+use crate::rke2::drop_in::{self, Braces, DropIn, Owned, Place, Read, Value};
+use crate::rke2::merge::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
-use crate::rke2::overrides;
+use crate::rke2::overrides::{self, Needed};
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
 
 /// What is going to be installed.
@@ -35,8 +34,8 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome> {
     let plan = &staged.plan;
     let mut findings = Findings::default();
-    let state = Home::of(host, &plan.data_dir).state;
-    findings.lenient = state.is_any();
+    let home = Home::of(host, &plan.data_dir);
+    findings.lenient = home.state.is_any();
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
         let read = read_text(text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
@@ -51,10 +50,15 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
 
     let has_token = provider.owned.iter().any(|it| it.name == "token");
     // Where the section has a token, a file with another one would take its place.
-    let ignored: Vec<&str> = ["token", "server"].into_iter().chain(has_token.then_some("token-file")).collect();
-    let mut sources = vec![source(USER, user), source(OWNER, provider)];
-    sources.extend(others(host, plan, &ignored, &mut findings).map_err(Outcome::failed)?);
+    let always = if findings.lenient { &[][..] } else { &["token", "server"] };
+    let ignored: Vec<&str> = always.iter().copied().chain(has_token.then_some("token-file")).collect();
+    let mut sources = others(host, plan, &ignored, &mut findings).map_err(Outcome::failed)?;
+    sources.extend([source(USER, user), source(OWNER, provider)]);
     sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    let installed = String::from_utf8_lossy(&host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default()).into_owned();
+    for name in ["token", "server"] {
+        owned(name, &mut sources, &installed, &mut findings);
+    }
     let config = merge::merge(sources, &mut findings);
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
     let (failed, mut notes) =
@@ -62,7 +66,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     if !failed.is_empty() {
         return Err(Outcome { notes, failed, ..Outcome::default() });
     }
-    verify(&config, plan.role, state).map_err(Outcome::failed)?;
+    verify(&config, plan.role, &home).map_err(Outcome::failed)?;
     if staged::plan_id(host).is_none() {
         let sentence = "no agent.boot has finished in this boot, so the plan of an earlier boot is in force; \
                         see in the log of Kairos why it did not run";
@@ -119,10 +123,56 @@ fn read_text(
 fn is_ignored(key: &Key, ignored: &[&str], findings: &mut Findings) -> bool {
     let spec = options::find(key.scalar.text.trim_end_matches('+')).filter(|spec| ignored.contains(&spec.name));
     if let Some(spec) = spec {
-        let rest = "is ignored, because it comes from the cluster section only; remove it from this file";
-        findings.warn(Code::TokenEmbedded, Path::of(spec.name).at(key.line), rest);
+        findings.warn(Code::TokenEmbedded, Path::of(spec.name).at(key.line), IGNORED);
     }
     spec.is_some()
+}
+
+/// What is said of an option that another file has no say in.
+const IGNORED: &str = "is ignored, because it comes from the cluster section only; remove it from this file";
+
+/// Settles `token` or `server`, which comes from the cluster section. On a node with state that of other files counts where the section has
+/// none, as it did for the Go provider; and a token that is made of all files stays, if the node runs with it.
+fn owned(name: &'static str, sources: &mut [Source], installed: &str, findings: &mut Findings) {
+    let of = |source: &Source| source.read.owned.iter().rev().find(|it| it.name == name).map(|it| it.text.clone());
+    let own = sources.iter().find(|source| source.name == OWNER).and_then(of);
+    let all: Vec<(String, At, String)> = sources
+        .iter()
+        .filter(|source| source.name != OWNER)
+        .filter_map(|source| {
+            let last = source.read.owned.iter().rev().find(|it| it.name == name)?;
+            Some((source.path.clone(), last.at.clone(), last.text.clone()))
+        })
+        .collect();
+    let Some((_, _, last)) = all.last() else { return };
+    // jq adds texts.
+    let glued: String = sources.iter().filter_map(of).collect();
+    let is_running = || {
+        let document = yaml::read(installed, OPTIONS).ok();
+        let token = document.and_then(|it| Some(it.root.get(name)?.scalar()?.yaml11().printed()));
+        token.as_ref() == Some(&glued)
+    };
+    let (value, rest) = match (&own, findings.lenient, name) {
+        (None, true, "token") => (Some(glued), "is used, because the cluster section has none; write it there"),
+        (None, true, _) => (Some(last.clone()), "is used, because the cluster section has none; write it there"),
+        (Some(_), true, "token") if is_running() => {
+            let rest = "makes one token with that of the cluster section, with which this node runs; write that text in cluster_token, and \
+                        remove it from this file";
+            (Some(glued), rest)
+        }
+        _ => (None, IGNORED),
+    };
+    for (path, at, _) in all {
+        let code = if value.is_some() && own.is_some() { Code::TokenGlued } else { Code::TokenEmbedded };
+        findings.warn(code, at.in_file(&path), rest);
+    }
+    let Some(text) = value else { return };
+    for Source { name: file, read, .. } in sources {
+        read.owned.retain(|it| it.name != name);
+        if file == OWNER {
+            read.owned.push(Owned { name, text: text.clone(), at: At::line(1) });
+        }
+    }
 }
 
 /// The drop-ins of other authors: regular files and links to one, `*.yaml` and `*.yml`. One that cannot be read is refused; on a node
@@ -166,17 +216,18 @@ fn others(host: &Host, plan: &Plan, ignored: &[&str], findings: &mut Findings) -
 /// What must hold before RKE2 may read the configuration; the sentence says what does not.
 ///
 /// A server that joins without a server, or without a token, founds a cluster of its own (rancher/rke2#120).
-fn verify(config: &DropIn, role: Role, state: State) -> Result<(), Reason> {
+fn verify(config: &DropIn, role: Role, home: &Home) -> Result<(), Reason> {
     let has = |name: &str| config.iter().any(|(it, _)| it == name);
+    let is_given = |needed| home.gives(needed, role.unit()).is_some();
     let wrong = |rest: &str| Err(Reason::from(format!("config.yaml: {rest}")));
-    if role.joins() && !has("server") {
+    if role.joins() && !has("server") && !is_given(Needed::Server) {
         return wrong(&format!("has no server, which a {} needs; write cluster.control_plane_host", role.as_str()));
     }
-    if role.joins() && !has("token") && !has("token-file") {
+    if role.joins() && !has("token") && !has("token-file") && !is_given(Needed::Token) {
         return wrong(&format!("has no token, which a {} needs; write cluster.cluster_token", role.as_str()));
     }
     // A node that the Go provider has joined keeps its server.
-    if !role.joins() && has("server") && !state.is_any() {
+    if !role.joins() && has("server") && !home.state.is_any() {
         return wrong("has a server, which role init must not have; remove it");
     }
     for (name, value) in config {

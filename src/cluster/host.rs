@@ -8,6 +8,7 @@ use super::role::Role;
 use crate::findings::Instead;
 use crate::findings::code::Code;
 use crate::rke2::drop_in::{self, Owned};
+use crate::rke2::overrides::Needed;
 use crate::text::escape::{mask_user, quoted};
 
 /// Where nodes register (rke2 `pkg/cli/cmds/server.go`, the supervisor's port).
@@ -149,8 +150,9 @@ pub(crate) fn read(reader: &mut Reader, role: Role, owned: &[Owned]) -> Option<E
         _ if is_wrong_type || !role.joins() => return None,
         (None, Some(it)) => (it.text.clone(), it.at.clone()),
         (None, None) => {
-            let rest = format!("is missing, and a {} needs the address of its cluster; write it", role.as_str());
-            reader.findings.refuse(Code::HostMissing, reader.at("control_plane_host"), &rest);
+            let at = reader.at("control_plane_host");
+            let what = format!("and a {} needs the address of its cluster", role.as_str());
+            reader.missing(Code::HostMissing, Needed::Server, role.unit(), at, &what);
             return None;
         }
     };

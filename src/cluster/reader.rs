@@ -5,6 +5,8 @@ use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
 use crate::identity::home::Home;
+use crate::rke2::Unit;
+use crate::rke2::overrides::Needed;
 use crate::text::escape::quoted;
 use crate::text::paths::{is_absolute, normalized};
 use crate::text::yaml::{Key, Kind, Node, Scalar};
@@ -102,6 +104,24 @@ impl<'a> Reader<'a> {
             }
         }
         kept
+    }
+
+    /// A joining node lacks what it needs: refused, unless RKE2 finds it in a file of somebody else.
+    pub(crate) fn missing(&mut self, code: Code, needed: Needed, unit: Unit, at: At, what: &str) {
+        let rest = match (self.home.gives(needed, unit), self.home.mentions(needed, unit)) {
+            (Some(given), _) => {
+                let rest = format!("is missing, {what}; {} is used, write it here", given.described());
+                return self.findings.warn(code, at, &rest);
+            }
+            (None, Some(given)) => {
+                let given = given.described();
+                format!(
+                    "is missing, {what}; write it here, because {given} counts only on a node that has state of RKE2"
+                )
+            }
+            (None, None) => format!("is missing, {what}; write it"),
+        };
+        self.findings.refuse(code, at, &rest);
     }
 
     /// A path that is absolute, has no `..` and no control characters; normalised. Anything else is refused; on a node with state it is

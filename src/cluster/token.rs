@@ -12,6 +12,7 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::At;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{DropIn, Owned};
+use crate::rke2::overrides::Needed;
 use crate::text::yaml::Core;
 
 /// The option that names a file with the token.
@@ -109,8 +110,8 @@ pub(crate) fn drop_files(reader: &mut Reader, config: &mut DropIn, provider: &mu
 fn missing(reader: &mut Reader, role: Option<Role>) {
     let at = reader.at("cluster_token");
     if let Some(role) = role.filter(|role| role.joins()) {
-        let rest = format!("is missing, and a {} needs the token of its cluster; write it", role.as_str());
-        reader.findings.refuse(Code::TokenMissing, at, &rest);
+        let what = format!("and a {} needs the token of its cluster", role.as_str());
+        reader.missing(Code::TokenMissing, Needed::Token, role.unit(), at, &what);
     } else if role.is_some() {
         let rest = "is missing, so RKE2 makes one, which other nodes need to join; write one to know it beforehand";
         reader.findings.note(Code::TokenGenerated, at, rest);

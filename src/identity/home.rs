@@ -3,24 +3,26 @@
 use super::{State, state};
 use crate::host::Host;
 use crate::rke2::merge::{CONFIG, DROP_INS};
-use crate::rke2::overrides::{self, assignments};
+use crate::rke2::overrides::{self, Given, Needed, assignments};
 use crate::rke2::{DATA_DIR, Unit};
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, OPTIONS};
 
-/// A data directory, and what is in it.
+/// A data directory, and what is in it; what else the node has that a joining one needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     /// The absolute path, normalised.
     pub data_dir: String,
     /// What RKE2 has left there.
     pub state: State,
+    /// What files of others give.
+    given: Vec<Given>,
 }
 
 impl Home {
     /// A node on which RKE2 has never been, with the directory that is asked for.
     pub fn fresh(data_dir: &str) -> Home {
-        Home { data_dir: data_dir.to_owned(), state: State::default() }
+        Home { data_dir: data_dir.to_owned(), state: State::default(), given: Vec::new() }
     }
 
     /// Looks at the directory that is asked for, then at those that the node is configured with, and at the default one only if there are
@@ -31,8 +33,23 @@ impl Home {
         if candidates.len() == 1 {
             candidates.push(DATA_DIR.to_owned());
         }
-        let homes = candidates.into_iter().map(|data_dir| Home { state: state(host, &data_dir), data_dir });
-        homes.into_iter().find(|home| home.state.is_any()).unwrap_or_else(|| Home::fresh(wanted))
+        let of_state = candidates.into_iter().map(|data_dir| (state(host, &data_dir), data_dir));
+        let found = of_state.into_iter().find(|(state, _)| state.is_any());
+        let (state, data_dir) = found.unwrap_or_else(|| (State::default(), wanted.to_owned()));
+        Home { data_dir, state, given: Given::find(host) }
+    }
+
+    /// Where a joining node finds what it needs, if not in its cluster section. On a node with state everything that RKE2 reads counts.
+    pub(crate) fn gives(&self, needed: Needed, unit: Unit) -> Option<&Given> {
+        self.mentions(needed, unit).filter(|_| self.state.is_any()).or_else(|| {
+            let mut given = self.given.iter().filter(|it| it.is(needed, unit));
+            given.find(|it| it.is_for_all())
+        })
+    }
+
+    /// The same, whether it counts or not.
+    pub(crate) fn mentions(&self, needed: Needed, unit: Unit) -> Option<&Given> {
+        self.given.iter().find(|it| it.is(needed, unit))
     }
 }
 

@@ -1,15 +1,18 @@
-//! What RKE2 reads after the configuration that is installed here, and what in it would take the place of token, server or data directory.
+//! What others have put on the node that RKE2 reads beside the configuration that is installed here, and what in it would take the place of
+//! token, server or data directory.
 //!
 //! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
 
 use super::Unit;
 use super::drop_in::{DropIn, Value};
-use super::merge::{self, CONFIG};
+use super::merge::{self, CONFIG, OWNER, USER};
+use super::options;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
 use crate::host::owned::Whose;
 use crate::host::{Error, Host};
+use crate::text::escape::escape;
 use crate::text::yaml::{self, OPTIONS};
 
 /// RKE2's own drop-ins, read after config.yaml (k3s `pkg/configfilearg/parser.go`).
@@ -64,9 +67,123 @@ pub(crate) fn find(host: &Host, unit: Unit, data_dir: &str, config: &DropIn, fin
 
 /// RKE2's own drop-ins.
 pub(crate) fn drop_ins(host: &Host) -> Vec<String> {
-    let names = host.list(DROP_INS).unwrap_or_default().into_iter();
+    drop_ins_in(host, DROP_INS)
+}
+
+fn drop_ins_in(host: &Host, directory: &str) -> Vec<String> {
+    let names = host.list(directory).unwrap_or_default().into_iter();
     let names = names.filter(|name| merge::is_drop_in(name));
-    names.map(|name| format!("{DROP_INS}/{name}")).collect()
+    names.map(|name| format!("{directory}/{name}")).collect()
+}
+
+/// What a joining node needs, by the file of somebody else that gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needed {
+    /// Its token, or a file with it.
+    Token,
+    /// The server that it joins.
+    Server,
+}
+
+impl Needed {
+    const ALL: [Needed; 2] = [Needed::Token, Needed::Server];
+
+    /// The options and the variables that give it.
+    fn names(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Needed::Token => (&["token", "token-file"], &["RKE2_TOKEN", "RKE2_TOKEN_FILE"]),
+            Needed::Server => (&["server"], &["RKE2_URL"]),
+        }
+    }
+}
+
+/// The files of somebody else that give a unit what a joining node needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    needed: Needed,
+    unit: Unit,
+    /// The file, and what gives it there.
+    file: String,
+    name: &'static str,
+}
+
+impl Given {
+    /// Looks through all that RKE2 reads and that is not ours: the drop-ins of config.d, of which config.yaml is made, RKE2's own drop-ins, and
+    /// the environment files of its units.
+    pub(crate) fn find(host: &Host) -> Vec<Given> {
+        let mut found = Vec::new();
+        for unit in Unit::ALL {
+            let mut variables: Vec<(String, String, String)> = Vec::new();
+            for file in environment_files(host, unit) {
+                // The last assignment of all files counts.
+                for (_, (name, value)) in assignments(&lossy(host, &file)) {
+                    variables.retain(|(it, _, _)| *it != name);
+                    variables.push((name, value, file.clone()));
+                }
+            }
+            let config = variables.iter().find(|(name, ..)| name == "RKE2_CONFIG_FILE").map(|(_, path, _)| path);
+            let mut files = match config.filter(|path| *path != CONFIG) {
+                // RKE2 reads that one in place of ours.
+                Some(path) => [path.clone()].into_iter().chain(drop_ins_in(host, &format!("{path}.d"))).collect(),
+                None => drop_ins(host),
+            };
+            files.extend(of_others(host));
+            let options: Vec<_> = files.into_iter().map(|file| (options_of(host, &file), file)).collect();
+            for needed in Needed::ALL {
+                let (names, of_variables) = needed.names();
+                let mut give = |file: &str, name: &'static str| {
+                    found.push(Given { needed, unit, file: file.to_owned(), name });
+                };
+                for (given, file) in &options {
+                    names.iter().filter(|name| given.iter().any(|it| it == *name)).for_each(|name| give(file, name));
+                }
+                for name in of_variables {
+                    if let Some((.., file)) = variables.iter().find(|(it, value, _)| it == name && !value.is_empty()) {
+                        give(file, name);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether it is this one, for this unit.
+    pub(crate) fn is(&self, needed: Needed, unit: Unit) -> bool {
+        (self.needed, self.unit) == (needed, unit)
+    }
+
+    /// Whether a fresh node takes it too: it becomes part of config.yaml, where the cluster section has no other.
+    pub(crate) fn is_for_all(&self) -> bool {
+        self.name == "token-file" && self.file.starts_with(merge::DROP_INS)
+    }
+
+    /// What gives it, and where, for a message.
+    pub(crate) fn described(&self) -> String {
+        format!("{} in {}", self.name, escape(&self.file))
+    }
+}
+
+/// The drop-ins of other authors in config.d.
+pub(crate) fn of_others(host: &Host) -> Vec<String> {
+    let files = drop_ins_in(host, merge::DROP_INS).into_iter();
+    let is_others = |file: &String| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        !name.starts_with('.') && name != USER && name != OWNER
+    };
+    files.filter(is_others).collect()
+}
+
+/// The long names of the options to which a file gives a value.
+fn options_of(host: &Host, file: &str) -> Vec<&'static str> {
+    let Ok(document) = yaml::read(&lossy(host, file), OPTIONS) else { return Vec::new() };
+    let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
+    let entries = document.root.entries().iter().filter(|(_, value)| is_given(value) || !value.items().is_empty());
+    let names = entries.filter_map(|(key, _)| options::find(key.scalar.text.trim_end_matches('+')));
+    names.map(|spec| spec.name).collect()
+}
+
+fn lossy(host: &Host, file: &str) -> String {
+    String::from_utf8_lossy(&host.read(file, OPTIONS.bytes as u64).unwrap_or_default()).into_owned()
 }
 
 fn refuse(findings: &mut Findings, file: &str, line: usize, written: &str, key: &str) {
