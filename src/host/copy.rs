@@ -255,6 +255,24 @@ impl Host {
         Ok(original.is_unchanged().then_some(original))
     }
 
+    /// Opens the regular file that a path leads to, as it is now; none of it is read.
+    ///
+    /// Fails for anything else there, without waiting for it.
+    pub(crate) fn file(&self, path: &str) -> Result<Original, Error> {
+        normal("read", path)?;
+        let refused = |errno: Errno| Error::os("read", path, errno);
+        let is_file = |stat: &Stat| match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(()),
+            kind => Err(Error::Kind { doing: "read", path: path.to_owned(), what: kind_name(kind) }),
+        };
+        // Looked at before it is opened: opening a device may do anything.
+        is_file(&self.open(path, OFlags::PATH).and_then(fstat).map_err(refused)?)?;
+        let fd = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(refused)?;
+        let stat = fstat(&fd).map_err(refused)?;
+        is_file(&stat)?;
+        Ok(Original { fd, identity: identity(&stat, true) })
+    }
+
     /// Opens the directory `NAME` in `parent` for files that appear there whole, with a place for unfinished ones beside it, in
     /// `.provider-rke2`, which is empty then. Both are made if missing.
     ///
@@ -421,6 +439,11 @@ impl Original {
             FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
                 && identity(&stat, self.identity.inode != 0) == self.identity
         })
+    }
+
+    /// What it was when it was found.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
     }
 
     fn device(&self) -> Option<u64> {

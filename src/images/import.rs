@@ -18,7 +18,7 @@ use crate::host::copy::PROGRESS;
 use crate::host::{self, Host};
 use crate::report::log::Level;
 use crate::report::outcome::Outcome;
-use crate::rke2::installed::{self, Installed};
+use crate::rke2::installed;
 use crate::service::gate;
 use crate::status::{self, Waiting};
 use crate::text::escape::escape;
@@ -213,10 +213,7 @@ impl Job<'_> {
         if expected::missing(names, cnis, None).is_empty() {
             return Vec::new();
         }
-        let version = match installed::version(self.host) {
-            Installed::Version(version) => Some(version),
-            Installed::No | Installed::Unknown(_) => None,
-        };
+        let version = installed::version(self.host).version().map(|version| version.to_string());
         expected::missing(names, cnis, version.as_deref())
     }
 }

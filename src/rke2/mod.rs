@@ -1,11 +1,13 @@
 //! Facts of RKE2: its units, what it reads, how it reads it, and which of it is installed.
 
 pub mod drop_in;
+mod go_build;
 pub(crate) mod installed;
 pub(crate) mod merge;
 pub mod options;
 pub(crate) mod overrides;
 pub(crate) mod profile;
+pub mod version;
 
 use std::fmt;
 

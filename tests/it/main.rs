@@ -25,6 +25,7 @@ mod hazards;
 mod host;
 mod house;
 mod images;
+mod installed;
 mod lab;
 mod log;
 mod merge;
