@@ -11,7 +11,7 @@ pub(crate) const STEP: Step = Step {
     what: "Writes the environment file of RKE2's service",
     stages: &["50-environment.yaml"],
     run: |apply| apply.with_plan("environment", |plan| run(apply, &plan.environment())),
-    leaves: &[Leaf::Marked(environment::path(Unit::Server)), Leaf::Marked(environment::path(Unit::Agent))],
+    leaves: &[Leaf::Environment(Unit::Server), Leaf::Environment(Unit::Agent)],
 };
 
 /// With another environment RKE2 may look for its state elsewhere, so without it nothing is started.

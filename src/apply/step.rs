@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::Context;
 use crate::cluster::role::Role;
+use crate::environment;
 use crate::findings::Reason;
 use crate::host::{Error, Host, Lock};
 use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::log::Log;
 use crate::report::outcome::Outcome;
+use crate::rke2::Unit;
 use crate::service::gate::{self, Refused};
 use crate::status::Waiting;
 
@@ -49,6 +51,8 @@ pub struct Step {
 pub enum Leaf {
     /// Somebody else may have one of this name; ours bears our mark.
     Marked(&'static str),
+    /// The environment file of a unit: one of the Go provider is ours too.
+    Environment(Unit),
     /// Only this program writes it.
     Ours(&'static str),
 }
@@ -56,8 +60,10 @@ pub enum Leaf {
 impl Leaf {
     /// Where it is.
     pub(crate) fn path(self) -> &'static str {
-        let (Leaf::Marked(path) | Leaf::Ours(path)) = self;
-        path
+        match self {
+            Leaf::Marked(path) | Leaf::Ours(path) => path,
+            Leaf::Environment(unit) => environment::path(unit),
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 pub mod no_proxy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 pub use no_proxy::Networks;
 
 use crate::findings::Reason;
-use crate::host::owned::Whose;
+use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::rke2::Unit;
 use crate::service::gate::RUN;
@@ -32,6 +32,9 @@ pub struct Asked<'a> {
 /// The first line of a file of ours.
 const HEADER: &str =
     "# written by provider-rke2; cluster.env of the cloud-config decides, what is changed here is lost";
+
+/// How much of a file of a unit is read.
+const LIMIT: u64 = 1 << 20;
 
 /// Any of these with a value makes the rest be derived.
 const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"];
@@ -115,9 +118,62 @@ pub fn late(host: &Host, asked: &Asked, nodes: &[IpNet]) -> Result<Variables, Er
     Ok(variables)
 }
 
+/// Whose the file of a unit is; one that the Go provider wrote is taken over, so that what it has set goes with what asked for it.
+pub(crate) fn whose(host: &Host, unit: Unit) -> Result<Whose, Error> {
+    let is_ours =
+        |bytes: &[u8]| bytes.starts_with(MARK.as_bytes()) || str::from_utf8(bytes).is_ok_and(is_of_go_provider);
+    Whose::is(host, path(unit), is_ours)
+}
+
 /// Whether the file of a unit is ours, or there is none.
 pub(crate) fn is_ours(host: &Host, unit: Unit) -> Result<bool, Error> {
-    Ok(Whose::of(host, path(unit))? != Whose::Others)
+    Ok(whose(host, unit)? != Whose::Others)
+}
+
+/// Whether a text has the form that only the Go provider gives it (kairos-io/provider-rke2 `pkg/provider/provider.go`): each proxy followed by
+/// its twin for containerd, and in the end a list that begins with a comma.
+fn is_of_go_provider(text: &str) -> bool {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let Some(pairs) = lines.map(|line| line.split_once('=')).collect::<Option<Vec<_>>>() else { return false };
+    let mut order = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].into_iter();
+    let is_pair = |pair: &[(&str, &str)]| match pair {
+        [(name, value), (twin, same)] => {
+            order.any(|it| it == *name) && *twin == format!("CONTAINERD_{name}") && value == same
+        }
+        _ => false,
+    };
+    pairs.chunks(2).all(is_pair)
+        && pairs.last().is_some_and(|(twin, list)| twin.ends_with("NO_PROXY") && list.starts_with(','))
+}
+
+/// Puts our mark on the files of units that a document of the Go provider lays out by `files`, path and content: nothing but the variables of
+/// the document is in them. Fails with the first that cannot be written.
+pub(crate) fn take_over(host: &Host, files: &[(String, String)]) -> Result<Vec<String>, Error> {
+    let mut taken = Vec::new();
+    for unit in Unit::ALL {
+        let path = path(unit);
+        let Some((_, content)) = files.iter().find(|(it, _)| it == path) else { continue };
+        if whose(host, unit)? != Whose::Others {
+            continue;
+        }
+        let Ok(bytes) = host.read(path, LIMIT) else { continue };
+        let Ok(text) = String::from_utf8(bytes) else { continue };
+        if text.trim() == content.trim() || is_of_variables(&text, content) {
+            host.install(path, format!("{HEADER}\n{}\n", text.trim_end()).as_bytes(), 0o600)?;
+            taken.push(format!("{path}: was written by the Go provider, and is taken over"));
+        }
+    }
+    Ok(taken)
+}
+
+/// Whether a text sets variables that `other` sets, and holds nothing else.
+fn is_of_variables(text: &str, other: &str) -> bool {
+    let names = |text: &str| -> Option<BTreeSet<String>> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(|line| Some(line.split_once('=')?.0.trim().to_owned())).collect()
+    };
+    let (Some(own), Some(all)) = (names(text), names(other)) else { return false };
+    !own.is_empty() && own.is_subset(&all)
 }
 
 /// The text of a unit's file; nothing if it is to have none.
@@ -127,7 +183,7 @@ fn file_of(asked: &Asked, unit: Unit) -> Option<String> {
 
 /// Whether the files of both units are what is asked for.
 pub(crate) fn is_installed(host: &Host, asked: &Asked) -> bool {
-    Unit::ALL.into_iter().all(|unit| match (Whose::of(host, path(unit)), file_of(asked, unit)) {
+    Unit::ALL.into_iter().all(|unit| match (whose(host, unit), file_of(asked, unit)) {
         (Ok(Whose::Others), _) => true,
         (Ok(_), Some(text)) => host.holds(path(unit), text.as_bytes()),
         (Ok(whose), None) => whose == Whose::Nobodys,
@@ -159,4 +215,50 @@ pub(crate) fn install(host: &Host, asked: &Asked) -> Result<Vec<String>, Reason>
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_go_provider_is_its_alone() {
+        let list = "NO_PROXY=,10.42.0.0/16,.svc\nCONTAINERD_NO_PROXY=,10.42.0.0/16,.svc";
+        let http = "HTTP_PROXY=http://p:1\nCONTAINERD_HTTP_PROXY=http://p:1\n";
+        let https = "HTTPS_PROXY=http://p:1\nCONTAINERD_HTTPS_PROXY=http://p:1\n";
+        for (text, is) in [
+            (format!("{http}{https}{list}"), true),
+            (format!("{https}{list}\n"), true),
+            (list.to_owned(), true),
+            // A value that ends in a line break.
+            (http.replace("CONTAINERD", "\nCONTAINERD") + list, true),
+            (String::new(), false),
+            (http.to_owned(), false),
+            (format!("{https}{http}{list}"), false),
+            (format!("{http}{http}{list}"), false),
+            (format!("{list}\n{http}"), false),
+            (format!("# of the site\n{http}{list}"), false),
+            (format!("{http}{list}\nMINE=1"), false),
+            (format!("MINE=1\n{http}{list}"), false),
+            (format!("{http}{}", list.replace("=,", "=")), false),
+            (format!("{http}NO_PROXY=,a\nCONTAINERD_NO_PROXY=,b"), false),
+            (format!("HTTP_PROXY=http://p:1\n{list}"), false),
+        ] {
+            assert_eq!(is_of_go_provider(&text), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_the_variables_of_another() {
+        for (text, other, is) in [
+            ("A=1\nB=2\n", "A=1\nB=3", true),
+            ("B=2", "A=1\nB=2", true),
+            ("A=1\nC=2", "A=1\nB=2", false),
+            ("# comment\nA=1", "A=1", false),
+            ("", "A=1", false),
+            ("A=1\nword", "A=1", false),
+        ] {
+            assert_eq!(is_of_variables(text, other), is, "{text}");
+        }
+    }
 }

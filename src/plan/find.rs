@@ -26,6 +26,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// The files that a document of the Go provider lays out, path and content; none of one of this program.
+    pub(crate) fn files_of_go_provider(&self) -> Vec<(String, String)> {
+        if self.stages_plan() { Vec::new() } else { document::staged_files(&self.text).unwrap_or_default() }
+    }
+
     /// The files that it lays out, by path.
     fn files(&self) -> BTreeMap<String, String> {
         document::staged_files(&self.text).unwrap_or_default().into_iter().collect()

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::Context;
 use crate::cluster::cloud_config::{self, CloudConfig, Section, Source};
 use crate::cluster::{self, Cluster, document_path};
+use crate::environment;
 use crate::findings::code::{Code, Severity};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host, Lock};
@@ -298,6 +299,7 @@ impl<'a> Boot<'a> {
         let steps = self.steps_of(Some(&plan.id));
         let mut write = || -> Result<bool, Error> {
             self.shut_gate()?;
+            self.take_over(sources, &path);
             let changed = self.host.install(&path, text.as_bytes(), 0o600)?;
             self.retire(sources, Some(&path))?;
             staged::set_plan_id(self.host, Some(&plan.id))?;
@@ -308,6 +310,17 @@ impl<'a> Boot<'a> {
         let changed = write().map_err(|error| error.to_string())?;
         let document = if changed { "written" } else { "unchanged" };
         Ok((format!("planned role {} for {}, {path} {document}", role.as_str(), role.unit()), steps))
+    }
+
+    /// Marks what the Go provider has written for RKE2's service as ours, while its document still says so. Where that fails, the file stays.
+    fn take_over(&self, sources: &[Source], own: &str) {
+        let retired = find::at(self.host, &format!("{}.retired", document_path::DEFAULT));
+        for found in self.documents(sources, Some(own)).into_iter().chain(retired) {
+            match environment::take_over(self.host, &found.files_of_go_provider()) {
+                Ok(taken) => taken.iter().for_each(|sentence| self.log.line(Level::Info, "plan", sentence)),
+                Err(error) => self.log.line(Level::Warning, "plan", &error.to_string()),
+            }
+        }
     }
 
     /// What steps came to counts for the plan that they ran for.

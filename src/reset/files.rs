@@ -4,6 +4,7 @@ use super::action::{Action, Request};
 use super::targets::{CLEARED, Targets, is_release};
 use crate::apply::STEPS;
 use crate::apply::step::Leaf;
+use crate::environment;
 use crate::host::Host;
 use crate::host::owned::Whose;
 use crate::images::record::{Ours, Record};
@@ -48,6 +49,7 @@ pub(super) fn actions(host: &Host, targets: &Targets, request: &Request) -> Vec<
     let leaves = STEPS.into_iter().flat_map(|step| step.leaves).copied().chain(OURS.map(Leaf::Ours));
     let is_there = |leaf: &Leaf| match leaf {
         Leaf::Marked(path) => matches!(Whose::of(host, path), Ok(Whose::Ours)),
+        Leaf::Environment(unit) => matches!(environment::whose(host, *unit), Ok(Whose::Ours)),
         Leaf::Ours(path) => host.is_there(path),
     };
     let leaves = leaves.filter(is_there).map(|leaf| leaf.path().to_owned());

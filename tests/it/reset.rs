@@ -476,6 +476,19 @@ fn a_foreign_directory_named_data_stays() {
 }
 
 #[test]
+fn the_environment_of_the_go_provider_goes() {
+    let room = node("- /var/lib/rancher/rke2/server/db/x\n");
+    let file = room.path().join("etc/default/rke2-server");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let its = "HTTP_PROXY=http://p\nCONTAINERD_HTTP_PROXY=http://p\nNO_PROXY=,.svc\nCONTAINERD_NO_PROXY=,.svc";
+    for (text, goes) in [(its.to_owned(), true), (format!("{its}\nMINE=1"), false)] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(event(room.path(), "#cloud-config\ncluster: {role: init}\n")["error"], "");
+        assert_eq!(!file.exists(), goes);
+    }
+}
+
+#[test]
 fn what_lies_behind_a_symlink_is_named_and_stays() {
     let room = node(
         "+ /victim/rke2/config.yaml\n+ /victim/lib/kubelet/x\n+ /etc/rancher -> /victim\n- /etc/cni/x\n\
