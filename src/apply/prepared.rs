@@ -9,7 +9,8 @@ use crate::identity::home::Home;
 use crate::plan::plan::Plan;
 use crate::plan::staged::{self, Staged};
 use crate::report::outcome::Outcome;
-use crate::rke2::drop_in::{self, Braces, DropIn, Owned, Place, Read, Value};
+use crate::rke2::drop_in::{self, Braces, DropIn, For, Owned, Place, Read, Value};
+use crate::rke2::installed;
 use crate::rke2::merge::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::overrides::{self, Needed};
@@ -37,7 +38,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let home = Home::of(host, &plan.data_dir);
     findings.lenient = home.state.is_any();
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
-        let read = read_text(text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
+        let read = read_text(host, text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
         findings.list.retain(|it| it.severity == Severity::Refused);
         read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))
@@ -88,6 +89,7 @@ fn owner_text(read: &Read) -> String {
 
 /// The options of one file, but for those that are `ignored` in it; nothing if it holds none at all.
 fn read_text(
+    host: &Host,
     text: &str,
     path: &str,
     plan: &Plan,
@@ -114,7 +116,12 @@ fn read_text(
     let mut entries = document.root.entries().to_vec();
     findings.file = Some(path.to_owned());
     entries.retain(|(key, _)| !is_ignored(key, ignored, findings));
-    let read = drop_in::read(&entries, &Path::default(), Place::Here, Braces::Text, plan.role.unit(), findings);
+    let version = match drop_in::has_versioned_profile(&entries) {
+        true => installed::version(host).version(),
+        false => None,
+    };
+    let reads = For { unit: plan.role.unit(), version: version.as_ref() };
+    let read = drop_in::read(&entries, &Path::default(), Place::Here, Braces::Text, reads, findings);
     findings.file = None;
     Ok(Some(read))
 }
@@ -196,7 +203,7 @@ fn others(host: &Host, plan: &Plan, ignored: &[&str], findings: &mut Findings) -
                     let at = error.utf8_error().valid_up_to();
                     format!("{path}: is not UTF-8 from byte {at} on; mend or remove the file")
                 })
-                .and_then(|text| read_text(&text, &path, plan, OPTIONS, ignored, findings)),
+                .and_then(|text| read_text(host, &text, &path, plan, OPTIONS, ignored, findings)),
         };
         match read {
             Ok(None) => {}

@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::cluster::{self, Cluster, cloud_config};
 use crate::findings::Findings;
 use crate::host::{self, Host};
-use crate::identity::home::Home;
 use crate::text::escape::escape;
 
 /// How much of a file is read.
@@ -26,7 +25,7 @@ impl Judged {
         let text = text(file)?;
         let (section, mut findings) = cloud_config::of_file(&text);
         let cluster = section.as_ref().and_then(|section| {
-            let home = Home::of(host, &cluster::data_dir(section));
+            let home = cluster::home(host, section);
             cluster::understand(section, &home, &mut findings)
         });
         findings.sort();

@@ -39,7 +39,14 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
             }
             let root = &document.root;
             if matches!(root.kind, Kind::Map(_)) {
-                return drop_in::read(root.entries(), &path, *place, Braces::Template, role.unit(), reader.findings);
+                return drop_in::read(
+                    root.entries(),
+                    &path,
+                    *place,
+                    Braces::Template,
+                    reader.reads(role),
+                    reader.findings,
+                );
             }
             if !root.is_null() {
                 let rest = format!("holds {}; write a mapping with RKE2's options by name", root.described());
@@ -86,7 +93,8 @@ pub(crate) fn check_profile(
     // Of both the one in providerConfig counts, as its drop-in comes last.
     let last = |name: &str| of(of_provider, name).or_else(|| of(of_config, name));
     let variable = env.get("RKE2_CIS_PROFILE").map(|text| Value::Text(text.clone()));
-    let is_cis = last("profile").or(variable) == Some(Value::Text("cis".into()));
+    let is_cis =
+        matches!(last("profile").or(variable), Some(Value::Text(name)) if name == "cis" || name.starts_with("cis-1."));
     if !is_cis || last(name) != Some(Value::Bool(false)) {
         return;
     }

@@ -33,10 +33,11 @@ use crate::environment::Networks;
 use crate::findings::Findings;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
+use crate::host::Host;
 use crate::identity::home::Home;
-use crate::rke2::DATA_DIR;
-use crate::rke2::drop_in::{DropIn, Value};
+use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::rke2::options::{self, Class};
+use crate::rke2::{DATA_DIR, installed};
 use crate::text::paths::normalized;
 use crate::text::yaml::{Kind, Node};
 
@@ -97,6 +98,20 @@ pub fn data_dir(section: &Section) -> String {
     found.map_or_else(|| DATA_DIR.to_owned(), |path| normalized(&path))
 }
 
+/// The home of a node that a section is judged for. Which RKE2 is installed is looked up only for a profile of which that decides.
+pub fn home(host: &Host, section: &Section) -> Home {
+    let config = match &section.options {
+        Options::Read(_, document) => Some(&document.root),
+        _ => None,
+    };
+    let options = config.into_iter().chain(section.node.get(provider::key(&section.node))).flat_map(Node::entries);
+    let is_versioned = drop_in::has_versioned_profile(options);
+    let version = is_versioned.then(|| installed::version(host).version()).flatten();
+    let mut home = Home::of(host, &data_dir(section));
+    home.version = version;
+    home
+}
+
 /// The settings that a section asks for, as far as they are right; nothing is judged.
 pub(crate) fn settings(section: &Section) -> Settings {
     let mut settings = Settings::default();
@@ -108,7 +123,7 @@ pub(crate) fn settings(section: &Section) -> Settings {
     settings
 }
 
-/// Judges the section for a node with this home ([`Home::of`] the section's [`data_dir`]): every mistake is a finding. `None` if one of them is
+/// Judges the section for a node with this [`home`]: every mistake is a finding. `None` if one of them is
 /// refused.
 pub fn understand(section: &Section, home: &Home, findings: &mut Findings) -> Option<Cluster> {
     findings.lenient = home.state.is_any();

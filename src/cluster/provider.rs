@@ -81,6 +81,6 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> (Set
         }
     }
     let path = reader::path(provider.key);
-    let options = drop_in::read(&rke2, &path, Place::Here, Braces::Template, role.unit(), reader.findings);
+    let options = drop_in::read(&rke2, &path, Place::Here, Braces::Template, reader.reads(role), reader.findings);
     (settings, root_path, options)
 }

@@ -1,11 +1,13 @@
 //! What every key of the cluster section is read with.
 
 use super::cloud_config::Section;
+use super::role::Role;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
 use crate::identity::home::Home;
 use crate::rke2::Unit;
+use crate::rke2::drop_in::For;
 use crate::rke2::overrides::Needed;
 use crate::text::escape::quoted;
 use crate::text::paths::{is_absolute, normalized};
@@ -56,6 +58,11 @@ impl<'a> Reader<'a> {
     /// Where a key stands, or the section if it is not written at all.
     pub(crate) fn at(&self, key: &str) -> At {
         path(key).at(self.section.node.entry(key).map_or(self.section.line, |(key, _)| key.line))
+    }
+
+    /// What reads the options of a node with this role.
+    pub(crate) fn reads(&self, role: Role) -> For<'a> {
+        For { unit: role.unit(), version: self.home.version.as_ref() }
     }
 
     /// A key and its value; nothing if it is not written, or null.

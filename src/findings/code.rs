@@ -105,7 +105,7 @@ codes! {
     OptionMode "option-mode" "A file mode without quotes is read as an octal number and printed as a decimal one, which RKE2 then reads as octal again."
     OptionEmpty "option-empty" "An empty value is not the same as no value to RKE2; it is left out."
     OptionAppend "option-append" "`key+` appends to lists only; on a single value it just sets it."
-    OptionProfile "option-profile" "RKE2 1.30 and later stop at the versioned CIS profiles; `cis` is their successor."
+    OptionProfile "option-profile" "RKE2 1.30 and later stop at the versioned CIS profiles; `cis` is their successor from RKE2 1.25.15, 1.26.10 and 1.27.7 on."
     ProfileUnknown "profile-unknown" "RKE2 knows the profiles cis and etcd and stops at any other (rke2 pkg/cli/cmds/profile_linux.go)."
     ProfileKernelDefaults "profile-kernel-defaults" "With the profile cis RKE2 sets protect-kernel-defaults itself and stops where it is set to false (rke2 pkg/cli/cmds/profile_linux.go)."
     SysctlOverridden "sysctl-overridden" "A file that sysctl.d(5) reads after ours sets a kernel setting that RKE2's profile demands to something else; it takes effect when all files are applied anew, and RKE2 then stops at its next start."

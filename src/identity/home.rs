@@ -4,6 +4,7 @@ use super::{State, state};
 use crate::host::Host;
 use crate::rke2::merge::{CONFIG, DROP_INS};
 use crate::rke2::overrides::{self, Given, Needed, assignments};
+use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, OPTIONS};
@@ -15,6 +16,8 @@ pub struct Home {
     pub data_dir: String,
     /// What RKE2 has left there.
     pub state: State,
+    /// Which RKE2 the image has, where that matters and is known.
+    pub(crate) version: Option<Version>,
     /// What files of others give.
     given: Vec<Given>,
 }
@@ -22,7 +25,7 @@ pub struct Home {
 impl Home {
     /// A node on which RKE2 has never been, with the directory that is asked for.
     pub fn fresh(data_dir: &str) -> Home {
-        Home { data_dir: data_dir.to_owned(), state: State::default(), given: Vec::new() }
+        Home { data_dir: data_dir.to_owned(), state: State::default(), version: None, given: Vec::new() }
     }
 
     /// Looks at the directory that is asked for, then at those that the node is configured with, and at the default one only if there are
@@ -36,7 +39,7 @@ impl Home {
         let of_state = candidates.into_iter().map(|data_dir| (state(host, &data_dir), data_dir));
         let found = of_state.into_iter().find(|(state, _)| state.is_any());
         let (state, data_dir) = found.unwrap_or_else(|| (State::default(), wanted.to_owned()));
-        Home { data_dir, state, given: Given::find(host) }
+        Home { data_dir, state, version: None, given: Given::find(host) }
     }
 
     /// Where a joining node finds what it needs, if not in its cluster section. On a node with state everything that RKE2 reads counts.

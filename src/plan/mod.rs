@@ -234,7 +234,7 @@ impl<'a> Boot<'a> {
 
     fn understand(&self, section: Section, sources: &[Source]) -> Understood {
         let mut findings = Findings::default();
-        let home = Home::of(self.host, &cluster::data_dir(&section));
+        let home = cluster::home(self.host, &section);
         let cluster = cluster::understand(&section, &home, &mut findings);
         let text = |key: &str| Some(section.node.get(key)?.scalar()?.text.clone());
         let (options, document) = (text("config"), text("cluster_config_path"));

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::Unit;
 use super::options::{self, Class, Spec};
+use super::version::{Version, takes_cis};
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
@@ -107,6 +108,15 @@ pub enum Braces {
     Text,
 }
 
+/// The program that options are for.
+#[derive(Debug, Clone, Copy)]
+pub struct For<'a> {
+    /// Its unit.
+    pub unit: Unit,
+    /// Which RKE2 it is, where that is known.
+    pub version: Option<&'a Version>,
+}
+
 /// What a mapping of options holds for one role.
 #[derive(Debug, Default)]
 pub struct Read {
@@ -118,7 +128,7 @@ pub struct Read {
     pub owned: Vec<Owned>,
 }
 
-/// Reads a mapping of options for a unit.
+/// Reads a mapping of options for the program that `reads` them.
 ///
 /// `path` is the key that holds the mapping and `place` where its text stands. Every mistake is a finding; a refused option is left
 /// out, on a node with state ([`Findings::lenient`]) it keeps the text that RKE2 would have made of it.
@@ -127,10 +137,12 @@ pub fn read(
     path: &Path,
     place: Place,
     braces: Braces,
-    unit: Unit,
+    reads: For,
     findings: &mut Findings,
 ) -> Read {
-    let mut reader = Reader { path, place, braces, unit, findings, read: Read::default(), index: HashMap::new() };
+    let For { unit, version } = reads;
+    let mut reader =
+        Reader { path, place, braces, unit, version, findings, read: Read::default(), index: HashMap::new() };
     for (key, value) in entries {
         reader.option(key, value);
     }
@@ -147,6 +159,7 @@ struct Reader<'a> {
     place: Place,
     braces: Braces,
     unit: Unit,
+    version: Option<&'a Version>,
     findings: &'a mut Findings,
     read: Read,
     /// Where an option stands in `read`, and in what line it was last set, by name.
@@ -433,7 +446,8 @@ impl Reader<'_> {
         })
     }
 
-    /// `cis-1.23` and older stop RKE2 1.30.14 and later, where they are called `cis` (rke2 `pkg/cli/cmds/profile_linux.go`).
+    /// `cis-1.23` and older stop RKE2 1.30 and later, where they are called `cis`, which older versions do not know (rke2
+    /// `pkg/cli/cmds/profile_linux.go`). Where the version is not known, a node with state keeps what it runs with.
     fn profile(&mut self, option: &Current, text: String) -> String {
         if option.name != "profile" || matches!(text.as_str(), "cis" | "etcd" | "") || self.is_template(option, &text) {
             return text;
@@ -443,9 +457,28 @@ impl Reader<'_> {
             self.findings.error(Code::ProfileUnknown, self.at(option), &rest);
             return text;
         }
-        let rest = format!("{} stops RKE2 1.30 and later, so it is written as \"cis\"; write cis", quoted(&text));
-        self.findings.warn(Code::OptionProfile, self.at(option), &rest);
-        "cis".into()
+        let (at, written) = (self.at(option), quoted(&text));
+        match self.version {
+            Some(version) if !takes_cis(version) => {
+                let rest = format!(
+                    "{written} stays, because {version} does not know cis; write cis once RKE2 is 1.28 or later"
+                );
+                self.findings.note(Code::OptionProfile, at, &rest);
+                text
+            }
+            None if self.findings.lenient => {
+                let rest = format!(
+                    "{written} stays, because nobody knows which RKE2 is installed, and 1.30 and later stop at it; write cis for 1.28 or later"
+                );
+                self.findings.warn(Code::OptionProfile, at, &rest);
+                text
+            }
+            _ => {
+                let rest = format!("{written} stops RKE2 1.30 and later, so it is written as \"cis\"; write cis");
+                self.findings.warn(Code::OptionProfile, at, &rest);
+                "cis".into()
+            }
+        }
     }
 
     fn set(&mut self, option: &Current, append: bool, value: Value) {
@@ -474,6 +507,12 @@ impl Reader<'_> {
 /// the value of a secret option nor the user information of a URL, masked or not.
 pub(crate) fn is_template(name: &str, text: &str) -> bool {
     text.contains("{{") && !options::is_secret(name) && !mask_userinfo(text).contains("***@")
+}
+
+/// Whether options name a profile that only some versions of RKE2 take.
+pub(crate) fn has_versioned_profile<'a>(entries: impl IntoIterator<Item = &'a (Key, Node)>) -> bool {
+    let is_versioned = |node: &Node| node.scalar().is_some_and(|it| it.text.trim().starts_with("cis-1."));
+    entries.into_iter().any(|(key, value)| key.scalar.text.trim_end_matches('+') == "profile" && is_versioned(value))
 }
 
 fn is_empty(node: &Node) -> bool {

@@ -145,6 +145,10 @@ const ETCD: [([u32; 3], (u32, u32)); 3] = [
     ([1, 37, 0], (3, 7)),
 ];
 
+/// From which patch of a minor version of Kubernetes on RKE2 knows the profile `cis` (rke2 `pkg/cli/cmds/profile_linux.go` in the tags of each
+/// minor); later minor versions all do.
+const CIS: [[u32; 3]; 3] = [[1, 25, 15], [1, 26, 10], [1, 27, 7]];
+
 /// The newest minor version that the table knows.
 const NEWEST: (u32, u32) = (1, 37);
 
@@ -152,6 +156,15 @@ const NEWEST: (u32, u32) = (1, 37);
 pub fn etcd_minor(version: &Version) -> Option<(u32, u32)> {
     let row = ETCD.iter().rev().find(|(since, _)| *since <= version.numbers);
     row.filter(|_| version.minor() <= NEWEST).map(|(_, etcd)| *etcd)
+}
+
+/// Whether a version of RKE2 knows the profile `cis`; older ones know only that of each version of the benchmark, such as `cis-1.23`.
+pub(crate) fn takes_cis(version: &Version) -> bool {
+    let minor = |numbers: [u32; 3]| (numbers[0], numbers[1]);
+    match CIS.into_iter().find(|since| minor(*since) == version.minor()) {
+        Some(since) => version.numbers >= since,
+        None => CIS.last().is_some_and(|last| version.minor() > minor(*last)),
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +228,25 @@ mod tests {
         // Equal only if they are the same.
         for (one, other) in [("v1.33.4+rke2r1", "v1.33.4+rke2r1.x"), ("v1.33.4-rc1+rke2r1", "v1.33.4-rc01+rke2r1")] {
             assert_ne!(version(one).cmp(&version(other)), Ordering::Equal, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_profile_cis_has_no_version_from_a_patch_on() {
+        for (text, takes) in [
+            ("v1.21.14+rke2r1", false),
+            ("v1.25.14+rke2r1", false),
+            ("v1.25.15-rc1+rke2r1", true),
+            ("v1.25.15+rke2r1", true),
+            ("v1.26.9+rke2r1", false),
+            ("v1.26.10+rke2r1", true),
+            ("v1.27.6+rke2r1", false),
+            ("v1.27.7+rke2r1", true),
+            ("v1.28.0-rc1+rke2r1", true),
+            ("v1.36.1+rke2r1", true),
+            ("v2.0.0+rke2r1", true),
+        ] {
+            assert_eq!(takes_cis(&version(text)), takes, "{text}");
         }
     }
 

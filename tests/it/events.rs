@@ -26,7 +26,6 @@ use provider_rke2::cluster;
 use provider_rke2::cluster::cloud_config;
 use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
-use provider_rke2::identity::home::Home;
 use serde_yaml::{Mapping, Value};
 
 use crate::support::{self, DOCUMENT, GATES, Node, PROGRAM};
@@ -61,7 +60,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         let host = Host::new(node.root()).unwrap();
         let (section, mut findings) = cloud_config::of_file(&text);
         if let Some(section) = &section {
-            let home = Home::of(&host, &cluster::data_dir(section));
+            let home = cluster::home(&host, section);
             cluster::understand(section, &home, &mut findings);
         }
         findings.sort();

@@ -27,7 +27,7 @@ use provider_rke2::plan::document::document;
 use provider_rke2::plan::plan::Plan;
 use provider_rke2::rke2::DATA_DIR;
 use provider_rke2::rke2::Unit;
-use provider_rke2::rke2::drop_in::{self, Braces, DropIn, Place, Value};
+use provider_rke2::rke2::drop_in::{self, Braces, DropIn, For, Place, Value};
 use provider_rke2::rke2::options::{self, Class};
 use provider_rke2::text::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
 use serde_json::{Map, Value as Json, json};
@@ -552,7 +552,14 @@ fn read_options(text: &str, unit: Unit) -> (DropIn, Findings) {
     let mut findings = Findings::default();
     let read = yaml::read(text, OPTIONS).unwrap();
     let path = Path::of("config");
-    let read = drop_in::read(read.root.entries(), &path, Place::Here, Braces::Text, unit, &mut findings);
+    let read = drop_in::read(
+        read.root.entries(),
+        &path,
+        Place::Here,
+        Braces::Text,
+        For { unit, version: None },
+        &mut findings,
+    );
     (read.options, findings)
 }
 
