@@ -44,7 +44,7 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
                     &path,
                     *place,
                     Braces::Template,
-                    reader.reads(role),
+                    reader.reads(role.unit()),
                     reader.findings,
                 );
             }

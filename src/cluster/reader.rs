@@ -1,7 +1,6 @@
 //! What every key of the cluster section is read with.
 
 use super::cloud_config::Section;
-use super::role::Role;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
@@ -60,9 +59,9 @@ impl<'a> Reader<'a> {
         path(key).at(self.section.node.entry(key).map_or(self.section.line, |(key, _)| key.line))
     }
 
-    /// What reads the options of a node with this role.
-    pub(crate) fn reads(&self, role: Role) -> For<'a> {
-        For { unit: role.unit(), version: self.home.version.as_ref() }
+    /// What reads the options of a unit.
+    pub(crate) fn reads(&self, unit: Unit) -> For<'a> {
+        For { unit, version: self.home.version.as_ref() }
     }
 
     /// A key and its value; nothing if it is not written, or null.
