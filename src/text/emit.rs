@@ -7,8 +7,6 @@ use crate::text::yaml;
 /// What is written: a mapping keeps its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// A whole number.
-    Int(i128),
     /// Text.
     Text(String),
     /// A list.
@@ -61,23 +59,25 @@ fn block(yaml: &mut String, item: &Item, indent: usize) {
                 let _ = write!(yaml, "\n{margin}- {}", entry.trim_start_matches(['\n', ' ']));
             }
         }
-        Item::Text(text) if is_literal(text) => {
-            yaml.push_str(" |");
-            for line in text.lines() {
-                let _ = write!(yaml, "\n{margin}{line}");
-            }
-        }
+        Item::Text(text) => scalar(yaml, text, indent),
         Item::Map(_) => yaml.push_str(" {}"),
         Item::List(_) => yaml.push_str(" []"),
-        Item::Int(it) => {
-            let _ = write!(yaml, " {it}");
-        }
-        Item::Text(text) => {
-            let _ = write!(yaml, " {}", plain_or_quoted(text));
-        }
     }
     if indent == 0 {
         yaml.push('\n');
+    }
+}
+
+/// Text after its key or dash, without the line break at its end; the lines of a block are indented by so much.
+pub(crate) fn scalar(yaml: &mut String, text: &str, indent: usize) {
+    if is_literal(text) {
+        yaml.push_str(" |");
+        for line in text.lines() {
+            let _ = write!(yaml, "\n{:indent$}{line}", "");
+        }
+    } else {
+        yaml.push(' ');
+        yaml.push_str(&plain_or_quoted(text));
     }
 }
 

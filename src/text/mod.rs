@@ -4,4 +4,4 @@ pub(crate) mod duration;
 pub(crate) mod emit;
 pub mod escape;
 pub(crate) mod paths;
-pub mod yaml;
+pub use yaml;

@@ -34,6 +34,9 @@ pub const CLOUD_CONFIG: Limits = Limits { bytes: 16 << 20, depth: 64, nodes: 1_0
 /// How many lines of a text may begin like a directive.
 const DIRECTIVES: usize = 1_000;
 
+/// How many keys of a mapping are compared one by one.
+const FEW: usize = 16;
+
 /// Why a text is not read. The sentence never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
@@ -89,7 +92,7 @@ pub enum Kind {
 }
 
 /// Keys and values of a mapping.
-pub(crate) type Entries = Vec<(Key, Node)>;
+pub type Entries = Vec<(Key, Node)>;
 
 /// A key of a mapping and its line.
 #[derive(Debug, Clone)]
@@ -160,7 +163,9 @@ pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
         return Err(Error { line: 1, problem: format!("is longer than {} bytes", limits.bytes) });
     }
     // The scanner looks through all of them at each one.
-    if let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES) {
+    if text.matches('%').nth(DIRECTIVES).is_some()
+        && let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES)
+    {
         return Err(Error { line: line + 1, problem: format!("has more than {DIRECTIVES} directives") });
     }
     // The scanner has panics for a few malformed texts (an odd tag, a stray percent escape): they are syntax errors too.
@@ -232,9 +237,7 @@ impl<'t> Composer<'t> {
                 EventData::DocumentEnd { .. } => {
                     // What follows is not ours to judge: go-yaml does not read it either.
                     let second = match self.parser.parse() {
-                        Ok(event) if !matches!(event.data, EventData::StreamEnd) => {
-                            Some(crate::text::yaml::line(&event))
-                        }
+                        Ok(event) if !matches!(event.data, EventData::StreamEnd) => Some(self::line(&event)),
                         Err(error) => Some(problem(&error, self.text).line),
                         Ok(_) => None,
                     };
@@ -347,7 +350,7 @@ impl<'t> Composer<'t> {
 
     fn mapping(&mut self, depth: usize) -> Result<(Entries, usize, usize), Error> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
-        // Where a key stands first, by its hash: half a million keys are held once.
+        // Where a key stands first, by its hash: half a million keys are held once. A few are compared one by one.
         let mut first: HashMap<u64, usize> = HashMap::new();
         let (mut size, mut height, mut merges) = (1, 1, false);
         loop {
@@ -363,8 +366,19 @@ impl<'t> Composer<'t> {
             let (value, value_size, value_height) = self.node(event, depth + 1)?;
             size += key_size + value_size;
             height = height.max(value_height + 1);
-            let at = *first.entry(self.hasher.hash_one(&scalar.text)).or_insert(entries.len());
-            let earlier = entries.get(at).map(|(key, _)| key).filter(|key| key.scalar.text == scalar.text);
+            let same = |(key, _): &&(Key, Node)| key.scalar.text == scalar.text;
+            let earlier = if entries.len() < FEW {
+                entries.iter().find(same)
+            } else {
+                if first.is_empty() {
+                    for (at, (key, _)) in entries.iter().enumerate() {
+                        first.entry(self.hasher.hash_one(&key.scalar.text)).or_insert(at);
+                    }
+                }
+                let at = *first.entry(self.hasher.hash_one(&scalar.text)).or_insert(entries.len());
+                entries.get(at).filter(same)
+            };
+            let earlier = earlier.map(|(key, _)| key);
             if let Some(earlier) = earlier {
                 self.duplicates.push(Duplicate { key: scalar.text.clone(), first: earlier.line, second: key.line });
             }
@@ -438,7 +452,7 @@ fn problem(error: &ScanError, text: &str) -> Error {
 
 impl Node {
     /// How many scalars, lists and mappings it consists of.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         1 + match &self.kind {
             Kind::Scalar(_) => 0,
             Kind::List(items) => items.iter().map(Node::count).sum(),
@@ -452,7 +466,7 @@ impl Node {
     }
 
     /// The key and value of `key` in a mapping, the last one where it stands twice.
-    pub(crate) fn entry(&self, key: &str) -> Option<(&Key, &Node)> {
+    pub fn entry(&self, key: &str) -> Option<(&Key, &Node)> {
         self.entries().iter().rev().find(|(it, _)| it.scalar.text == key).map(|(key, value)| (key, value))
     }
 
@@ -465,7 +479,7 @@ impl Node {
     }
 
     /// The items of a list; none for anything else.
-    pub(crate) fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[Node] {
         match &self.kind {
             Kind::List(items) => items,
             _ => &[],
@@ -481,12 +495,12 @@ impl Node {
     }
 
     /// Whether it is null to gopkg.in/yaml.v3.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.scalar().is_some_and(|scalar| scalar.core() == Core::Null)
     }
 
     /// What it is, for a message: `a list`, `a mapping`, `text`, `a number or boolean`, `null`.
-    pub(crate) fn described(&self) -> &'static str {
+    pub fn described(&self) -> &'static str {
         match &self.kind {
             Kind::List(_) => "a list",
             Kind::Map(_) => "a mapping",
@@ -503,7 +517,7 @@ const CORE_TAG: &str = "tag:yaml.org,2002:";
 
 impl Scalar {
     /// A scalar in quotes: text, whatever it looks like.
-    pub(crate) fn quoted(text: &str) -> Scalar {
+    pub fn quoted(text: &str) -> Scalar {
         Scalar { text: text.to_owned(), style: Style::Quoted, tag: None }
     }
 
@@ -571,12 +585,12 @@ fn resolve11(plain: &str) -> Yaml11 {
 }
 
 /// Whether a plain scalar of this text is text to readers of YAML 1.1 and 1.2 alike.
-pub(crate) fn is_text(plain: &str) -> bool {
+pub fn is_text(plain: &str) -> bool {
     matches!(resolve11(plain), Yaml11::Text(_)) && !is_date(plain) && !plain.starts_with('.')
 }
 
 /// A whole number as RKE2's flags take it: decimal, or octal, hexadecimal or binary by its prefix, `_` between digits.
-pub(crate) fn parse_int(text: &str) -> Option<i128> {
+pub fn parse_int(text: &str) -> Option<i128> {
     int(&text.replace('_', ""))
 }
 
