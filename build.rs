@@ -1,4 +1,4 @@
-//! Gives `--version` the git revision (without a repository it is `unknown`), and the program the files of `stages/`.
+//! Gives `--version` the git revision (without a repository it is `unknown`), and the program the files of `stages/` and RKE2's options as constants.
 // A build script has no host::Host to go through.
 #![allow(clippy::disallowed_methods)]
 
@@ -10,6 +10,7 @@ use std::{env, fs};
 fn main() {
     let here = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     stages(&here);
+    options(&here);
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(&here).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
@@ -42,6 +43,62 @@ fn stages(here: &str) {
         let _ = writeln!(source, "    ({name:?}, include_str!({:?})),", format!("{directory}/{name}"));
     }
     source += "];\n";
-    let written = env::var("OUT_DIR").map(|out| fs::write(format!("{out}/stages.rs"), source));
+    write("stages.rs", &source);
+}
+
+/// Writes the constants `SPECS`, `NAMES` and `SECRETS` from `src/rke2/options.tsv`, whose first lines explain its columns.
+fn options(here: &str) {
+    let path = format!("{here}/src/rke2/options.tsv");
+    println!("cargo:rerun-if-changed={path}");
+    let table = fs::read_to_string(&path).unwrap_or_default();
+    let (mut specs, mut names, mut secrets) = (String::new(), Vec::new(), Vec::new());
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [name, class, roles, marks, aliases, since, env, meaning] = columns[..] else {
+            panic!("{path}: expected eight columns: {line}");
+        };
+        assert!(columns.iter().all(|column| !column.is_empty()), "{path}: empty column: {line}");
+        let words = |column: &'static str, text| words(text).unwrap_or_else(|| panic!("{path}: {column}: {line}"));
+        let marks = words("marks", marks);
+        let known = |mark: &&str| matches!(*mark, "comma" | "secret" | "critical");
+        assert!(marks.iter().all(known), "{path}: marks: {line}");
+        let has = |mark| marks.contains(&mark);
+        let (class, roles) = (capital(class), capital(roles));
+        let since = if since == "-" { "" } else { since };
+        let _ = writeln!(
+            specs,
+            "    Spec {{ name: {name:?}, class: Class::{class}, roles: Roles::{roles}, comma_split: {}, secret: {}, critical: {}, \
+             aliases: &{:?}, since: {since:?}, env: &{:?}, meaning: {meaning:?} }},",
+            has("comma"),
+            has("secret"),
+            has("critical"),
+            words("aliases", aliases),
+            words("env", env),
+        );
+        names.push(name);
+        if has("secret") {
+            secrets.push(name);
+        }
+    }
+    let source = format!(
+        "const SPECS: &[Spec] = &[\n{specs}];\n\nconst NAMES: &[&str] = &{names:?};\n\nconst SECRETS: &[&str] = &{secrets:?};\n"
+    );
+    write("options.rs", &source);
+}
+
+/// The words of a column; `None` if one of them is empty.
+fn words(column: &str) -> Option<Vec<&str>> {
+    let words: Vec<&str> = if column == "-" { Vec::new() } else { column.split(',').collect() };
+    words.iter().all(|word| !word.is_empty()).then_some(words)
+}
+
+/// The name of an enum's variant.
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+fn write(name: &str, source: &str) {
+    let written = env::var("OUT_DIR").map(|out| fs::write(format!("{out}/{name}"), source));
     assert!(matches!(written, Ok(Ok(()))), "OUT_DIR must be writable");
 }

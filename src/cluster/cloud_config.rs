@@ -48,7 +48,20 @@ pub struct Section {
     pub options: Options,
     /// Sentences about sources that do not parse.
     pub broken: Vec<String>,
+    /// What the sources hold.
+    pub(crate) read: SourcesRead,
 }
+
+/// What sources hold, for the placing of findings: as many of them as are small, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct SourcesRead {
+    roots: Vec<Option<Node>>,
+    bytes: usize,
+}
+
+/// How much text is kept in the form that it was read in, which takes many times the room. What is larger is read again where a finding asks
+/// for it.
+const KEPT: usize = 256 << 10;
 
 /// RKE2's options as `cluster.config` gives them.
 #[derive(Debug)]
@@ -66,7 +79,7 @@ pub enum Options {
 impl Section {
     fn new(line: usize, node: Node) -> Self {
         let options = Options::read(node.get("config"));
-        Section { line, node, options, broken: Vec::new() }
+        Section { line, node, options, broken: Vec::new(), read: SourcesRead::default() }
     }
 }
 
@@ -192,6 +205,10 @@ pub(crate) fn is_file(source: &str) -> bool {
 
 /// Whether a document is ours, also when it is torn: only the line of its name counts.
 pub(crate) fn is_ours(text: &str) -> bool {
+    // Most texts do not hold it anywhere, which is found out faster.
+    if !text.contains(DOCUMENT_NAME) {
+        return false;
+    }
     let names = text.lines().filter_map(|line| line.strip_prefix("name:"));
     names.map(|name| name.trim().trim_matches(['"', '\''])).any(|name| name == DOCUMENT_NAME)
 }
@@ -260,7 +277,8 @@ pub(crate) const NOT_KNOWN: &str = "until then it is not known whether there is 
 /// The answer for a collected text and the files it names.
 pub(crate) fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     // One text after the other: each may be large.
-    let broken: Vec<String> = sources_read.iter().filter_map(broken).collect();
+    let mut read = SourcesRead::default();
+    let broken: Vec<String> = sources_read.iter().filter_map(|source| broken(source, &mut read)).collect();
     let (document, found) = parse(text);
     let Some(document) = document.filter(|_| found.list.is_empty()) else {
         let first = found.list.first().map_or("", |finding| finding.message.as_str());
@@ -270,6 +288,7 @@ pub(crate) fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     let has_url = url.is_some_and(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
     if let Some(mut section) = section(document.root) {
         section.broken = broken;
+        section.read = read;
         return CloudConfig::Present(Box::new(section));
     }
     if let Some(sentence) = broken.into_iter().next() {
@@ -284,22 +303,31 @@ pub(crate) fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     CloudConfig::Absent
 }
 
-/// Why a source does not count, as a sentence. A document of ours holds no cluster section, so it may be torn.
-fn broken(source: &Source) -> Option<String> {
-    let path = escape(&source.path);
+/// Why a source does not count, as a sentence; else it is added to what is `read`. A document of ours holds no cluster section, so it may be
+/// torn.
+fn broken(source: &Source, read: &mut SourcesRead) -> Option<String> {
+    read.roots.push(None);
     let text = match &source.text {
         Err(sentence) => return Some(format!("{sentence}, so nothing in it takes effect; mend or remove the file")),
         Ok(text) if is_ours(text) => return None,
         Ok(text) => text,
     };
-    let (_, found) = parse(text);
-    let first = found.list.first()?;
-    Some(format!("{path}: {} (line {})", first.message, first.line.unwrap_or(1)))
+    let (document, found) = parse(text);
+    if let Some(first) = found.list.first() {
+        return Some(format!("{}: {} (line {})", escape(&source.path), first.message, first.line.unwrap_or(1)));
+    }
+    if read.bytes + text.len() <= KEPT
+        && let Some(last) = read.roots.last_mut()
+    {
+        read.bytes += text.len();
+        *last = document.map(|document| document.root);
+    }
+    None
 }
 
 /// Gives each finding the file and line of the last source that holds its key; the lines of the collected text mean nothing
 /// to a person. `options` is the text of `cluster.config`, where it is one. A finding whose key no source holds is placed at the last `cluster` key, or nowhere.
-pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources_read: &[Source]) {
+pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources: &[Source], read: SourcesRead) {
     if findings.list.is_empty() {
         return;
     }
@@ -317,8 +345,11 @@ pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources_read
     }
     // One after the other, the last first: each may be large.
     let mut cluster = None;
-    for source in sources_read.iter().rev() {
-        let Some(root) = source.text.as_ref().ok().and_then(|text| readable(text)) else { continue };
+    let mut roots = read.roots;
+    roots.resize_with(sources.len(), || None);
+    for (source, root) in sources.iter().zip(roots).rev() {
+        let root = root.or_else(|| source.text.as_ref().ok().and_then(|text| readable(text)));
+        let Some(root) = root else { continue };
         if cluster.is_none() {
             cluster = root.entry("cluster").map(|(key, _)| (source.path.clone(), key.line));
         }

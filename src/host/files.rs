@@ -15,6 +15,9 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::{Error, Host, after, is_normal, normal, same, split};
 
+/// How much memory the size of a file is trusted with before it is read.
+const MOST_HINTED: u64 = 1 << 20;
+
 /// The permission bits of a mode.
 pub(super) const PERMISSIONS: u32 = 0o7777;
 
@@ -109,11 +112,12 @@ pub(super) fn kind_name(kind: FileType) -> &'static str {
 }
 
 pub(super) fn read_regular(file: &File, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
-    let kind = FileType::from_raw_mode(fstat(file).map_err(|errno| Error::os("read", path, errno))?.st_mode);
+    let stat = fstat(file).map_err(|errno| Error::os("read", path, errno))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
     if kind != FileType::RegularFile {
         return Err(Error::Kind { doing: "read", path: path.to_owned(), what: kind_name(kind) });
     }
-    read_all(file, path, limit)
+    read_all(file, path, limit, u64::try_from(stat.st_size).unwrap_or_default())
 }
 
 pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
@@ -447,8 +451,9 @@ impl Host {
     }
 }
 
-pub(super) fn read_all(file: &File, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
+pub(super) fn read_all(file: &File, path: &str, limit: u64, size: u64) -> Result<Vec<u8>, Error> {
+    // Room for all of it and the end: fewer reads.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit).min(MOST_HINTED) + 32).unwrap_or_default());
     // One more than allowed tells too long from just right; the size that stat gives is 0 in /proc.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| Error::os("read", path, error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {

@@ -32,7 +32,7 @@ pub(crate) fn read_payload(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let named = path.to_string_lossy();
     let file = File::open(path).map_err(|error| Error::os("read", &named, error))?;
-    read_all(&file, &named, limit)
+    read_all(&file, &named, limit, 0)
 }
 
 /// Reads until a point in time.

@@ -2,12 +2,16 @@
 //!
 //! This is the only place where a value meets a stage. Values reach the node in staged files, never in `commands` or `if`.
 
+use std::fmt::Write as _;
+
 use super::plan::Plan;
 use super::values;
 use crate::cluster::cloud_config::DOCUMENT_NAME;
 use crate::cluster::settings::Swap;
-use crate::text::emit::{self, Item};
-use crate::text::yaml::{self, CLOUD_CONFIG, Kind, Node, OPTIONS, Yaml11};
+use crate::text::emit;
+#[cfg(test)]
+use crate::text::emit::Item;
+use crate::text::yaml::{self, CLOUD_CONFIG, Node};
 
 // `STAGES`: file name and text of every file of `stages/`, in the order in which they run.
 include!(concat!(env!("OUT_DIR"), "/stages.rs"));
@@ -15,25 +19,18 @@ include!(concat!(env!("OUT_DIR"), "/stages.rs"));
 /// The stage that `providerConfig.swap: keep` leaves out.
 const SWAP: &str = "10-swap.yaml";
 
-/// What a stage, a staged file and a directory may consist of (yip `pkg/schema/schema.go`).
-const STAGE_KEYS: [&str; 5] = ["name", "if", "directories", "files", "commands"];
-const ENTRY_KEYS: [&str; 7] = ["path", "permissions", "owner", "group", "content", "encoding", "ownerstring"];
-
 /// The yip document for a plan; `program` is the absolute path of this program on the node.
 ///
 /// The same plan and program give the same bytes. Fails if the plan is larger than the steps would read.
 pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
     let bound = Bound { variables: variables(plan, program), templates: &plan.templates };
-    let mut stages = Vec::new();
-    for (name, text) in STAGES {
+    let mut text = format!("#cloud-config\nname: {DOCUMENT_NAME}\nstages:\n  boot.before:\n");
+    for (name, stage) in STAGES {
         if *name == SWAP && plan.settings.swap == Swap::Keep {
             continue;
         }
-        stages.push(stage(text, &bound).map_err(|error| format!("stage {name}: {error}"))?);
+        bind(&mut text, stage, &bound).map_err(|error| format!("stage {name}: {error}"))?;
     }
-    let boot = Item::map([("boot.before", Item::List(stages))]);
-    let document = Item::map([("name", Item::text(DOCUMENT_NAME)), ("stages", boot)]);
-    let text = format!("#cloud-config\n{}", emit::to_yaml(&document));
     // Room for the line that says from what event it was made.
     if text.len() + 100 > CLOUD_CONFIG.bytes {
         let most = CLOUD_CONFIG.bytes >> 20;
@@ -97,58 +94,75 @@ pub(crate) fn staged_files(document: &str) -> Result<Vec<(String, String)>, Stri
     Ok(found.map(written).collect())
 }
 
-fn stage(text: &str, bound: &Bound) -> Result<Item, String> {
-    let read = yaml::read(text, OPTIONS).map_err(|error| format!("line {}: {error}", error.line))?;
-    strict(&read.root, &STAGE_KEYS)?;
-    for entry in ["directories", "files"].iter().filter_map(|key| read.root.get(key)) {
-        match &entry.kind {
-            Kind::List(entries) => entries.iter().try_for_each(|entry| strict(entry, &ENTRY_KEYS))?,
-            _ => return Err(format!("line {}: expected a list", entry.line)),
-        }
-    }
-    bind(&read.root, bound)
-}
+/// How deep a stage stands in the document.
+const STAGE_INDENT: usize = 6;
 
-fn strict(node: &Node, keys: &[&str]) -> Result<(), String> {
-    let unknown = node.entries().iter().find(|(key, _)| !keys.contains(&key.scalar.text.as_str()));
-    match (&node.kind, unknown) {
-        (Kind::Map(_), None) => Ok(()),
-        (Kind::Map(_), Some((key, _))) => Err(format!("line {}: unknown key {}", key.line, key.scalar.text)),
-        _ => Err(format!("line {}: expected a mapping", node.line)),
+/// Adds a stage to the text of a document, its lines as they are in its file, but for comments and what is asked for. A test
+/// holds that against what a YAML reader makes of the file.
+fn bind(document: &mut String, stage: &str, bound: &Bound) -> Result<(), String> {
+    let lines = stage.lines().enumerate().map(|(number, line)| Line::of(number + 1, line));
+    let mut lines: Vec<Line> = lines.filter(|line| !line.body.is_empty() && !line.body.starts_with('#')).collect();
+    if let Some(first) = lines.first_mut() {
+        first.begins = true;
     }
-}
-
-fn bind(node: &Node, bound: &Bound) -> Result<Item, String> {
-    Ok(match &node.kind {
-        Kind::List(items) => {
-            let mut list = Vec::new();
-            for item in items {
-                if item.entries().iter().any(|(_, value)| is_of_template(value)) {
-                    for (number, text) in bound.templates.iter().enumerate() {
-                        let variables = bound.variables.iter().cloned().chain(of_template(number, text)).collect();
-                        list.push(bind(item, &Bound { variables, templates: &[] })?);
-                    }
-                } else {
-                    list.push(bind(item, bound)?);
-                }
+    let mut rest = lines.as_slice();
+    while let Some((first, after)) = rest.split_first() {
+        let deeper = after.iter().take_while(|line| line.indent > first.indent).count();
+        let (item, others) = rest.split_at(deeper + 1);
+        if first.body.starts_with("- ") && item.iter().any(|line| line.body.contains("@NUMBER@")) {
+            for (number, text) in bound.templates.iter().enumerate() {
+                let variables: Vec<Variable> =
+                    bound.variables.iter().cloned().chain(of_template(number, text)).collect();
+                item.iter().try_for_each(|line| line.bind(document, &variables))?;
             }
-            Item::List(list)
+            rest = others;
+        } else {
+            first.bind(document, &bound.variables)?;
+            rest = after;
         }
-        Kind::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| Ok((key.scalar.text.clone(), bind(value, bound)?)));
-            Item::Map(entries.collect::<Result<_, String>>()?)
-        }
-        Kind::Scalar(scalar) => match scalar.yaml11() {
-            Yaml11::Int(it) => Item::Int(it),
-            _ => Item::Text(
-                fill(&scalar.text, &bound.variables).map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
-            ),
-        },
-    })
+    }
+    Ok(())
 }
 
-fn is_of_template(node: &Node) -> bool {
-    node.scalar().is_some_and(|it| it.text.contains("@NUMBER@"))
+/// A line of a stage.
+struct Line<'a> {
+    /// Counted from 1.
+    number: usize,
+    /// The blanks that it begins with.
+    indent: usize,
+    /// What follows them.
+    body: &'a str,
+    /// Whether it is the first of its stage.
+    begins: bool,
+}
+
+impl Line<'_> {
+    fn of(number: usize, line: &str) -> Line<'_> {
+        let body = line.trim_start_matches(' ');
+        Line { number, indent: line.len() - body.len(), body, begins: false }
+    }
+
+    /// Adds it to a document. Where something is asked for, it holds one text in double quotes, at its end.
+    fn bind(&self, document: &mut String, variables: &[Variable]) -> Result<(), String> {
+        let dash = if self.begins { "- " } else { "" };
+        let indent = STAGE_INDENT + self.indent - dash.len();
+        let _ = write!(document, "{:indent$}{dash}", "");
+        let asks = self.body.contains('@').then(|| self.body.split_once(" \"")).flatten();
+        if let Some((before, quoted)) = asks {
+            let failed = |what: &str| format!("line {}: {what}", self.number);
+            let text: String =
+                serde_json::from_str(&format!("\"{quoted}")).map_err(|_| failed("expected a JSON string"))?;
+            let text = fill(&text, variables).map_err(|name| failed(&format!("unknown @{name}@")))?;
+            document.push_str(before);
+            // The lines of a block stand two deeper than its key, or than the dash that it is an item of.
+            let deeper = if before.starts_with("- ") { 4 } else { 2 };
+            emit::scalar(document, &text, STAGE_INDENT + self.indent + deeper);
+        } else {
+            document.push_str(self.body);
+        }
+        document.push('\n');
+        Ok(())
+    }
 }
 
 /// `text` with each `@NAME@` replaced; a value is not searched again. Fails with a name that is not known.
@@ -175,6 +189,91 @@ fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::yaml::{Kind, OPTIONS, Yaml11};
+
+    /// What a stage, a staged file and a directory may consist of (yip `pkg/schema/schema.go`).
+    const STAGE_KEYS: [&str; 5] = ["name", "if", "directories", "files", "commands"];
+    const ENTRY_KEYS: [&str; 7] = ["path", "permissions", "owner", "group", "content", "encoding", "ownerstring"];
+
+    /// The stage as a YAML reader takes it, which is what a document of ours must hold.
+    fn stage(text: &str, bound: &Bound) -> Result<Item, String> {
+        let read = yaml::read(text, OPTIONS).map_err(|error| format!("line {}: {error}", error.line))?;
+        strict(&read.root, &STAGE_KEYS)?;
+        for entry in ["directories", "files"].iter().filter_map(|key| read.root.get(key)) {
+            match &entry.kind {
+                Kind::List(entries) => entries.iter().try_for_each(|entry| strict(entry, &ENTRY_KEYS))?,
+                _ => return Err(format!("line {}: expected a list", entry.line)),
+            }
+        }
+        bind_tree(&read.root, bound)
+    }
+
+    fn strict(node: &Node, keys: &[&str]) -> Result<(), String> {
+        let unknown = node.entries().iter().find(|(key, _)| !keys.contains(&key.scalar.text.as_str()));
+        match (&node.kind, unknown) {
+            (Kind::Map(_), None) => Ok(()),
+            (Kind::Map(_), Some((key, _))) => Err(format!("line {}: unknown key {}", key.line, key.scalar.text)),
+            _ => Err(format!("line {}: expected a mapping", node.line)),
+        }
+    }
+
+    fn bind_tree(node: &Node, bound: &Bound) -> Result<Item, String> {
+        Ok(match &node.kind {
+            Kind::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    if item.entries().iter().any(|(_, value)| is_of_template(value)) {
+                        for (number, text) in bound.templates.iter().enumerate() {
+                            let variables = bound.variables.iter().cloned().chain(of_template(number, text)).collect();
+                            list.push(bind_tree(item, &Bound { variables, templates: &[] })?);
+                        }
+                    } else {
+                        list.push(bind_tree(item, bound)?);
+                    }
+                }
+                Item::List(list)
+            }
+            Kind::Map(entries) => {
+                let entries =
+                    entries.iter().map(|(key, value)| Ok((key.scalar.text.clone(), bind_tree(value, bound)?)));
+                Item::Map(entries.collect::<Result<_, String>>()?)
+            }
+            Kind::Scalar(scalar) => match scalar.yaml11() {
+                // The document has no numbers but those of the stages; a mark stands for the missing quotes.
+                Yaml11::Int(it) => Item::Text(format!("number {it}")),
+                _ => Item::Text(
+                    fill(&scalar.text, &bound.variables)
+                        .map_err(|name| format!("line {}: unknown @{name}@", node.line))?,
+                ),
+            },
+        })
+    }
+
+    fn is_of_template(node: &Node) -> bool {
+        node.scalar().is_some_and(|it| it.text.contains("@NUMBER@"))
+    }
+
+    #[test]
+    fn a_stage_is_bound_as_its_yaml_says() {
+        let several = "one: \"{{ @ID@ }}\"\n# two\n";
+        for value in ["x", "0", "a: b", several, " a\n", "a\n\n", ""] {
+            for templates in [&[][..], &["{{ .A }}".to_owned(), "a\n{{ .B }}\n".to_owned()]] {
+                let names = ["PLAN", "USER_OPTIONS", "PROVIDER_OPTIONS", "PROGRAM", "ID", "VALUES"];
+                let variables = names.map(|name| Variable { name, value: value.into() }).into();
+                let bound = Bound { variables, templates };
+                for (name, text) in STAGES {
+                    let mut document = String::new();
+                    bind(&mut document, text, &bound).unwrap();
+                    let tree = Item::map([("a", Item::map([("b", Item::List(vec![stage(text, &bound).unwrap()]))]))]);
+                    assert_eq!(
+                        format!("a:\n  b:\n{document}"),
+                        emit::to_yaml(&tree).replace(": number ", ": "),
+                        "{name}: {value:?}"
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn stages_and_program_know_the_same_variables() {

@@ -239,8 +239,8 @@ impl<'a> Boot<'a> {
         let text = |key: &str| Some(section.node.get(key)?.scalar()?.text.clone());
         let (options, document) = (text("config"), text("cluster_config_path"));
         // The section may be large, and so may each source be that is looked through for the lines.
-        let Section { broken, .. } = section;
-        cloud_config::place(&mut findings, options.as_deref(), sources);
+        let Section { broken, read, .. } = section;
+        cloud_config::place(&mut findings, options.as_deref(), sources, read);
         Understood { cluster, findings, broken, document }
     }
 

@@ -204,7 +204,7 @@ impl Plan {
         let is_given = |item: &Item| match item {
             Item::List(items) => !items.is_empty(),
             Item::Map(entries) => !entries.is_empty(),
-            _ => true,
+            Item::Text(_) => true,
         };
         let entries = entries.into_iter().filter_map(|(key, item)| Some((key.to_owned(), item.filter(is_given)?)));
         emit::to_yaml(&Item::Map(entries.collect()))

@@ -5,15 +5,7 @@
 //! a warning in its log (k3s `pkg/configfilearg/parser.go`), so a typo is silent there: [`nearest`] names the option that was
 //! meant.
 
-use std::sync::LazyLock;
-
 use super::Unit;
-
-/// The table as it stands in the repository.
-const TABLE: &str = include_str!("options.tsv");
-
-/// What fills a column that has nothing to say.
-const NOTHING: &str = "-";
 
 /// How several files that give an option are merged, and what its values must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +57,11 @@ pub struct Spec {
     /// Whether all servers of a cluster must agree on it.
     pub critical: bool,
     /// One-letter names that mean the same.
-    pub aliases: Vec<&'static str>,
+    pub aliases: &'static [&'static str],
     /// The first minor version that has it: `1.27`, `<=1.23`, `unreleased`; empty for a dropped option.
     pub since: &'static str,
     /// The environment variables that RKE2 reads it from.
-    pub env: Vec<&'static str>,
+    pub env: &'static [&'static str],
     /// What it does, for an operator; of a dropped option, what to know instead.
     pub meaning: &'static str,
 }
@@ -89,89 +81,14 @@ impl Spec {
             Roles::Both => true,
         }
     }
-
-    /// Reads one line of the table; `None` if it does not have exactly the columns and words that the table explains.
-    fn parse(line: &'static str) -> Option<Self> {
-        let mut columns = line.split('\t');
-        let name = columns.next().filter(|name| !name.is_empty())?;
-        let class = Class::parse(columns.next()?)?;
-        let roles = Roles::parse(columns.next()?)?;
-        let marks = words(columns.next()?)?;
-        let aliases = words(columns.next()?)?;
-        let since = columns.next().filter(|since| !since.is_empty())?;
-        let env = words(columns.next()?)?;
-        let meaning = columns.next().filter(|meaning| !meaning.is_empty())?;
-        if columns.next().is_some() || marks.iter().any(|mark| !matches!(*mark, "comma" | "secret" | "critical")) {
-            return None;
-        }
-        Some(Self {
-            name,
-            class,
-            roles,
-            comma_split: marks.contains(&"comma"),
-            secret: marks.contains(&"secret"),
-            critical: marks.contains(&"critical"),
-            aliases,
-            since: if since == NOTHING { "" } else { since },
-            env,
-            meaning,
-        })
-    }
 }
 
-impl Class {
-    /// Reads the class column.
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "owned" => Self::Owned,
-            "replace" => Self::Replace,
-            "append" => Self::Append,
-            "boolean" => Self::Boolean,
-            "integer" => Self::Integer,
-            "duration" => Self::Duration,
-            "text" => Self::Text,
-            "mode" => Self::Mode,
-            "dropped" => Self::Dropped,
-            _ => return None,
-        })
-    }
-}
-
-impl Roles {
-    /// Reads the roles column.
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "server" => Self::Server,
-            "agent" => Self::Agent,
-            "both" => Self::Both,
-            _ => return None,
-        })
-    }
-}
-
-/// Splits a column of several words; `None` if one of them is empty.
-fn words(column: &'static str) -> Option<Vec<&'static str>> {
-    if column == NOTHING {
-        return Some(Vec::new());
-    }
-    column.split(',').map(|word| (!word.is_empty()).then_some(word)).collect()
-}
-
-/// The lines of the table that describe an option.
-fn lines() -> impl Iterator<Item = &'static str> {
-    TABLE.lines().filter(|line| !line.starts_with('#'))
-}
-
-// A malformed line is left out: one option is then unknown, and the node boots. A test proves that there is none.
-static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| lines().filter_map(Spec::parse).collect());
-static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| all().iter().map(|spec| spec.name).collect());
-
-static SECRETS: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| all().iter().filter(|spec| spec.secret).map(|spec| spec.name).collect());
+// `SPECS`, `NAMES`, `SECRETS`: the table as constants, which the build makes of it; one line with a mistake fails the build.
+include!(concat!(env!("OUT_DIR"), "/options.rs"));
 
 /// All options, sorted by name: RKE2's own, and those of K3s that RKE2 drops.
 pub fn all() -> &'static [Spec] {
-    &SPECS
+    SPECS
 }
 
 /// The option of this long name or one-letter alias, spelled exactly so; `None` if RKE2 and K3s know no such option.
@@ -190,7 +107,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
         || {
             let name = name.to_ascii_lowercase();
             ["token", "secret", "passw", "credential", "private", "extra-env"].iter().any(|word| name.contains(word))
-                || nearest_of(&name, &SECRETS).is_some()
+                || nearest_of(&name, SECRETS).is_some()
         },
         |spec| spec.secret,
     )
@@ -199,7 +116,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// The option that `name` is likely a typo of, by the rule of [`nearest_of`]. It may be a dropped one: a person who writes
 /// `flannel_backend` means it, and must be told that it has no effect.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    nearest_of(name, &NAMES)
+    nearest_of(name, NAMES)
 }
 
 /// The name in `known` that `name` is likely a typo of: the one with the fewest mistakes (a character added, left out,
@@ -232,35 +149,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_table_parses() {
-        for line in lines() {
-            assert!(Spec::parse(line).is_some(), "{line:?}");
-        }
+    fn the_constants_are_the_table() {
+        let lines = include_str!("options.tsv").lines().filter(|line| !line.starts_with('#'));
+        let list = |words: &[&str]| if words.is_empty() { "-".to_owned() } else { words.join(",") };
+        let of_spec = |spec: &Spec| {
+            let marks = [(spec.comma_split, "comma"), (spec.secret, "secret"), (spec.critical, "critical")];
+            let marks: Vec<&str> = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
+            let (class, roles) = (format!("{:?}", spec.class), format!("{:?}", spec.roles));
+            let since = if spec.since.is_empty() { "-" } else { spec.since };
+            let (aliases, env) = (list(spec.aliases), list(spec.env));
+            let words = [class.to_lowercase(), roles.to_lowercase(), list(&marks), aliases, since.into(), env];
+            format!("{}\t{}\t{}", spec.name, words.join("\t"), spec.meaning)
+        };
+        assert_eq!(lines.collect::<Vec<_>>(), all().iter().map(of_spec).collect::<Vec<_>>());
         assert_eq!(all().len(), 160);
-    }
-
-    #[test]
-    fn a_line_with_a_mistake_is_no_option() {
-        let good = "debug\tboolean\tboth\tsecret,comma\td\t<=1.23\tRKE2_DEBUG\tmeaning";
-        let spec = Spec::parse(good).unwrap();
-        assert!(spec.secret && spec.comma_split && !spec.critical);
-        for bad in [
-            "",
-            "debug",
-            "debug boolean both - - <=1.23 RKE2_DEBUG meaning",
-            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG",
-            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\t",
-            "debug\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning\tmore",
-            "\tboolean\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tbool\tboth\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tboolean\tall\t-\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tboolean\tboth\tsecrets\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tboolean\tboth\tsecret,\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tboolean\tboth\t\t-\t<=1.23\tRKE2_DEBUG\tmeaning",
-            "debug\tboolean\tboth\t-\t-\t\tRKE2_DEBUG\tmeaning",
-        ] {
-            assert_eq!(Spec::parse(bad), None, "{bad:?}");
-        }
+        assert!(all().iter().map(|spec| spec.name).eq(NAMES.iter().copied()));
+        assert!(all().iter().filter(|spec| spec.secret).map(|spec| spec.name).eq(SECRETS.iter().copied()));
     }
 
     #[test]
@@ -278,7 +182,7 @@ mod tests {
     fn finds_every_option_by_name_and_alias() {
         for spec in all() {
             assert_eq!(find(spec.name), Some(spec));
-            for alias in &spec.aliases {
+            for alias in spec.aliases {
                 assert_eq!(find(alias), Some(spec));
             }
         }
