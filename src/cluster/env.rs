@@ -34,7 +34,7 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
         }
         let refused = if let Some((_, field)) = RESERVED.into_iter().find(|(variable, _)| *variable == name) {
             Some((Code::EnvReserved, format!("would override the cluster section; write cluster.{field} instead")))
-        } else if text.chars().any(char::is_control) {
+        } else if text.chars().any(|it| it.is_control() && it != '\t') {
             Some((Code::EnvControl, "holds a control character or line break; write one line of text".into()))
         } else if text.chars().any(is_noncharacter) {
             let rest = "holds a code point that stands for no character (U+FFFE and the like), for which systemd drops the whole \
@@ -48,6 +48,12 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
         } else if value.is_null() {
             reader.findings.note(Code::EnvEmpty, at, "has no value, so it is left out; write one, or remove it");
         } else {
+            // systemd reads it, so a node with state keeps what it has run with.
+            let has_tab = text.contains('\t');
+            let rest = "holds a tab; write blanks";
+            if has_tab && reader.findings.refuse_fresh(Code::EnvControl, at.clone(), rest, Instead::Kept) {
+                continue;
+            }
             if text != scalar.text {
                 let rest =
                     "has blanks, quotes or a line break around its value, which are taken off; write the value alone";

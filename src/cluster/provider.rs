@@ -82,6 +82,6 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> (Set
     }
     let path = reader::path(provider.key);
     let options =
-        drop_in::read(&rke2, &path, Place::Here, Braces::Template, reader.reads(role.unit()), reader.findings);
+        drop_in::read(&rke2, &path, Place::Provider, Braces::Template, reader.reads(role.unit()), reader.findings);
     (settings, root_path, options)
 }

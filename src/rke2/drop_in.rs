@@ -82,6 +82,8 @@ pub struct Owned {
 pub enum Place {
     /// It is no text of its own: lines are those of the text around it.
     Here,
+    /// The same for `providerConfig`, in which the Go provider looked for no option: a node with state leaves out what is refused.
+    Provider,
     /// A block after `|` in this line: its lines follow.
     Block(usize),
     /// Quoted, plain or folded text that begins in this line: its own lines are lost.
@@ -92,7 +94,7 @@ impl Place {
     /// Where a key stands whose line in this text is `line`.
     pub(crate) fn at(self, path: &Path, line: usize) -> At {
         match self {
-            Place::Here => path.at(line),
+            Place::Here | Place::Provider => path.at(line),
             Place::Block(header) => At { inner: Some(line), ..path.at(header + line) },
             Place::Inline(start) => At { inner: Some(line), ..path.at(start) },
         }
@@ -188,9 +190,11 @@ impl Reader<'_> {
         self.place.at(&option.path, option.line)
     }
 
-    /// Refuses a value that RKE2 does not take; a node with state keeps the text that RKE2 has taken it for until now.
+    /// Refuses a value that RKE2 does not take; a node with state keeps the text that RKE2 has taken it for until now, if it has. Whether nothing
+    /// of the value is to be kept.
     fn refuse(&mut self, code: Code, option: &Current, rest: &str) -> bool {
-        self.findings.refuse_fresh(code, self.at(option), rest, Instead::Kept)
+        let instead = if matches!(self.place, Place::Provider) { Instead::LeftOut } else { Instead::Kept };
+        self.findings.refuse_fresh(code, self.at(option), rest, instead) || instead == Instead::LeftOut
     }
 
     fn option(&mut self, key: &Key, value: &Node) {
@@ -281,7 +285,7 @@ impl Reader<'_> {
         let is_list = option.spec.map(Spec::is_list);
         match (&node.kind, is_list) {
             // An anchor for others, or an option of another program: RKE2 skips it too.
-            (Kind::Map(_), None) if options::find(option.name).is_none() => {
+            (Kind::Map(_), None) => {
                 let rest = "is a mapping, which is left out, as RKE2 does with it; remove it";
                 self.findings.warn(Code::OptionNested, self.at(option), rest);
                 None
@@ -334,6 +338,10 @@ impl Reader<'_> {
                     } else {
                         list.extend(self.split(option, text));
                     }
+                }
+                Kind::List(_) | Kind::Map(_) if option.spec.is_none() => {
+                    let rest = format!("is {} inside a list, which is left out; remove it", item.described());
+                    self.findings.warn(Code::OptionNested, at, &rest);
                 }
                 Kind::List(_) | Kind::Map(_) => {
                     let rest = format!("is {} inside a list; write a flat list", item.described());
