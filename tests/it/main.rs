@@ -30,6 +30,7 @@ mod lab;
 mod log;
 mod merge;
 mod merge_properties;
+mod migrating;
 mod properties;
 mod recorded_options;
 mod reset;

@@ -134,7 +134,12 @@ impl Node {
 
     /// The same as the document has them, read by a reader of YAML that is not ours.
     pub fn asked(&self) -> Vec<(String, String)> {
-        let document: serde_yaml::Value = serde_yaml::from_str(&self.read(DOCUMENT).unwrap()).unwrap();
+        self.asked_by(DOCUMENT)
+    }
+
+    /// The same of a document that lies elsewhere.
+    pub fn asked_by(&self, document: &str) -> Vec<(String, String)> {
+        let document: serde_yaml::Value = serde_yaml::from_str(&self.read(document).unwrap()).unwrap();
         let stages = document["stages"]["boot.before"].as_sequence().unwrap();
         let files = stages.iter().filter_map(|stage| stage["files"].as_sequence()).flatten();
         let text = |file: &serde_yaml::Value, key: &str| file[key].as_str().unwrap().to_owned();
@@ -150,11 +155,16 @@ impl Node {
 
     /// Lays them out, as yip does: the directories first, the files in place.
     pub fn stage(&self) {
+        self.lay_out(self.staged());
+    }
+
+    /// The same with files that were evaluated elsewhere.
+    pub fn lay_out(&self, files: Vec<(String, String)>) {
         for directory in ["run/provider-rke2", "run/provider-rke2/config.d", "run/provider-rke2/values"] {
             fs::create_dir_all(self.path(directory)).unwrap();
             fs::set_permissions(self.path(directory), fs::Permissions::from_mode(0o700)).unwrap();
         }
-        for (path, content) in self.staged() {
+        for (path, content) in files {
             self.write(&path, content, 0o600);
         }
     }
