@@ -247,9 +247,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What says when a phase ran, not what it did: locks, and the mirror of the status, whose time differs.
+/// What says when and where a phase ran, not what it did: locks, the mirror of the status, whose time differs, and which file a version was
+/// found in, by its inode.
 fn is_of_the_moment(name: &str) -> bool {
-    name.ends_with("/lock") || name.ends_with(".lock") || name == "/var/log/provider-rke2.status.json"
+    name.ends_with("/lock")
+        || name.ends_with(".lock")
+        || ["/var/log/provider-rke2.status.json", "/run/provider-rke2/rke2-version"].contains(&name)
 }
 
 /// Everything below `root`: mode and path of each file, then its content; the times of a log are left out, and what is of the moment.
