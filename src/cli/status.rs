@@ -10,6 +10,7 @@ use crate::Context;
 use crate::host::Host;
 use crate::plan::find;
 use crate::report::stdio;
+use crate::rke2::installed;
 use crate::start::started;
 use crate::status::report::{Look, Report, Word};
 use crate::text::duration;
@@ -48,7 +49,10 @@ impl Verb for Status {
 /// The status, once nothing is pending any more, or as it is when the time is up.
 fn settled(host: &Host, wait: Duration) -> Report {
     let end = Instant::now() + wait;
+    // Asked once, because RKE2 itself may have to be run for it.
+    let rke2 = installed::version(host).version();
     let look = Look {
+        rke2: rke2.as_ref(),
         has_plan: &|| find::in_force(host).is_some(),
         has_changed: &|unit| started::changed(host, unit) == Some(true),
     };

@@ -165,6 +165,7 @@ settings! {
     networkmanager_unmanaged: bool = false, "Whether NetworkManager is kept from managing the interfaces of the CNI";
     inotify_limits: bool = false, "Whether the kernel's limits of inotify are raised, because many pods need it";
     kernel_modules: Modules = Modules(Vec::new()), "Kernel modules to load";
+    copy_before_upgrade: bool = true, "Whether a server's data is copied before the first start of a newer minor version of RKE2";
     reset_timeout: Duration = Duration::from_secs(300), "How long a reset may take";
 }
 
@@ -183,6 +184,7 @@ mod tests {
             ("images_marker", "/run/done", "/run/done"),
             ("inotify_limits", "yes", "true"),
             ("kernel_modules", "br_netfilter,  overlay", "br_netfilter overlay"),
+            ("copy_before_upgrade", "off", "false"),
             ("reset_timeout", "1h", "1h"),
         ] {
             assert_eq!(settings.set(name, text), Some(Ok(())), "{name}");

@@ -65,6 +65,7 @@ codes! {
     EventMissing "event-missing" "No agent.boot has finished in this boot, so nobody has looked whether the cloud-config still asks for the same."
     PlanRefused "plan-refused" "The plan of this boot was refused, or the node was reset; nothing is started until agent.boot makes a plan again."
     StepFailed "step-failed" "A step of the boot stages, or of the start of RKE2, could not do what is asked of it."
+    CopyMissing "copy-missing" "A server's data is copied before the first start of a newer minor version of RKE2, because an older one may not be able to read it afterwards; RKE2 is started without the copy, so the way back is an etcd snapshot."
     UnitFailed "unit-failed" "RKE2's unit has failed, and its service manager does not start it again."
     UnitRestarts "unit-restarts" "RKE2 ends again and again before it is ready; its service manager starts it anew each time."
     UnitStopped "unit-stopped" "RKE2's unit does not run, although it was started in this boot; somebody has stopped it, or a condition of the unit was not met."

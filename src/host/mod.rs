@@ -10,6 +10,7 @@
 
 mod accounts;
 pub mod copy;
+mod duplicate;
 mod error;
 mod files;
 mod input;
@@ -34,6 +35,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 
+pub(crate) use duplicate::Extent;
 pub use error::Error;
 pub(crate) use error::reason;
 pub(crate) use files::Lock;

@@ -1,6 +1,8 @@
 //! What the node already is: the mode of its boot, and the state that RKE2 has left on it.
 
+pub(crate) mod data;
 pub mod home;
+pub(crate) mod image;
 
 use crate::host::Host;
 
@@ -16,6 +18,12 @@ pub(crate) fn is_idle(host: &Host) -> bool {
 pub(crate) fn modes(host: &Host) -> Vec<String> {
     let names = host.list("/run/cos").unwrap_or_default();
     names.into_iter().filter(|name| name.ends_with("_mode")).collect()
+}
+
+/// The same as people say it: `active`, or `passive, uki boot`.
+pub(crate) fn mode(modes: &[String]) -> String {
+    let words: Vec<String> = modes.iter().map(|it| it.trim_end_matches("_mode").replace('_', " ")).collect();
+    words.join(", ")
 }
 
 /// What RKE2 has left on a node.

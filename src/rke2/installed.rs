@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::go_build;
 use super::version::Version;
 use crate::host::Host;
-use crate::host::copy::ReadAt;
+use crate::host::copy::{Original, ReadAt};
 
 /// Where RKE2 is installed: by package, by its installer with the prefix of Kairos, on a read-only /usr/local.
 const BINARIES: [&str; 3] = ["/usr/bin/rke2", "/usr/local/bin/rke2", "/opt/rke2/bin/rke2"];
@@ -63,7 +63,7 @@ pub(crate) fn binary(host: &Host) -> Option<&'static str> {
 /// Which RKE2 is installed. The program is believed first, because it is what runs: its build information takes a few reads. RKE2 itself is
 /// asked only where that tells nothing, and only on the machine itself; its answer is kept for the boot.
 ///
-/// Where nothing may be run, or nothing comes of it, the program is searched, and then what Kairos says of the image is taken.
+/// Where nothing may be run, or it does not answer, the program is searched, and then what Kairos says of the image is taken.
 pub(crate) fn version(host: &Host) -> Installed {
     let Some(binary) = binary(host) else { return Installed::No };
     let mut program = match host.file(binary) {
@@ -73,7 +73,7 @@ pub(crate) fn version(host: &Host) -> Installed {
     if let Some(version) = go_build::version(&mut program) {
         return Installed::Version(version);
     }
-    let stamp = format!("{binary} {:?} {:?}", host.identity(binary), program.identity());
+    let stamp = stamp(host, binary, &program);
     if let Some(version) = kept(host, &stamp) {
         return Installed::Version(version);
     }
@@ -83,12 +83,24 @@ pub(crate) fn version(host: &Host) -> Installed {
     };
     let Some(version) = found else { return Installed::Unknown(format!("{binary}: tells no version")) };
     // The directory is that of a boot: where none was, as in the build of an image, nothing is left behind.
-    if KEPT.rsplit_once('/').is_some_and(|(directory, _)| host.is_dir(directory)) {
+    if host.is_real() && KEPT.rsplit_once('/').is_some_and(|(directory, _)| host.is_dir(directory)) {
         let kept = json!({"program": stamp, "version": version}).to_string();
         // Without it, it is asked again.
         let _ = host.put(KEPT, kept.as_bytes(), 0o600);
     }
     Installed::Version(version)
+}
+
+/// The version as far as it can be told without running or searching anything.
+pub(crate) fn at_hand(host: &Host) -> Option<Version> {
+    let binary = binary(host)?;
+    let mut program = host.file(binary).ok()?;
+    go_build::version(&mut program).or_else(|| kept(host, &stamp(host, binary, &program)))
+}
+
+/// What tells this very program from any other.
+fn stamp(host: &Host, binary: &str, program: &Original) -> String {
+    format!("{binary} {:?} {:?}", host.identity(binary), program.identity())
 }
 
 /// What was found out about this very program before.

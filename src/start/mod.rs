@@ -1,5 +1,6 @@
 //! The start phase: what the unit runs before each start of RKE2, by whatever it is started. It never fails the start, and all of its waits are bounded.
 
+mod before_upgrade;
 pub mod started;
 
 use std::thread::sleep;
@@ -39,7 +40,8 @@ const ADDRESS: Duration = Duration::from_secs(120);
 /// How long nothing may change before the addresses of the first start in a boot count as all: those of the other family come a little later.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// Waits for the boot stages, with a proxy for the network, and for images; then keeps copies of what RKE2 is about to read. Gives what did
+/// Waits for the boot stages, with a proxy for the network, and for images, and copies the data before a newer minor version; then
+/// keeps copies of what RKE2 is about to read. Gives what did
 /// not work out.
 pub fn run(context: &Context, unit: Unit) -> Outcome {
     let host = context.host;
@@ -56,12 +58,20 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
         _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(Reason::from)),
     }
     let plan = plan.ok().filter(|plan| plan.role.unit() == unit);
+    let mut done = Vec::new();
+    if let Some(plan) = plan.as_ref().filter(|_| unit == Unit::Server) {
+        match before_upgrade::run(context, NAME, plan) {
+            Ok(sentence) => done.extend(sentence),
+            Err(reason) => failed.push(reason),
+        }
+    }
     failed.extend(started::record(host, unit, plan.as_ref()).into_iter().map(Reason::from));
-    let outcome = Outcome { failed, ..Outcome::default() };
+    let outcome = Outcome { done, failed, ..Outcome::default() };
     if plan.is_some() {
         status::step(context, NAME, None, &outcome);
     }
     let log = Log::new(host, context.version);
+    outcome.done.iter().for_each(|it| log.line(Level::Info, NAME, it));
     outcome.failed.iter().for_each(|it| log.line(Level::Error, NAME, &it.sentence));
     outcome
 }

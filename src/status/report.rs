@@ -10,9 +10,12 @@ use crate::cluster::role::Role;
 use crate::findings::Reason;
 use crate::findings::code::Code;
 use crate::host::Host;
-use crate::identity;
+use crate::identity::data::{self, Copy, Label};
+use crate::identity::home::Home;
+use crate::identity::{self, image};
 use crate::report::log::rfc3339;
-use crate::rke2::Unit;
+use crate::rke2::version::Version;
+use crate::rke2::{DATA_DIR, Unit, installed};
 use crate::service;
 use crate::service::gate::{self, Refused};
 use crate::service::unit::{Active, Load, UnitState};
@@ -69,6 +72,8 @@ pub(crate) struct Look<'a> {
     pub has_plan: &'a dyn Fn() -> bool,
     /// Whether what the unit reads has changed since it started.
     pub has_changed: &'a dyn Fn(Unit) -> bool,
+    /// The version of RKE2 in the image, if it is known.
+    pub rke2: Option<&'a Version>,
 }
 
 impl fmt::Debug for Look<'_> {
@@ -89,6 +94,12 @@ pub(crate) struct Report {
     /// The state of the unit, where a service manager can be asked.
     unit: Option<UnitState>,
     restart_pending: bool,
+    /// The version of RKE2 in the image, and the highest that the data of this server was used with.
+    rke2: Option<Version>,
+    data: Option<Version>,
+    /// What puts the data back that an older version has left, and which that was.
+    copy: Option<(Label, String, Copy)>,
+    image: Option<String>,
     boot: String,
     modes: Vec<String>,
     time: String,
@@ -97,6 +108,11 @@ pub(crate) struct Report {
 impl Report {
     /// Looks at the node.
     pub(crate) fn of(host: &Host, look: &Look) -> Report {
+        let report = Report::looked_at(host, look);
+        Report { rke2: look.rke2.cloned().or(report.rke2), ..report }
+    }
+
+    fn looked_at(host: &Host, look: &Look) -> Report {
         match Record::read(host) {
             _ if identity::is_idle(host) => Report { word: Word::Idle, ..Report::base(host, Record::default()) },
             Ok(record) => {
@@ -121,8 +137,14 @@ impl Report {
         // A process that was killed while it waited does not wait any more.
         let lives =
             |wait: &&Wait| !host.is_real() || wait.pid.is_empty() || host.exists(&format!("/proc/{}", wait.pid));
+        let data_dir = Home::of(host, DATA_DIR).data_dir;
+        let copies = Copy::all(host, &data_dir).unwrap_or_default();
         Report {
             word: Word::Pending,
+            rke2: installed::at_hand(host),
+            data: data::version(host, &data_dir).filter(|_| identity::state(host, &data_dir).server),
+            copy: copies.into_iter().rev().find_map(|copy| Some((copy.label.clone()?, copy.command(&data_dir), copy))),
+            image: image::last(host),
             reasons: record.all_reasons(),
             waits: record.waits.iter().filter(lives).cloned().collect(),
             may_start: record.role.is_some_and(|role| gate::is_open(host, role.unit())),
@@ -289,7 +311,23 @@ impl Report {
             let since = if wait.since.is_empty() { String::new() } else { format!(", since {}", wait.since) };
             fact("waits", format!("{} for {}{since}", wait.who, wait.what));
         }
-        fact("boot", [self.modes.join(" "), self.boot.clone()].join(" ").trim().into());
+        let version = |it: &Option<Version>| it.as_ref().map(Version::to_string).unwrap_or_default();
+        fact("rke2", version(&self.rke2));
+        fact("data", version(&self.data));
+        if let Some((Label { of, time, .. }, command, Copy { before, .. })) = &self.copy {
+            fact("copy", format!("of the data of {of}, before {before}, {time}"));
+            fact(
+                "to go back",
+                format!(
+                    "on an only server, with {}.{} in the image and stopped: {command}",
+                    of.minor().0,
+                    of.minor().1
+                ),
+            );
+        }
+        fact("mode", identity::mode(&self.modes));
+        fact("image", self.image.clone().unwrap_or_default());
+        fact("boot", self.boot.clone());
         fact("time", self.time.clone());
         fact("version", self.record.version.clone());
         let mut text = lines.join("\n") + "\n";
@@ -303,6 +341,9 @@ impl Report {
     pub(crate) fn to_json(&self) -> String {
         let waits = self.waits.iter().map(|it| json!({"who": it.who, "for": it.what, "since": it.since}));
         let reasons = self.reasons.iter().map(|it| json!({"code": it.code.as_str(), "message": it.sentence}));
+        let copy = self.copy.as_ref().map(|(Label { of, time, is_old }, command, Copy { name, before, .. })| {
+            json!({"name": name, "of": of, "before": before, "time": time, "is_old": is_old, "command": command})
+        });
         let object = json!({
             "status": self.word.as_str(),
             "plan": self.record.plan.map(Decision::as_str),
@@ -313,6 +354,10 @@ impl Report {
             "config": self.record.config(),
             "may_start": self.may_start,
             "restart_pending": self.restart_pending,
+            "rke2": self.rke2,
+            "data": self.data,
+            "copy": copy,
+            "image": self.image,
             "waits": waits.collect::<Vec<_>>(),
             "reasons": reasons.collect::<Vec<_>>(),
             "boot": {"id": self.boot, "modes": self.modes},

@@ -13,6 +13,7 @@
 )]
 #![allow(clippy::format_collect, clippy::format_push_string, reason = "short generators of input")]
 
+mod before_upgrade;
 mod bus;
 mod cli;
 mod corpus;

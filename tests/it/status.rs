@@ -55,6 +55,26 @@ const CASES: &[Case] = &[
     ("pending", || planned(&server("", ""))),
     ("ok", || booted(&server("", ""))),
     ("ok-with-a-warning", || booted(&server("  cluster_name: edge\n", ""))),
+    ("ok-with-versions-and-a-copy", || {
+        let node = booted(&server("", ""));
+        let server = "var/lib/rancher/rke2/server";
+        node.put("usr/bin/rke2", "#!/bin/sh\necho rke2 version v1.36.5+rke2r1\n");
+        node.put(&format!("{server}/db/etcd/member/snap/db"), "");
+        let copy = format!("{server}/db-before-v1.37.1+rke2r1");
+        node.put(&format!("{copy}/.provider-rke2.json"), r#"{"of": "v1.36.5+rke2r1", "time": "2026-10-01T09:00:00Z"}"#);
+        node.put(
+            "usr/local/lib/provider-rke2/node.json",
+            r#"{"data_dir": "/var/lib/rancher/rke2", "started": "v1.37.1+rke2r1", "ready": "v1.36.5+rke2r1"}"#,
+        );
+        node.put(
+            "usr/local/.kairos-state",
+            "first-install: 2026-07-21T09:51:00Z\nfirst-install-source: oci://quay.io/edge:1\nlast-active-upgrade: \
+             2026-10-01T08:55:00Z\nlast-active-source: oci://user:secret@registry.example/edge:2\nlast-reset: never\n",
+        );
+        node.put("run/cos/passive_mode", "");
+        node.put("run/cos/uki_boot_mode", "");
+        node
+    }),
     ("ok-all-steps", || {
         let node = booted(&server("", ""));
         for step in ["environment", "config"] {
