@@ -64,13 +64,16 @@ fn run(apply: &Apply) -> Taken {
 
 /// What is staged, kept for the other steps. Where two runs of the boot stages have mixed it, the document in force is laid out again.
 fn accepted(apply: &Apply) -> Result<Staged, Unstaged> {
-    let staged = match staged::read(apply.host) {
+    let mut staged = match staged::read(apply.host) {
         Err(Unstaged::Mixed(_)) => {
             plan::lay_out(apply.host).map_err(|reason| Unstaged::Torn(reason.sentence))?;
             staged::read(apply.host)?
         }
         other => other?,
     };
+    // Every other step goes by it too.
+    let kept = prepared::settle_home(apply.host, &mut staged.plan);
+    staged.troubles.extend(kept);
     staged::accept(apply.host, &staged.plan).map_err(|error| Unstaged::Torn(error.to_string()))?;
     Ok(staged)
 }

@@ -3,17 +3,19 @@
 use crate::cluster::role::Role;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
-use crate::findings::{Findings, Reason};
+use crate::findings::{Finding, Findings, Reason};
 use crate::host::{Error, Host};
 use crate::identity::home::Home;
 use crate::plan::plan::Plan;
 use crate::plan::staged::{self, Staged};
+use crate::plan::values::Trouble;
 use crate::report::outcome::Outcome;
 use crate::rke2::drop_in::{self, Braces, DropIn, For, Owned, Place, Read, Value};
-use crate::rke2::installed;
 use crate::rke2::merge::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::overrides::{self, Needed};
+use crate::rke2::{DATA_DIR, installed};
+use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
 
 /// What is going to be installed.
@@ -29,6 +31,48 @@ pub(crate) struct Prepared {
     pub notes: Vec<Reason>,
 }
 
+/// Makes the data directory of a plan the one that RKE2 will have: what templates make of it and the drop-ins of others say, but where the node
+/// has its state in another one, that. Gives what is to be said of it.
+pub(crate) fn settle_home(host: &Host, plan: &mut Plan) -> Option<Trouble> {
+    let of_text = |text: &str| drop_in::data_dir(&yaml::read(text, CLOUD_CONFIG).ok()?.root);
+    let of_others = overrides::of_others(host).into_iter().filter_map(|path| {
+        let bytes = host.read(&path, OPTIONS.bytes as u64).ok()?;
+        Some((path, of_text(&String::from_utf8(bytes).ok()?)?))
+    });
+    let own = [(USER, &plan.user), (OWNER, &plan.provider)];
+    let own = own.into_iter().filter_map(|(name, text)| Some((format!("{DROP_INS}/{name}"), of_text(text)?)));
+    let last = own.chain(of_others).max_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
+    let asked = last.map_or_else(|| plan.data_dir.clone(), |(_, path)| normalized(&path));
+    let home = [&asked, &plan.data_dir].map(|path| Home::of(host, path)).into_iter().find(|home| home.state.is_any());
+    let home = home.unwrap_or_else(|| Home::fresh(&asked));
+    plan.data_dir.clone_from(&home.data_dir);
+    (home.data_dir != asked).then(|| Trouble::of_data_dir(&asked, &home.data_dir))
+}
+
+/// Writes the data directory down where the files that were merged, or a variable of others, would make it another one.
+fn keep_home(host: &Host, plan: &Plan, config: &mut DropIn) {
+    let kept = Value::Text(plan.data_dir.clone());
+    match config.iter_mut().find(|(name, _)| name == drop_in::DATA_DIR) {
+        Some((_, Value::Text(path))) if normalized(path) == plan.data_dir => {}
+        Some((_, value)) => *value = kept,
+        None => {
+            let own = plan.env.get("RKE2_DATA_DIR").cloned();
+            let of_others = overrides::environment_files(host, plan.role.unit()).into_iter().filter_map(|file| {
+                let bytes = host.read(&file, OPTIONS.bytes as u64).ok()?;
+                let all = overrides::assignments(&String::from_utf8_lossy(&bytes));
+                all.into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR").map(|(_, (_, path))| path)
+            });
+            let variable = own.into_iter().chain(of_others).last();
+            if normalized(variable.as_deref().unwrap_or(DATA_DIR)) != plan.data_dir {
+                config.push((drop_in::DATA_DIR.into(), kept));
+            }
+        }
+    }
+}
+
+/// What a value of another type than its option takes is called.
+const WRONG: [Code; 3] = [Code::OptionBoolean, Code::OptionInteger, Code::OptionDuration];
+
 /// Works out what is to be installed. Nothing is changed, and no lock is needed.
 ///
 /// Fails with what is refused, and what else was found.
@@ -37,10 +81,20 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let mut findings = Findings::default();
     let home = Home::of(host, &plan.data_dir);
     findings.lenient = home.state.is_any();
+    // What yip has made of a template is seen here first.
+    let is_of_template = |it: &Finding| {
+        let option = it.path.steps().next();
+        option.is_some_and(|step| step.is_ok_and(|name| staged.evaluated.contains(name)))
+    };
     let mut own = |name: &str, text: &str| -> Result<Read, String> {
         let read = read_text(host, text, name, plan, CLOUD_CONFIG, &[], &mut findings)?;
         // What else is worth saying about our own files was said when they were planned.
-        findings.list.retain(|it| it.severity == Severity::Refused);
+        findings.retain(|it| it.severity == Severity::Refused || is_of_template(it));
+        findings
+            .list
+            .iter_mut()
+            .filter(|it| WRONG.contains(&it.code))
+            .for_each(|it| it.severity = it.severity.max(Severity::Error));
         read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))
     };
     let mut user = own(USER, &plan.user).map_err(Outcome::failed)?;
@@ -60,7 +114,10 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     for name in ["token", "server"] {
         owned(name, &mut sources, &installed, &mut findings);
     }
-    let config = merge::merge(sources, &mut findings);
+    let mut config = merge::merge(sources, &mut findings);
+    if home.state.is_any() {
+        keep_home(host, plan, &mut config);
+    }
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
     let (failed, mut notes) =
         findings.reasons().into_iter().partition::<Vec<_>, _>(|it| it.severity == Severity::Refused);

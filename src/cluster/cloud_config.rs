@@ -4,11 +4,9 @@
 //! without a word the ones that do not parse (kairos `sdk/collector/collector.go`). So a missing section means something only
 //! if every listed file parses.
 
-use std::collections::HashMap;
-
 use crate::findings::code::Code;
 use crate::findings::path::At;
-use crate::findings::{Finding, Findings, MOST_PRINTED};
+use crate::findings::{Finding, Findings};
 use crate::rke2::drop_in::Place;
 use crate::text::emit;
 use crate::text::escape::{escape, quoted};
@@ -333,16 +331,8 @@ pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources: &[S
     }
     findings.sort();
     // Only those that are printed are worth the search.
-    let mut printed: HashMap<Code, usize> = HashMap::new();
-    let mut sought: Vec<usize> = Vec::new();
-    for (index, finding) in findings.list.iter_mut().enumerate() {
-        finding.line = None;
-        let count = printed.entry(finding.code).or_default();
-        *count += 1;
-        if *count <= MOST_PRINTED {
-            sought.push(index);
-        }
-    }
+    let mut sought: Vec<usize> = findings.printed().into_iter().collect();
+    findings.list.iter_mut().for_each(|finding| finding.line = None);
     // One after the other, the last first: each may be large.
     let mut cluster = None;
     let mut roots = read.roots;

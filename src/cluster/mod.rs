@@ -82,18 +82,15 @@ const KEYS: [&str; 10] = [
     "import_local_images", "local_images_path", "cluster_config_path",
 ];
 
-/// The option that names the data directory.
-const DATA_DIR_OPTION: &str = "data-dir";
-
 /// The data directory that a section asks for, before anything is judged: RKE2's state decides how strictly that is done.
 pub fn data_dir(section: &Section) -> String {
     let text = |node: Option<&Node>| Some(node?.scalar()?.yaml11().printed()).filter(|text| !text.is_empty());
-    let option = |root: Option<&Node>| text(root?.get("data-dir")).or_else(|| text(root?.get("d")));
     let config = match &section.options {
         Options::Read(_, document) => Some(&document.root),
         _ => None,
     };
-    let found = option(section.node.get(provider::key(&section.node))).or_else(|| option(config));
+    let found = section.node.get(provider::key(&section.node)).and_then(drop_in::data_dir);
+    let found = found.or_else(|| config.and_then(drop_in::data_dir));
     let found = found.or_else(|| text(section.node.get("env").and_then(|env| env.get("RKE2_DATA_DIR"))));
     found.map_or_else(|| DATA_DIR.to_owned(), |path| normalized(&path))
 }
@@ -197,6 +194,13 @@ fn unknown_keys(reader: &mut Reader) {
     }
 }
 
+/// What is said where another data directory is asked for than the one that has the state.
+pub(crate) fn data_dir_kept(asked: &str, kept: &str) -> String {
+    format!(
+        "would be {asked}, but this node has its state in {kept}, which stays; write that directory, or move the data by hand"
+    )
+}
+
 /// The data directory. Where the node has its state in another one than the section asks for, that one stays: RKE2 would begin anew.
 fn keep_home(
     reader: &mut Reader,
@@ -205,16 +209,18 @@ fn keep_home(
     env: &mut BTreeMap<String, String>,
 ) -> String {
     let (asked, kept) = (data_dir(reader.section), &reader.home.data_dir);
+    if drop_in::is_template(drop_in::DATA_DIR, &asked) {
+        // Whether it is the one that holds the state is known on the node.
+        return asked;
+    }
     if asked != *kept {
-        let rest = format!(
-            "would be {asked}, but this node has its state in {kept}, which stays; write that directory, or move the data by hand",
-        );
-        let at = At { path: reader::path("config").key(DATA_DIR_OPTION), ..reader.at("config") };
+        let rest = data_dir_kept(&asked, kept);
+        let at = At { path: reader::path("config").key(drop_in::DATA_DIR), ..reader.at("config") };
         reader.findings.error(Code::DataDirKept, at, &rest);
-        config.retain(|(name, _)| name != DATA_DIR_OPTION);
-        provider.retain(|(name, _)| name != DATA_DIR_OPTION);
+        config.retain(|(name, _)| name != drop_in::DATA_DIR);
+        provider.retain(|(name, _)| name != drop_in::DATA_DIR);
         env.remove("RKE2_DATA_DIR");
-        provider.push((DATA_DIR_OPTION.into(), Value::Text(kept.clone())));
+        provider.push((drop_in::DATA_DIR.into(), Value::Text(kept.clone())));
     }
     kept.clone()
 }

@@ -8,6 +8,7 @@ use super::reader::{self, Reader};
 use super::role::Role;
 use crate::environment::Networks;
 use crate::environment::no_proxy::{self, CLUSTER_V6, SERVICE_V6, is_cidr};
+use crate::findings::Findings;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::At;
 use crate::rke2::Unit;
@@ -40,15 +41,20 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> Netw
         service: or_default(&service, SERVICE_V6),
         domain: domain.last().map(|(_, text)| text.clone()).unwrap_or_default(),
     };
-    // On an agent only the proxy environment is made of it.
-    let severity = if role.unit() == Unit::Server { Severity::Error } else { Severity::Warning };
-    for (at, text) in
-        [cluster, service].into_iter().flatten().filter(|(_, text)| !is_cidr(text) && !text.contains("{{"))
-    {
-        let rest = format!("{} is not an address range; write one such as 10.42.0.0/16", quoted(&text));
-        reader.findings.push(severity, Code::CidrInvalid, at, &rest);
+    for (at, text) in [cluster, service].into_iter().flatten().filter(|(_, text)| !text.contains("{{")) {
+        judge(at, &text, role.unit(), reader.findings);
     }
     networks
+}
+
+/// Tells what is no address range.
+pub(crate) fn judge(at: At, text: &str, unit: Unit, findings: &mut Findings) {
+    if !is_cidr(text) {
+        // On an agent only the proxy environment is made of it.
+        let severity = if unit == Unit::Server { Severity::Error } else { Severity::Warning };
+        let rest = format!("{} is not an address range; write one such as 10.42.0.0/16", quoted(text));
+        findings.push(severity, Code::CidrInvalid, at, &rest);
+    }
 }
 
 /// What an option is given, `+` added.

@@ -7,7 +7,8 @@ pub mod code;
 pub mod path;
 pub mod render;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use code::{Code, Severity};
@@ -87,6 +88,8 @@ pub struct Finding {
     pub line: Option<usize>,
     /// The sentence; see the module.
     pub message: String,
+    /// How many of its code were found before it.
+    before: usize,
 }
 
 impl Finding {
@@ -100,7 +103,7 @@ impl Finding {
 }
 
 /// How many findings of one code are printed; the rest is counted.
-pub(crate) const MOST_PRINTED: usize = 20;
+const MOST_PRINTED: usize = 20;
 
 /// What becomes of a value that is not refused because the node has state of RKE2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +124,8 @@ pub struct Findings {
     pub list: Vec<Finding>,
     /// How many of each code were found.
     counts: BTreeMap<Code, usize>,
-    /// How many of each code were not kept.
-    dropped: BTreeMap<Code, usize>,
+    /// How many of each code were not kept, and the heaviest severity of those; never a refusal.
+    dropped: BTreeMap<Code, (usize, Severity)>,
     /// The file in which what is found next stands, where it is not the only one.
     pub(crate) file: Option<String>,
     /// The node holds RKE2's state: only the hardest refusals stay refusals (see [`Findings::refuse_fresh`]).
@@ -135,13 +138,16 @@ impl Findings {
         let At { path, file, line, inner } = at;
         let message = if path.is_empty() { rest.to_owned() } else { format!("{path}: {rest}") };
         let count = self.counts.entry(code).or_default();
+        let before = *count;
         *count += 1;
-        if *count > MOST_PRINTED && self.list.len() >= MOST_KEPT {
-            *self.dropped.entry(code).or_default() += 1;
+        if before >= MOST_PRINTED && self.list.len() >= MOST_KEPT && severity < Severity::Refused {
+            let (count, heaviest) = self.dropped.entry(code).or_insert((0, severity));
+            *count += 1;
+            *heaviest = severity.max(*heaviest);
             return;
         }
         let (message, file) = (limit(&escape(&message)), file.or_else(|| self.file.clone()));
-        self.list.push(Finding { code, severity, path, inner, file, line: Some(line), message });
+        self.list.push(Finding { code, severity, path, inner, file, line: Some(line), message, before });
     }
 
     /// Adds what is good to know.
@@ -198,9 +204,36 @@ impl Findings {
         self.counts.get(&code).copied().unwrap_or_default()
     }
 
-    /// Whether one more of a code would be printed: what is only good for its sentence need not be worked out else.
+    /// Whether one more of a code may be printed: what is only good for its sentence need not be worked out else.
     pub(crate) fn prints(&self, code: Code) -> bool {
         self.count(code) < MOST_PRINTED
+    }
+
+    /// Takes back what is not to be told.
+    pub(crate) fn retain(&mut self, is_told: impl Fn(&Finding) -> bool) {
+        self.list.retain(is_told);
+        self.counts.clear();
+        let mut found: Vec<&mut Finding> = self.list.iter_mut().collect();
+        found.sort_by_key(|it| it.before);
+        for it in found {
+            let count = self.counts.entry(it.code).or_default();
+            it.before = *count;
+            *count += 1;
+        }
+    }
+
+    /// Those that are printed, as indexes of the list: of each code the heaviest 20, and of equal ones those that were found first.
+    pub(crate) fn printed(&self) -> BTreeSet<usize> {
+        let mut of_code: BTreeMap<Code, Vec<(usize, &Finding)>> = BTreeMap::new();
+        for (index, it) in self.list.iter().enumerate() {
+            of_code.entry(it.code).or_default().push((index, it));
+        }
+        let mut printed = BTreeSet::new();
+        for mut all in of_code.into_values() {
+            all.sort_by_key(|(_, it)| (Reverse(it.severity), it.before));
+            printed.extend(all.iter().take(MOST_PRINTED).map(|(index, _)| index));
+        }
+        printed
     }
 
     /// The heaviest severity.
@@ -212,10 +245,9 @@ impl Findings {
     pub(crate) fn reasons(&self) -> Vec<Reason> {
         let (shown, more) = self.shown();
         let shown = shown.into_iter().map(|it| (it.severity, it.code, it.sentence()));
-        let counted = more.into_iter().filter_map(|(code, count)| {
-            let severity = self.list.iter().find(|it| it.code == code)?.severity;
-            Some((severity, code, format!("{count} more of {}", code.as_str())))
-        });
+        let counted = more
+            .into_iter()
+            .map(|(code, (count, severity))| (severity, code, format!("{count} more of {}", code.as_str())));
         shown.chain(counted).map(|(severity, code, sentence)| Reason { severity, code, sentence }).collect()
     }
 
@@ -227,25 +259,21 @@ impl Findings {
 
     /// In the order of the text, the heaviest first within a line.
     pub fn sort(&mut self) {
-        self.list.sort_by(|a, b| {
-            (&a.file, a.line, std::cmp::Reverse(a.severity)).cmp(&(&b.file, b.line, std::cmp::Reverse(b.severity)))
-        });
+        self.list.sort_by(|a, b| (&a.file, a.line, Reverse(a.severity)).cmp(&(&b.file, b.line, Reverse(b.severity))));
     }
 
-    /// The findings to print: at most 20 of a code, and how many of each code were left out.
-    pub(in crate::findings) fn shown(&self) -> (Vec<&Finding>, BTreeMap<Code, usize>) {
-        let mut seen: BTreeMap<Code, usize> = BTreeMap::new();
-        let mut shown = Vec::new();
-        for finding in &self.list {
-            let count = seen.entry(finding.code).or_default();
+    /// The findings to print: at most 20 of a code; and how many of each code were left out, with the heaviest severity of those.
+    pub(in crate::findings) fn shown(&self) -> (Vec<&Finding>, BTreeMap<Code, (usize, Severity)>) {
+        let printed = self.printed();
+        let is_printed = |(index, _): &(usize, &Finding)| printed.contains(index);
+        let (shown, left): (Vec<_>, Vec<_>) = self.list.iter().enumerate().partition(is_printed);
+        let mut more = self.dropped.clone();
+        for (_, it) in left {
+            let (count, severity) = more.entry(it.code).or_insert((0, it.severity));
             *count += 1;
-            if *count <= MOST_PRINTED {
-                shown.push(finding);
-            }
+            *severity = it.severity.max(*severity);
         }
-        let dropped = |code: Code| self.dropped.get(&code).copied().unwrap_or_default();
-        let more = seen.into_iter().map(|(code, count)| (code, count.saturating_sub(MOST_PRINTED) + dropped(code)));
-        (shown, more.filter(|(_, count)| *count > 0).collect())
+        (shown.into_iter().map(|(_, it)| it).collect(), more)
     }
 }
 
@@ -267,5 +295,39 @@ mod tests {
         let counted: Vec<_> = sentences.iter().filter(|it| it.contains("more of")).collect();
         assert_eq!(counted, ["50010 more of unknown-key", "1 more of option-unknown"]);
         assert_eq!(sentences.len(), 2 * MOST_PRINTED + 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_told_however_much_else_there_is_of_its_code() {
+        for many in [MOST_PRINTED, MOST_KEPT] {
+            let mut findings = Findings::default();
+            for line in 1..=many {
+                findings.warn(Code::OptionNested, At::line(line), "a warning");
+            }
+            findings.refuse(Code::OptionNested, At::line(many + 1), "refused");
+            for _ in 0..2 {
+                assert_eq!(findings.refused(), ["refused"], "{many}");
+                let reasons = findings.reasons();
+                let last = reasons.last().unwrap();
+                let counted = (format!("{} more of option-nested", many - MOST_PRINTED + 1), Severity::Warning);
+                assert_eq!((last.sentence.clone(), last.severity), counted);
+                findings.sort();
+            }
+            findings.retain(|it| it.severity == Severity::Refused);
+            assert_eq!((findings.count(Code::OptionNested), findings.refused().len()), (1, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_what_was_found_first() {
+        let mut findings = Findings::default();
+        for line in (1..=2 * MOST_PRINTED).rev() {
+            let rest = if findings.prints(Code::UnknownKey) { "near" } else { "" };
+            findings.warn(Code::UnknownKey, At::line(line), rest);
+        }
+        findings.sort();
+        let (shown, _) = findings.shown();
+        assert!(shown.len() == MOST_PRINTED && shown.iter().all(|it| it.message == "near"));
+        assert!(shown.is_sorted_by_key(|it| it.line));
     }
 }

@@ -33,7 +33,7 @@ impl Findings {
             let (severity, code, line) = (severity.as_str(), code.as_str(), line.unwrap_or(1));
             let _ = writeln!(text, "{file}:{line}: {color}{severity}{plain}: {message} [{code}]");
         }
-        for (code, count) in more {
+        for (code, (count, _)) in more {
             let _ = writeln!(text, "{file}: {count} more of [{}]", code.as_str());
         }
         text
@@ -48,7 +48,7 @@ impl Findings {
                 "path": it.path.to_string(), "message": it.message, "help": it.code.explain(),
             })
         });
-        let counted = more.iter().map(|(code, count)| json!({"file": file, "code": code.as_str(), "more": count}));
+        let counted = more.iter().map(|(code, (count, _))| json!({"file": file, "code": code.as_str(), "more": count}));
         found.chain(counted).collect()
     }
 
@@ -67,7 +67,7 @@ impl Findings {
             let (file, line, code) = (property(&file), it.line.unwrap_or(1), it.code.as_str());
             let _ = writeln!(text, "::{level} file={file},line={line},title={code}::{}", data(&it.message));
         }
-        for (code, count) in more {
+        for (code, (count, _)) in more {
             let _ = writeln!(text, "::notice file={}::{count} more of {}", property(&file), code.as_str());
         }
         text

@@ -2,6 +2,7 @@
 
 use super::{State, state};
 use crate::host::Host;
+use crate::rke2::drop_in;
 use crate::rke2::merge::{CONFIG, DROP_INS};
 use crate::rke2::overrides::{self, Given, Needed, assignments};
 use crate::rke2::version::Version;
@@ -63,11 +64,7 @@ fn configured(host: &Host) -> Vec<String> {
         let bytes = host.read(path, OPTIONS.bytes as u64).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let of_options = |path: &String| {
-        let document = yaml::read(&text(path), OPTIONS).ok()?;
-        let entry = document.root.get("data-dir").or_else(|| document.root.get("d"))?;
-        Some(entry.scalar()?.yaml11().printed())
-    };
+    let of_options = |path: &String| drop_in::data_dir(&yaml::read(&text(path), OPTIONS).ok()?.root);
     let of_variables = |path: &String| {
         let found = assignments(&text(path)).into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR");
         found.map(|(_, (_, value))| value)

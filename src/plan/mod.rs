@@ -420,8 +420,9 @@ impl<'a> Boot<'a> {
     fn state_without_section(&self, sources: &[Source]) -> Option<String> {
         let retired = find::at(self.host, &format!("{}.retired", document_path::DEFAULT));
         let found = self.documents(sources, None).into_iter().chain(retired);
-        let mut directories = found.map(|found| found.places().data_dir.unwrap_or_else(|| DATA_DIR.to_owned()));
-        directories.find(|path| identity::state(self.host, path).is_any())
+        // What a template in it makes of the path is in the installed configuration.
+        let mut homes = found.map(|found| Home::of(self.host, found.places().data_dir.as_deref().unwrap_or(DATA_DIR)));
+        homes.find(|home| home.state.is_any()).map(|home| home.data_dir)
     }
 
     fn shut_gate(&mut self) -> Result<(), Error> {

@@ -1,11 +1,12 @@
 //! The plan on the node: what yip has laid out for the steps, and what `apply config` has accepted of it. Each file ends in the line that
 //! proves it whole.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::plan::{Plan, is_id};
-use super::values::{self, Trouble, Unread, Value};
+use super::values::{self, Evaluated, Trouble, Unread, Value};
 use crate::host::{Error, Host};
 use crate::service::gate::RUN;
 
@@ -36,6 +37,9 @@ const PLAN_ID: &str = "/run/provider-rke2/plan-id";
 /// What `apply config` has accepted of the staged files, which every other step goes by: no template is left in it. yip may lay out an older plan meanwhile.
 const APPLIED: &str = "/run/provider-rke2/applied";
 
+/// The plan in it.
+pub(crate) const APPLIED_PLAN: &str = "/run/provider-rke2/applied/plan.yaml";
+
 /// The id of the plan in force; nothing if no `agent.boot` has left one in this boot.
 pub(crate) fn plan_id(host: &Host) -> Option<String> {
     let bytes = host.read(PLAN_ID, 64).ok()?;
@@ -54,8 +58,8 @@ pub(crate) fn set_plan_id(host: &Host, id: Option<&str>) -> Result<(), Error> {
 /// Removes all that is staged, so that it is not installed by hand either.
 pub(crate) fn remove(host: &Host) -> Result<(), Error> {
     set_plan_id(host, None)?;
-    for path in [PLAN_PATH.to_owned(), format!("{APPLIED}/{PLAN}")] {
-        host.remove(&path)?;
+    for path in [PLAN_PATH, APPLIED_PLAN] {
+        host.remove(path)?;
     }
     Ok(())
 }
@@ -87,6 +91,8 @@ pub struct Staged {
     pub plan: Plan,
     /// What is wrong with them.
     pub(crate) troubles: Vec<Trouble>,
+    /// The options that had any.
+    pub(crate) evaluated: BTreeSet<String>,
 }
 
 /// Reads what yip has laid out, once it is whole and of one plan, and that the one in force, if that is known.
@@ -143,8 +149,8 @@ fn read_at_once(host: &Host, directory: &str) -> Result<Staged, Unstaged> {
     let values =
         texts.map(|(number, text)| value(host, &format!("{directory}/{}/{number}", values::DIRECTORY), text, &id));
     let values = values.collect::<Result<_, _>>()?;
-    let (plan, troubles) = values::evaluate(plan, values);
-    Ok(Staged { plan, troubles })
+    let Evaluated { plan, troubles, options } = values::evaluate(plan, values);
+    Ok(Staged { plan, troubles, evaluated: options })
 }
 
 /// What yip has made of a text.

@@ -3,19 +3,23 @@
 //! yip leaves the file of a template that fails as the document has it, and logs all of it for everybody to read (yip
 //! `pkg/plugins/common.go`, `templateSysData`). So no two texts share a file, and nothing in it is, or hashes, a secret.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv6Addr;
 
 use super::plan::{self, Plan};
 use crate::cluster::host::Endpoint;
-use crate::cluster::reader;
-use crate::environment::{Networks, no_proxy};
+use crate::cluster::{data_dir_kept, networks, reader};
+use crate::environment::Networks;
+use crate::environment::no_proxy::{self, CLUSTER_V6, SERVICE_V6};
 use crate::findings::code::Code;
 use crate::findings::path::Path;
 use crate::findings::{Findings, Instead};
+use crate::rke2::Unit;
 use crate::rke2::drop_in::{self, DropIn, is_template};
 use crate::service::gate::RUN;
 use crate::text::emit;
 use crate::text::escape::{mask_user, quoted};
+use crate::text::paths::normalized;
 
 /// Where the files are, below the staged ones; a number is the name of each.
 pub(super) const DIRECTORY: &str = "values";
@@ -105,6 +109,10 @@ enum Wrong {
     Older,
     /// It makes no host of `control_plane_host`: the host, and what is wrong with it.
     Host(String, &'static str),
+    /// It is not the data directory in which the node has its state: that one, and this.
+    DataDir(String, String),
+    /// It makes a range of addresses of a unit of this text, which may be none.
+    Range(String, Unit),
 }
 
 /// A template of an option that is not evaluated as it should be.
@@ -115,6 +123,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// The data directory that is asked for is not the one that is kept.
+    pub(crate) fn of_data_dir(asked: &str, kept: &str) -> Trouble {
+        Trouble { option: drop_in::DATA_DIR.to_owned(), wrong: Wrong::DataDir(asked.to_owned(), kept.to_owned()) }
+    }
+
     /// Refuses it; a node with state keeps the text that the Go provider has run it with, unless yip may still evaluate it.
     pub(crate) fn tell(&self, findings: &mut Findings) {
         let at = match self.option.as_str() {
@@ -132,6 +145,8 @@ impl Trouble {
             Wrong::Older => {
                 "holds a template, which only yip evaluates, but not in a plan of version 0.1.0; run agent.boot again"
             }
+            Wrong::DataDir(asked, kept) => return findings.error(Code::DataDirKept, at, &data_dir_kept(asked, kept)),
+            Wrong::Range(text, unit) => return networks::judge(at, text, *unit, findings),
             Wrong::Host(host, what) => {
                 let rest = format!("{} has {what}; write a host name or an IP address alone", quoted(&mask_user(host)));
                 findings.refuse_fresh(Code::HostInvalid, at, &rest, Instead::Kept);
@@ -142,14 +157,24 @@ impl Trouble {
     }
 }
 
-/// A plan with what has become of its texts, one value for each of its templates; and what is wrong with them, each once.
-pub(super) fn evaluate(mut plan: Plan, values: Vec<Value>) -> (Plan, Vec<Trouble>) {
+/// A plan with what has become of its texts.
+#[derive(Debug)]
+pub(super) struct Evaluated {
+    pub plan: Plan,
+    /// What is wrong with them, each once.
+    pub troubles: Vec<Trouble>,
+    /// The options in which a text was evaluated.
+    pub options: BTreeSet<String>,
+}
+
+/// Fills in what has become of the texts of a plan: one value for each of its templates.
+pub(super) fn evaluate(mut plan: Plan, values: Vec<Value>) -> Evaluated {
     let values: HashMap<String, Value> = std::mem::take(&mut plan.templates).into_iter().zip(values).collect();
     let drop_ins = [&plan.user, &plan.provider].map(|text| drop_in::of_json(text));
     let host = plan.control_plane_host.as_deref();
     let found = plan::templates(host, drop_ins.each_ref().map(Option::as_ref), &plan.networks);
     if found.is_empty() {
-        return (plan, Vec::new());
+        return Evaluated { plan, troubles: Vec::new(), options: BTreeSet::new() };
     }
     let mut troubles: Vec<Trouble> = Vec::new();
     let mut add = |option: &str, wrong: Wrong| {
@@ -165,27 +190,55 @@ pub(super) fn evaluate(mut plan: Plan, values: Vec<Value>) -> (Plan, Vec<Trouble
     // The options of the host are said with it.
     let is_other =
         |option: &str, text: &str| option != plan::HOST && !host.as_ref().is_some_and(|it| it.is(option, text));
+    let options = found.iter().map(|(option, _)| (*option).to_owned()).collect();
     for (option, text) in found.into_iter().filter(|(option, text)| is_other(option, text)) {
         if let Some(wrong) = values.get(text).map_or(Some(Wrong::Older), |value| value.wrong.clone()) {
             add(option, wrong);
         }
     }
-    let [user, provider] = drop_ins.map(|options| Some(drop_in::to_json(&filled(options?, host.as_ref(), &values))));
+    let drop_ins = drop_ins.map(|options| Some(filled(options?, host.as_ref(), &values)));
+    // The last drop-in counts.
+    let last = |name: &str| {
+        let mut all = drop_ins.iter().rev().flatten().flatten();
+        all.find(|(it, _)| it == name).and_then(|(_, value)| value.texts().first())
+    };
+    if let Some(path) = last(drop_in::DATA_DIR).filter(|_| is_template(drop_in::DATA_DIR, &plan.data_dir)) {
+        plan.data_dir = normalized(path);
+    }
+    // RKE2's defaults are of the family of its first address.
+    let is_v6 = last("node-ip")
+        .is_some_and(|text| no_proxy::items(text).first().is_some_and(|it| it.parse::<Ipv6Addr>().is_ok()));
+    let [user, provider] = drop_ins.map(|options| Some(drop_in::to_json(&options?)));
     plan.user = user.unwrap_or(plan.user);
     plan.provider = provider.unwrap_or(plan.provider);
     // A range that is not known stays a template, in whose place the default counts.
     let known = |text: &String| values.get(text).filter(|value| value.wrong.is_none()).map(|value| value.text.as_str());
-    let ranges = |texts: &[String]| {
-        let split = |text| known(text).map_or_else(|| vec![text.clone()], no_proxy::items);
-        texts.iter().flat_map(split).collect()
+    let unit = plan.role.unit();
+    let mut ranges = |option: &str, texts: &[String], default: &str| -> Vec<String> {
+        if texts.is_empty() && is_v6 {
+            return vec![default.to_owned()];
+        }
+        let mut all = Vec::new();
+        for text in texts {
+            match known(text).map(no_proxy::items) {
+                Some(items) => {
+                    for it in &items {
+                        add(option, Wrong::Range(it.clone(), unit));
+                    }
+                    all.extend(items);
+                }
+                None => all.push(text.clone()),
+            }
+        }
+        all
     };
     plan.networks = Networks {
-        cluster: ranges(&plan.networks.cluster),
-        service: ranges(&plan.networks.service),
+        cluster: ranges("cluster-cidr", &plan.networks.cluster, CLUSTER_V6),
+        service: ranges("service-cidr", &plan.networks.service, SERVICE_V6),
         domain: known(&plan.networks.domain).unwrap_or(&plan.networks.domain).to_owned(),
     };
     plan.control_plane_host = host.map(|host| host.endpoint.host()).or(plan.control_plane_host);
-    (plan, troubles)
+    Evaluated { plan, troubles, options }
 }
 
 /// The control plane host, where it is a template.

@@ -4,8 +4,10 @@ use crate::cluster::cloud_config::Section;
 use crate::cluster::{self, provider};
 use crate::environment;
 use crate::host::Host;
+use crate::plan::find;
 use crate::plan::plan::Places;
-use crate::plan::{find, staged::PLAN_PATH};
+use crate::plan::staged::{APPLIED_PLAN, PLAN_PATH};
+use crate::rke2::drop_in;
 use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::assignments;
 use crate::rke2::{DATA_DIR, Unit};
@@ -139,13 +141,16 @@ impl Known {
             let root = section.node.get(provider::key(&section.node)).and_then(|it| it.get(provider::ROOT_PATH));
             known.root("cluster.providerConfig.cluster_root_path", text(root));
         }
-        known.places(PLAN_PATH, text(PLAN_PATH).map(|text| Places::of_yaml(&text)).unwrap_or_default());
+        // In the second no template is left.
+        for path in [PLAN_PATH, APPLIED_PLAN] {
+            known.places(path, text(path).map(|text| Places::of_yaml(&text)).unwrap_or_default());
+        }
         for found in find::all(host, &known.documents) {
             known.places(&found.path, found.places());
         }
         let options = text(CONFIG).and_then(|text| yaml::read(&text, OPTIONS).ok());
         let option = |name: &str| Some(options.as_ref()?.root.get(name)?.scalar()?.text.clone());
-        known.data_dir(option("data-dir").or_else(|| option("d")));
+        known.data_dir(options.as_ref().and_then(|it| drop_in::data_dir(&it.root)));
         known.node = option("node-name");
         for unit in Unit::ALL {
             let variables = text(environment::path(unit)).map(|text| assignments(&text)).unwrap_or_default();

@@ -517,6 +517,19 @@ pub(crate) fn is_template(name: &str, text: &str) -> bool {
     text.contains("{{") && !options::is_secret(name) && !mask_userinfo(text).contains("***@")
 }
 
+/// The option that names the data directory.
+pub(crate) const DATA_DIR: &str = "data-dir";
+
+/// The data directory that options name, however they spell it; nothing of what is empty.
+pub(crate) fn data_dir(root: &Node) -> Option<String> {
+    let is_it = |key: &Key| {
+        let written = key.scalar.text.as_str();
+        options::find(written.strip_suffix('+').unwrap_or(written)).is_some_and(|spec| spec.name == DATA_DIR)
+    };
+    let texts = root.entries().iter().filter(|(key, _)| is_it(key)).map(|(_, value)| printed(value));
+    texts.rev().find(|text| !text.is_empty())
+}
+
 /// Whether options name a profile that only some versions of RKE2 take.
 pub(crate) fn has_versioned_profile<'a>(entries: impl IntoIterator<Item = &'a (Key, Node)>) -> bool {
     let is_versioned = |node: &Node| node.scalar().is_some_and(|it| it.text.trim().starts_with("cis-1."));

@@ -97,6 +97,32 @@ fn identities(node: &Node) -> Vec<(String, u64, (i64, i64))> {
 }
 
 #[test]
+fn every_step_has_the_data_directory_that_rke2_has() {
+    let config = |text: &str| format!("{JOINER}    data-dir: \"{text}\"\n");
+    for (text, file, expected) in [
+        ("/data/one", None, "/data/one"),
+        ("/data/{{ .Values.node.hostname }}/rke2/", None, "/data/edge-7/rke2"),
+        ("{{ .Values.node.hostname }}", None, "/edge-7"),
+        ("/data/one", Some("{\"d+\": \"/data/two\"}"), "/data/two"),
+        ("/data/one", Some("{\"data-dir\": \"\"}"), "/data/one"),
+    ] {
+        let node = Node::new();
+        assert_eq!(support::boot(node.root(), &config(text)).error, "");
+        evaluate(&node);
+        if let Some(file) = file {
+            node.put(&format!("{DROP_INS}/99_z.yaml"), file);
+        }
+        assert_eq!(apply(node.root(), None).1, Vec::<String>::new(), "{text}");
+        let plan = node.read("run/provider-rke2/applied/plan.yaml").unwrap();
+        assert!(plan.contains(&format!("data_dir: {expected}\n")), "{plan}");
+        // Neither is there anything in the one that is only written.
+        assert!(
+            !node.exists("data/{{ .Values.node.hostname }}") && !node.exists("data/one") || expected == "/data/one"
+        );
+    }
+}
+
+#[test]
 fn a_second_run_changes_nothing() {
     for (case, config) in cases() {
         let node = node(&case);
