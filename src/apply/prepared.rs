@@ -112,7 +112,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let installed = String::from_utf8_lossy(&host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default()).into_owned();
     for name in ["token", "server"] {
-        owned(name, &mut sources, &installed, &mut findings);
+        owned(name, plan.role, &mut sources, &installed, &mut findings);
     }
     let mut config = merge::merge(sources, &mut findings);
     if home.state.is_any() {
@@ -197,8 +197,10 @@ const IGNORED: &str = "is ignored, because it comes from the cluster section onl
 
 /// Settles `token` or `server`, which comes from the cluster section. On a node with state that of other files counts where the section has
 /// none, as it did for the Go provider; and a token that is made of all files stays, if the node runs with it.
-fn owned(name: &'static str, sources: &mut [Source], installed: &str, findings: &mut Findings) {
-    let of = |source: &Source| source.read.owned.iter().rev().find(|it| it.name == name).map(|it| it.text.clone());
+fn owned(name: &'static str, role: Role, sources: &mut [Source], installed: &str, findings: &mut Findings) {
+    // jq added texts of one key, so no other spelling.
+    let is_merged = |it: &&Owned| it.name == name && it.at.path.steps().last() == Some(Ok(name));
+    let of = |source: &Source| source.read.owned.iter().rev().find(is_merged).map(|it| it.text.clone());
     let own = sources.iter().find(|source| source.name == OWNER).and_then(of);
     let all: Vec<(String, At, String)> = sources
         .iter()
@@ -217,7 +219,11 @@ fn owned(name: &'static str, sources: &mut [Source], installed: &str, findings: 
         token.as_ref() == Some(&glued)
     };
     let (value, rest) = match (&own, findings.lenient, name) {
-        (None, true, "token") => (Some(glued), "is used, because the cluster section has none; write it there"),
+        (None, true, "token") if !glued.is_empty() => {
+            (Some(glued), "is used, because the cluster section has none; write it there")
+        }
+        // The empty one that the Go provider wrote for role init took the place of any other spelling.
+        (None, true, "server") if !role.joins() && sources.iter().rev().find_map(of).is_none() => (None, IGNORED),
         (None, true, _) => (Some(last.clone()), "is used, because the cluster section has none; write it there"),
         (Some(_), true, "token") if is_running() => {
             let rest = "makes one token with that of the cluster section, with which this node runs; write that text in cluster_token, and \

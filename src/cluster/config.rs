@@ -9,7 +9,7 @@ use super::role::Role;
 use crate::findings::Instead;
 use crate::findings::code::Code;
 use crate::rke2::drop_in::{self, Braces, DropIn, Owned, Read, Value};
-use crate::text::yaml::{Kind, Node};
+use crate::text::yaml::{Kind, Node, Yaml11};
 
 /// Reads the key.
 pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
@@ -78,6 +78,14 @@ pub(crate) fn embedded<'o>(
 /// Whether an option stands here, and not in `providerConfig`.
 pub(crate) fn is_in_config(it: &Owned) -> bool {
     it.at.path.steps().nth(1) == Some(Ok("config"))
+}
+
+/// Whether an option stands in `config` as text under its long name: only that the Go provider merged with its own, and RKE2 takes that one
+/// where another spelling stands beside it.
+pub(crate) fn is_text_of_config(reader: &Reader, it: &Owned) -> bool {
+    let Options::Read(_, document) = &reader.section.options else { return false };
+    let is_text = |node: &Node| node.scalar().is_some_and(|scalar| matches!(scalar.yaml11(), Yaml11::Text(_)));
+    is_in_config(it) && document.root.get(it.name).is_some_and(is_text)
 }
 
 /// With the profile `cis`, RKE2 stops where protect-kernel-defaults is false (rke2 `pkg/cli/cmds/profile_linux.go`).

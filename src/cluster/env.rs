@@ -44,7 +44,13 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
             None
         };
         if let Some((code, rest)) = refused {
-            reader.findings.refuse_fresh(code, at, &rest, Instead::LeftOut);
+            // systemd read the first line, and took a tab for what it is.
+            let first = cleaned(text.lines().next().unwrap_or_default());
+            let is_kept = code == Code::EnvControl && !first.is_empty() && is_read_by_systemd(first);
+            let instead = if is_kept { Instead::Kept } else { Instead::LeftOut };
+            if !reader.findings.refuse_fresh(code, at, &rest, instead) && is_kept {
+                env.insert(name.to_owned(), first.to_owned());
+            }
         } else if value.is_null() {
             reader.findings.note(Code::EnvEmpty, at, "has no value, so it is left out; write one, or remove it");
         } else {
@@ -75,6 +81,11 @@ fn cleaned(text: &str) -> &str {
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
     quoted.unwrap_or(text)
+}
+
+/// Whether systemd takes a line for a value (systemd `src/basic/env-util.c`, `env_value_is_valid`).
+fn is_read_by_systemd(line: &str) -> bool {
+    !line.chars().any(|c| (c.is_control() && c != '\t') || is_noncharacter(c))
 }
 
 /// Whether a text can be the name of an environment variable: `^[A-Za-z_][A-Za-z0-9_]*$`.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::config::{embedded, is_in_config};
+use super::config::{embedded, is_in_config, is_text_of_config};
 use super::reader::{OtherType, Reader};
 use super::role::Role;
 use crate::findings::Instead;
@@ -194,8 +194,11 @@ pub(crate) fn on_init(reader: &mut Reader, role: Role, owned: &[Owned]) -> Optio
     }
     let rest = "is not for role init, which founds the cluster; write role controlplane and control_plane_host if this node joins, else \
                 remove it";
-    let is_refused = reader.findings.refuse_fresh(Code::ServerOnInit, server.at.clone(), rest, Instead::Kept);
-    (!is_refused).then(|| server.text.clone())
+    // Of another spelling RKE2 took the empty one that the Go provider wrote.
+    let is_joined = is_text_of_config(reader, server);
+    let instead = if is_joined { Instead::Kept } else { Instead::LeftOut };
+    let is_refused = reader.findings.refuse_fresh(Code::ServerOnInit, server.at.clone(), rest, instead);
+    (!is_refused && is_joined).then(|| server.text.clone())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::config::{embedded, is_in_config};
+use super::config::{embedded, is_text_of_config};
 use super::provider;
 use super::reader::{self, OtherType, Reader};
 use super::role::Role;
@@ -55,7 +55,9 @@ pub(crate) fn read(
         reader.findings.warn(Code::TokenNotText, given.at.clone(), rest);
     }
     let own = own.filter(|given| !given.trimmed().is_empty());
-    if let (Some(given), Some(first)) = (&own, owned.iter().find(|it| it.name == "token" && is_in_config(it))) {
+    if let (Some(given), Some(first)) =
+        (&own, owned.iter().find(|it| it.name == "token" && is_text_of_config(reader, it)))
+    {
         return glued(reader, first, given.trimmed());
     }
     let embedded = embedded(reader, "token", "cluster_token", own.is_none(), owned);
@@ -81,7 +83,7 @@ pub(crate) fn read(
     Some(Token(text))
 }
 
-/// Two tokens: the Go provider merged its drop-ins with jq, which adds texts, so its clusters were founded with both in one.
+/// Two tokens: the Go provider merged its drop-ins with jq, which adds texts of one key, so its clusters were founded with both in one.
 fn glued(reader: &mut Reader, first: &Owned, second: &str) -> Option<Token> {
     let rest = "stands beside cluster.cluster_token; the Go provider made one token of the two, this one first, so write that text in \
                 cluster_token if the cluster was founded by it, else remove this one";

@@ -207,8 +207,9 @@ impl Reader<'_> {
             None => (written.as_str(), false),
         };
         let path = self.path.key(&written);
-        let no_name = if written.is_empty() || written.chars().any(char::is_control) {
-            Some("is a name that is empty or holds a tab or control character; write the name of an option")
+        // RKE2 takes what stands after a `=` for the value, of whatever option the rest names.
+        let no_name = if written.is_empty() || written.chars().any(|c| c.is_control() || c == '=') {
+            Some("is a name that is empty or holds a `=`, tab or control character; write the name of an option")
         } else if name.is_empty() || name.ends_with('+') {
             Some("has a `+` too many; write the name of an option, and at most one `+` after it")
         } else {

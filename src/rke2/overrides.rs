@@ -4,7 +4,7 @@
 //! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
 
 use super::Unit;
-use super::drop_in::{DropIn, Value};
+use super::drop_in::{self, DropIn, Value};
 use super::merge::{self, CONFIG, OWNER, USER};
 use super::options;
 use crate::findings::code::Code;
@@ -13,7 +13,7 @@ use crate::findings::{Findings, Instead};
 use crate::host::owned::Whose;
 use crate::host::{Error, Host};
 use crate::text::escape::escape;
-use crate::text::yaml::{self, OPTIONS};
+use crate::text::yaml::{self, OPTIONS, Yaml11};
 
 /// RKE2's own drop-ins, read after config.yaml (k3s `pkg/configfilearg/parser.go`).
 pub(crate) const DROP_INS: &str = "/etc/rancher/rke2/config.yaml.d";
@@ -39,6 +39,10 @@ pub(crate) fn find(host: &Host, unit: Unit, data_dir: &str, config: &DropIn, fin
     for file in environment_files(host, unit) {
         let text = text(host, &file, findings);
         for (line, (name, value)) in assignments(&text) {
+            if name.starts_with("RKE2_CLUSTER_RESET") && !is_off(&value) {
+                refuse_reset(findings, &file, line, &name);
+                continue;
+            }
             let mut refuse = |key| refuse(findings, &file, line, &name, key);
             if name == "RKE2_CONFIG_FILE" && value != CONFIG {
                 refuse("config");
@@ -55,6 +59,10 @@ pub(crate) fn find(host: &Host, unit: Unit, data_dir: &str, config: &DropIn, fin
         for (key, value) in document.root.entries() {
             let written = key.scalar.text.trim_end_matches('+');
             let value = value.scalar().map(|it| it.yaml11().printed());
+            if written.starts_with("cluster-reset") && !value.as_deref().is_some_and(is_off) {
+                refuse_reset(findings, &file, key.line, written);
+                continue;
+            }
             let ours = OURS.into_iter().find(|(option, alias, _, _)| written == *option || written == *alias);
             if let Some((option, _, _, key_of_ours)) = ours
                 && !value.is_some_and(|value| is_own(option, &value))
@@ -63,6 +71,17 @@ pub(crate) fn find(host: &Host, unit: Unit, data_dir: &str, config: &DropIn, fin
             }
         }
     }
+}
+
+/// Whether a value leaves a reset of the cluster undone.
+fn is_off(value: &str) -> bool {
+    value.is_empty() || drop_in::boolean(&Yaml11::Text(value.to_owned())) == Some(false)
+}
+
+/// Each start would reset the cluster, whatever the node holds.
+fn refuse_reset(findings: &mut Findings, file: &str, line: usize, written: &str) {
+    let rest = "would reset the cluster at every start; remove it and run `rke2 server --cluster-reset` once by hand";
+    findings.refuse(Code::OptionReset, Path::of(written).at(line).in_file(file), rest);
 }
 
 /// RKE2's own drop-ins.
