@@ -70,7 +70,7 @@ pub(crate) fn decide(unit: &UnitState, known: Known) -> Action {
 
 /// Sets the unit of the role in motion.
 ///
-/// The order keeps multi-user.target from waiting for RKE2: reload, the other role stopped, links removed, the unit queued, enabled for this
+/// The order keeps multi-user.target from waiting for RKE2: reload where needed, the other role stopped, links removed, the unit queued, enabled for this
 /// boot. Fails if the gate is shut, the unit is missing or masked, or the service manager does not take the order. A service manager that is
 /// slow ends nothing.
 fn run(apply: &Apply, plan: &Plan) -> Outcome {
@@ -102,9 +102,10 @@ impl Motion<'_> {
     fn set(&mut self) -> Result<(), Reason> {
         let (host, unit) = (self.apply.host, self.unit);
         self.is_open()?;
-        gate::write(self.apply.context)?;
-        if let Err(error) = self.manager.reload() {
-            self.warn(error.to_string());
+        // On a node where agent.boot ran before systemd the gate has been read already, and a reload would take long for nothing.
+        let is_new = gate::write(self.apply.context)?;
+        if is_new {
+            self.reload();
         }
         self.stop(unit.other())?;
         // A link that stays starts nothing that the gate does not let pass.
@@ -116,16 +117,28 @@ impl Motion<'_> {
             self.warn(sentence);
         }
         if host.is_real() {
-            self.order()?;
+            self.order(is_new)?;
         } else {
             self.manager.order(Verb::Start, unit.name())?;
         }
         Ok(self.manager.enable(unit.name())?)
     }
 
-    fn order(&mut self) -> Result<(), Reason> {
+    fn reload(&mut self) {
+        if let Err(error) = self.manager.reload() {
+            self.warn(error.to_string());
+        }
+    }
+
+    /// `reloaded`: the service manager has just read what is on the disk.
+    fn order(&mut self, reloaded: bool) -> Result<(), Reason> {
         let (host, unit, name) = (self.apply.host, self.unit, self.manager.name(self.unit.name()));
-        let action = match self.manager.show(unit.name()) {
+        let mut state = self.manager.show(unit.name());
+        if !reloaded && state.as_ref().is_ok_and(|state| state.stale || state.load != Load::Loaded) {
+            self.reload();
+            state = self.manager.show(unit.name());
+        }
+        let action = match state {
             Ok(state) => {
                 match state.load {
                     Load::Loaded => {}

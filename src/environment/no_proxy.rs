@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -52,8 +53,7 @@ pub(crate) fn items(text: &str) -> Vec<String> {
 /// control plane host, which may be one that moves; where it is the only one of its family it is the node's own. IPv4 before IPv6, in numeric order, each once.
 pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>) -> Vec<IpNet> {
     let moving = control_plane_host.and_then(|host| host.parse::<IpAddr>().ok());
-    let outward = interfaces.iter().filter(|it| !is_internal(&it.name)).map(|it| it.address);
-    let global: Vec<IpNet> = outward.filter(|it| is_global(it.addr())).collect();
+    let global: Vec<IpNet> = outward(interfaces).map(|it| it.address).collect();
     let moves = |it: &IpNet| Some(it.addr()) == moving;
     let is_own =
         moving.is_some_and(|moving| global.iter().filter(|it| it.addr().is_ipv4() == moving.is_ipv4()).all(moves));
@@ -62,6 +62,16 @@ pub fn node_networks(interfaces: &[Interface], control_plane_host: Option<&str>)
     networks.sort_unstable();
     networks.dedup();
     networks
+}
+
+/// How long there has been no new address among those of [`node_networks`]; nothing if there is none, or if nobody knows.
+pub fn quiet(interfaces: &[Interface]) -> Option<Duration> {
+    outward(interfaces).map(|it| it.age).min().flatten()
+}
+
+/// The global unicast addresses of interfaces that lead out of the node.
+fn outward(interfaces: &[Interface]) -> impl Iterator<Item = &Interface> {
+    interfaces.iter().filter(|it| !is_internal(&it.name) && is_global(it.address.addr()))
 }
 
 fn is_internal(interface: &str) -> bool {

@@ -9,6 +9,7 @@
 #![allow(clippy::unused_self, reason = "the door is asked for what is the same behind every one")]
 
 mod accounts;
+mod addresses;
 pub mod copy;
 mod duplicate;
 mod error;
@@ -53,6 +54,8 @@ pub struct Interface {
     pub name: String,
     /// The address with the length of its network.
     pub address: IpNet,
+    /// How long it has had it; nothing if the kernel does not tell.
+    pub age: Option<Duration>,
 }
 
 /// A machine, or a tree that looks like one.
@@ -92,17 +95,6 @@ impl Host {
     /// True if the root is `/`: the machine itself, not a tree.
     pub(crate) fn is_real(&self) -> bool {
         self.real
-    }
-
-    /// Gives the addresses of this machine's interfaces, whatever the root; none if the system does not tell.
-    pub fn interfaces(&self) -> Vec<Interface> {
-        let address = |it: &if_addrs::IfAddr| match it {
-            if_addrs::IfAddr::V4(it) => IpNet::new(it.ip.into(), it.prefixlen),
-            if_addrs::IfAddr::V6(it) => IpNet::new(it.ip.into(), it.prefixlen),
-        };
-        let all = if_addrs::get_if_addrs().unwrap_or_default();
-        let known = all.into_iter().filter_map(|it| Some((address(&it.addr).ok()?, it.name)));
-        known.map(|(address, name)| Interface { name, address }).collect()
     }
 
     /// True if this process may do everything.

@@ -23,6 +23,7 @@ impl UnitState {
             job: !matches!(get("Job").as_str(), "" | "0"),
             restarts: get("NRestarts").parse().unwrap_or(0),
             result: get("Result"),
+            stale: get("NeedDaemonReload") == "yes",
             since: get("StateChangeTimestamp"),
         }
     }
@@ -83,7 +84,8 @@ impl Manager for Systemd<'_> {
 
     /// Asked in one call.
     fn show(&self, unit: &str) -> Result<UnitState, Error> {
-        let properties = "--property=LoadState,ActiveState,SubState,Job,NRestarts,Result,StateChangeTimestamp";
+        let properties =
+            "--property=LoadState,ActiveState,SubState,Job,NRestarts,Result,NeedDaemonReload,StateChangeTimestamp";
         let arguments = ["show", &self.name(unit), properties];
         Ok(UnitState::parse(&self.host.run("systemctl", &arguments, PATIENCE)?))
     }
@@ -124,9 +126,11 @@ mod tests {
 
     #[test]
     fn the_output_of_show_is_read_by_name() {
-        let output = "Job=\nActiveState=activating\nSubState=auto-restart\nLoadState=loaded\nOther=a=b\n";
+        let output =
+            "Job=\nNeedDaemonReload=yes\nActiveState=activating\nSubState=auto-restart\nLoadState=loaded\nOther=a=b\n";
         let unit = UnitState::parse(output);
-        assert!(unit.is_busy() && unit.is_between_attempts());
+        assert!(unit.is_busy() && unit.is_between_attempts() && unit.stale);
+        assert!(!UnitState::parse("NeedDaemonReload=no\n").stale);
         assert_eq!(
             (unit.load, unit.active, unit.sub.as_str(), unit.job),
             (Load::Loaded, Active::Activating, "auto-restart", false)

@@ -79,6 +79,8 @@ pub struct UnitState {
     pub restarts: u32,
     /// How it ended last: `success`, `exit-code`, …; empty where nobody knows.
     pub result: String,
+    /// Whether its files have changed since the manager has read them.
+    pub stale: bool,
     /// Since when it is in this state, in the manager's words; empty where nobody knows.
     pub since: String,
 }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use crate::Context;
 use crate::environment::{self, no_proxy};
 use crate::findings::Reason;
-use crate::host::Error;
+use crate::host::{Error, Interface};
 use crate::images;
 use crate::plan::plan::Plan;
 use crate::plan::staged;
@@ -117,16 +117,20 @@ fn environment(context: &Context, plan: &Plan) -> Result<(), Error> {
 fn node_networks(context: &Context, plan: &Plan) -> Vec<IpNet> {
     let host = context.host;
     // The address of the control plane host is one too: on a single server it is the only one.
-    let look = || no_proxy::node_networks(&host.interfaces(), None);
-    let mut all = look();
+    let networks = |interfaces: &[Interface]| no_proxy::node_networks(interfaces, None);
+    let interfaces = host.interfaces();
+    let mut all = networks(&interfaces);
     let is_first = !started::is_known(host, plan.role.unit());
-    let (end, mut since) = (Instant::now() + ADDRESS, Instant::now());
+    let start = Instant::now();
+    let end = start + ADDRESS;
+    // Addresses that have been there for long have settled before anybody looked.
+    let mut since = no_proxy::quiet(&interfaces).and_then(|quiet| start.checked_sub(quiet)).unwrap_or(start);
     let is_early = |all: &[IpNet], since: Instant| all.is_empty() || (is_first && since.elapsed() < SETTLED);
     if host.is_real() && is_early(&all, since) {
         let _waiting = Waiting::begin(context, NAME, "the addresses of this node, because of the proxy");
         while Instant::now() < end && is_early(&all, since) {
             sleep(Duration::from_millis(200));
-            let now = look();
+            let now = networks(&host.interfaces());
             if now != all {
                 (all, since) = (now, Instant::now());
             }

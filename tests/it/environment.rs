@@ -73,7 +73,7 @@ fn prestart(node: &Node, unit: Unit) {
 }
 
 fn interface(name: &str, address: &str) -> Interface {
-    Interface { name: name.into(), address: address.parse().unwrap() }
+    Interface { name: name.into(), address: address.parse().unwrap(), age: None }
 }
 
 // ---- cases ----
@@ -605,7 +605,7 @@ fn network() -> impl Strategy<Value = ipnet::IpNet> {
 
 fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
     let name = select(vec!["eth0", "eth1", "bond0", "br0", "lo", "cni0", "docker0", "veth1"]);
-    vec((name, network()).prop_map(|(name, address)| Interface { name: name.into(), address }), 0..8)
+    vec((name, network()).prop_map(|(name, address)| Interface { name: name.into(), address, age: None }), 0..8)
 }
 
 /// What people list: entries of every kind, with blanks and commas at will.

@@ -5,7 +5,7 @@
 #   equal TEXT COMMAND…         prints exactly that
 #   within SECONDS COMMAND…     succeeds before the time is up
 #
-# Some commands for them: has, mode, starts, last, flag, variable, state, entered, unchanged. And one that does: interface.
+# Some commands for them: has, mode, starts, last, flag, variable, state, entered, reloads, unchanged. And one that does: interface.
 
 failures=${failures:-/run/lab/failures}
 provider=/system/providers/agent-provider-rke2
@@ -98,6 +98,9 @@ state() { systemctl show -p ActiveState --value "$1"; }
 is_active() { [ "$(state "$1")" = active ]; }
 
 has_started() { [ "$(starts "$1")" -ge "${2-1}" ]; }
+
+# reloads: how often systemd was told in this boot to read its files anew.
+reloads() { journalctl --boot --quiet --output=cat _PID=1 | grep -c '^Reloading\( requested\|\.\)'; }
 
 # entered UNIT: milliseconds from systemd's start to its being active; `never` if it is not.
 entered() {

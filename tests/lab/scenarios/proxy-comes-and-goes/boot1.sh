@@ -25,3 +25,10 @@ must systemctl kill -s KILL rke2-server
 within 8 has_started rke2-server 2
 within 2 is_active rke2-server
 must has ,10.10.0.0/24,2001:db8::/64,k8s. <(variable rke2-server NO_PROXY)
+
+# The first start in a boot does not wait for addresses that have been there for long.
+sleep 5
+must systemctl stop rke2-server
+must rm -r /run/provider-rke2/started
+must systemctl start --no-block rke2-server
+within 2 has_started rke2-server 3
