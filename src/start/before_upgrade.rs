@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, who: &str, plan: &Plan) -> Result<Option<St
             label.write(host, &format!("{server}/{}", copy.name)).map_err(Reason::from)?;
         }
     }
-    let of = data::version(host, &plan.data_dir).filter(|of| of.minor() < next.minor());
+    let of = data::last(host, &plan.data_dir).filter(|of| of.minor() < next.minor());
     // The data may be half converted by now: what was copied at the first attempt is what is wanted.
     let is_there = copies.iter().any(|copy| copy.before.minor() == next.minor() && copy.is_current());
     let made = match of.filter(|_| !is_there) {
@@ -66,7 +66,6 @@ pub(super) fn run(context: &Context, who: &str, plan: &Plan) -> Result<Option<St
             make(host, &server, &next, &label, &copies).map(Some)
         }
     };
-    data::raise(host, &plan.data_dir, &next).map_err(Reason::from)?;
     made.map_err(|why| {
         let _ = host.delete(&format!("{server}/{UNFINISHED}"), false, Instant::now() + TIDYING);
         failed(why)
