@@ -22,7 +22,6 @@ mod docs;
 mod environment;
 mod events;
 mod faults;
-mod guards;
 mod hazards;
 mod host;
 mod house;
