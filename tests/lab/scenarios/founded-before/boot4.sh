@@ -1,2 +1,0 @@
-equal 0 starts rke2-server
-must status_is refused

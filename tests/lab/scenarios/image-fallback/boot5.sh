@@ -1,2 +1,0 @@
-within 5 is_active rke2-server
-must has token-changed <("$provider" status)
