@@ -6,7 +6,9 @@
 //! * memory: the highest peak of all runs, as the kernel gives it to the launcher.
 //! * size: of the release binary, static, for musl.
 //!
-//! With `-- --check` a missed goal is exit status 1; without, only a run that went wrong is.
+//! The event is measured twice: one with nothing to say about it, and one with a finding, whose line is looked up in the source.
+//!
+//! With `-- --check` a gate that is passed is exit status 1; without, only a run that went wrong is.
 #![allow(clippy::disallowed_methods, reason = "a program of its own, without a Host")]
 
 mod support;
@@ -24,9 +26,11 @@ use support::{Outcome, Place, Run, Side, launch, mib, path, verdict};
 const PAIRS: usize = 200;
 const WARM_UP: usize = 20;
 
-const RATIO_GOAL: f64 = 1.5;
+/// What is wanted, and what must not be passed.
+const RATIO_GOAL: f64 = 2.0;
+const RATIO_GATE: f64 = 2.6;
 const PEAK_GOAL_KIB: u32 = 2 * 1024;
-const SIZE_GOAL: u64 = 1_200_000;
+const SIZE_GATE: u64 = 2_400_000;
 
 /// Where the event's document lands, below `--root`.
 const DOCUMENT: &str = "usr/local/cloud-config/cluster.kairos.yaml";
@@ -42,19 +46,32 @@ fn measure() -> Outcome<Report> {
     let agent = place.build_agent()?;
     let bare = place.build_static("bare")?;
     let launcher = place.build_static("launcher")?;
-    let root = place.work.join("root");
-    let event = write_event(&place, &root)?;
-    let document_size = first_event(&root, &agent, &event)?;
+    let written = fs::read_to_string(place.package.join("benches/cloud-config.yaml"))?;
+    let plain = compare(&place, &agent, &bare, &launcher, "plain", &written)?;
+    // A warning: RKE2 ignores an option that it does not know.
+    let with_option = written.replacen("  config: |\n", "  config: |\n    tls-sna: [a.example]\n", 1);
+    if with_option == written {
+        return Err("the cloud-config has no config to make a finding in".into());
+    }
+    let finding = compare(&place, &agent, &bare, &launcher, "finding", &with_option)?;
+    Ok(Report { machine: place.machine()?, plain, finding, size: fs::metadata(&agent)?.len() })
+}
+
+/// Measures the event of a cloud-config against a bare write of its document.
+fn compare(place: &Place, agent: &Path, bare: &Path, launcher: &Path, name: &str, written: &str) -> Outcome<Compared> {
+    let root = place.work.join(name).join("root");
+    let event = write_event(place, &root, name, written)?;
+    let document_size = first_event(&root, agent, &event)?;
 
     let agent_run = Run {
         written: root.join(DOCUMENT),
         input: event,
-        command: vec![path(&agent), "--root".into(), path(&root), "agent.boot".into()],
+        command: vec![path(agent), "--root".into(), path(&root), "agent.boot".into()],
     };
-    let bare_file = place.work.join("bare-file/document");
-    fs::create_dir_all(place.work.join("bare-file"))?;
+    let bare_file = place.work.join(name).join("bare-file/document");
+    fs::create_dir_all(place.work.join(name).join("bare-file"))?;
     let bare_run = Run {
-        command: vec![path(&bare), path(&bare_file), document_size.to_string()],
+        command: vec![path(bare), path(&bare_file), document_size.to_string()],
         written: bare_file,
         input: agent_run.input.clone(),
     };
@@ -62,7 +79,7 @@ fn measure() -> Outcome<Report> {
     // The order alternates: neither side always runs in the wake of the other.
     let sides: Vec<bool> = (0..WARM_UP + PAIRS).flat_map(|pair| [pair % 2 == 0, pair % 2 != 0]).collect();
     let runs: Vec<&Run> = sides.iter().map(|is_agent| if *is_agent { &agent_run } else { &bare_run }).collect();
-    let results = launch(&place, &launcher, &runs)?;
+    let results = launch(place, launcher, &runs)?;
     if let Some(odd) = results.iter().find(|result| result.written != document_size) {
         return Err(format!("a run left {} bytes where {document_size} were expected", odd.written).into());
     }
@@ -71,27 +88,20 @@ fn measure() -> Outcome<Report> {
         let of_side = sides.iter().zip(&results).filter(|(is_agent, _)| **is_agent == wanted);
         Side::of(&of_side.map(|(_, result)| result).collect::<Vec<_>>(), WARM_UP)
     };
-    Ok(Report {
-        machine: place.machine()?,
-        event_size: fs::metadata(&agent_run.input)?.len(),
-        document_size,
-        agent: side(true)?,
-        bare: side(false)?,
-        size: fs::metadata(&agent)?.len(),
-    })
+    let event_size = fs::metadata(&agent_run.input)?.len();
+    Ok(Compared { event_size, document_size, agent: side(true)?, bare: side(false)? })
 }
 
 /// Writes the event as the Kairos agent sends it, and the source that it names.
-fn write_event(place: &Place, root: &Path) -> Outcome<PathBuf> {
-    let written = fs::read_to_string(place.package.join("benches/cloud-config.yaml"))?;
+fn write_event(place: &Place, root: &Path, name: &str, written: &str) -> Outcome<PathBuf> {
     let source = root.join(SOURCE);
     fs::create_dir_all(source.parent().ok_or("the source has no directory")?)?;
-    fs::write(&source, &written)?;
+    fs::write(&source, written)?;
 
     let body = written.strip_prefix("#cloud-config\n").ok_or("the cloud-config has no header")?;
     let collected = format!("#cloud-config\n\n# Sources:\n# - /{SOURCE}\n\n{body}");
     let data = serde_json::json!({ "config": collected }).to_string();
-    let event = place.work.join("event.json");
+    let event = place.work.join(name).join("event.json");
     fs::write(&event, serde_json::json!({ "name": "agent.boot", "data": data, "file": "" }).to_string())?;
     Ok(event)
 }
@@ -114,44 +124,66 @@ fn first_event(root: &Path, agent: &Path, event: &Path) -> Outcome<u64> {
 
 struct Report {
     machine: String,
+    plain: Compared,
+    finding: Compared,
+    size: u64,
+}
+
+struct Compared {
     event_size: u64,
     document_size: u64,
     agent: Side,
     bare: Side,
-    size: u64,
+}
+
+impl Compared {
+    fn ratio(&self) -> f64 {
+        self.agent.ratio(&self.bare)
+    }
 }
 
 impl Report {
-    fn time_met(&self) -> bool {
-        self.agent.ratio(&self.bare) <= RATIO_GOAL
+    fn both(&self) -> [(&'static str, &Compared); 2] {
+        [("nothing to say", &self.plain), ("a finding", &self.finding)]
+    }
+
+    fn time_within(&self) -> bool {
+        self.both().iter().all(|(_, compared)| compared.ratio() <= RATIO_GATE)
     }
 
     fn memory_met(&self) -> bool {
-        self.agent.peak_kib <= PEAK_GOAL_KIB
+        self.both().iter().all(|(_, compared)| compared.agent.peak_kib <= PEAK_GOAL_KIB)
     }
 
-    fn size_met(&self) -> bool {
-        self.size <= SIZE_GOAL
+    fn size_within(&self) -> bool {
+        self.size <= SIZE_GATE
     }
 }
 
 impl support::Report for Report {
     fn goals_met(&self) -> bool {
-        self.time_met() && self.memory_met() && self.size_met()
+        self.time_within() && self.memory_met() && self.size_within()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         writeln!(out, "machine: {}", self.machine)?;
-        writeln!(out, "event: {} bytes, its document: {} bytes, {PAIRS} pairs", self.event_size, self.document_size)?;
-        writeln!(out, "  agent.boot {}", self.agent)?;
-        writeln!(out, "  bare write {}", self.bare)?;
-        let (ratio, met) = (self.agent.ratio(&self.bare), verdict(self.time_met()));
-        writeln!(out, "time:   {ratio:.2} x the bare write, goal <= {RATIO_GOAL} x: {met}")?;
-        let (peak, floor, met) = (mib(self.agent.peak_kib), mib(self.bare.peak_kib), verdict(self.memory_met()));
-        let goal = mib(PEAK_GOAL_KIB);
-        writeln!(out, "memory: {peak:.2} MiB at its peak (bare write: {floor:.2}), goal <= {goal} MiB: {met}")?;
-        write!(out, "size:   {} bytes, goal <= {SIZE_GOAL}: {}", self.size, verdict(self.size_met()))
+        for (name, compared) in self.both() {
+            let Compared { event_size, document_size, agent, bare } = compared;
+            writeln!(out, "{name}: event of {event_size} bytes, document of {document_size} bytes, {PAIRS} pairs")?;
+            writeln!(out, "  agent.boot {agent}")?;
+            writeln!(out, "  bare write {bare}")?;
+            let (ratio, met) = (compared.ratio(), verdict(compared.ratio() <= RATIO_GOAL));
+            let within = verdict(compared.ratio() <= RATIO_GATE);
+            writeln!(
+                out,
+                "  time:   {ratio:.2} x the bare write, goal <= {RATIO_GOAL} x: {met}, gate <= {RATIO_GATE} x: {within}"
+            )?;
+            let (peak, floor) = (mib(agent.peak_kib), mib(bare.peak_kib));
+            let (goal, met) = (mib(PEAK_GOAL_KIB), verdict(agent.peak_kib <= PEAK_GOAL_KIB));
+            writeln!(out, "  memory: {peak:.2} MiB at its peak (bare write: {floor:.2}), goal <= {goal} MiB: {met}")?;
+        }
+        write!(out, "size: {} bytes, gate <= {SIZE_GATE}: {}", self.size, verdict(self.size_within()))
     }
 }

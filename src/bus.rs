@@ -60,7 +60,7 @@ const READING: Duration = Duration::from_secs(8);
 const LIMIT: u64 = 16 << 20;
 
 /// More than an event that carries its payload itself: a larger payload is in a file.
-const INLINE: usize = 32 << 10;
+const INLINE: usize = 16 << 10;
 
 /// What the agent is told.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
