@@ -4,6 +4,8 @@ use super::prepared::{self, Prepared};
 use super::step::{Apply, Step, Taken};
 use crate::environment;
 use crate::findings::Reason;
+use crate::findings::code::Code;
+use crate::identity::recall;
 use crate::plan;
 use crate::plan::plan::Plan;
 use crate::plan::staged::{self, Staged, Unstaged};
@@ -49,9 +51,10 @@ fn run(apply: &Apply) -> Taken {
             Err(locked) => return Taken::Done(role, apply.without_lock(locked)),
         };
         if gate::refused(host).is_none() && staged::is_in_force(host, plan) {
-            let outcome = match install(apply, plan, &prepared) {
-                Ok(done) => Outcome { done, notes: prepared.notes, ..Outcome::default() },
-                Err(reason) => apply.not_configured(Outcome { notes: prepared.notes, ..Outcome::failed(reason) }),
+            let mut notes = prepared.notes.clone();
+            let outcome = match install(apply, plan, prepared, &mut notes) {
+                Ok(done) => Outcome { done, notes, ..Outcome::default() },
+                Err(reason) => apply.not_configured(Outcome { notes, ..Outcome::failed(reason) }),
             };
             return Taken::Done(role, outcome);
         }
@@ -81,7 +84,7 @@ fn accepted(apply: &Apply) -> Result<Staged, Unstaged> {
 /// Installs it, under the lock of the program, and opens the gate. The gate is shut before anything is changed that RKE2 reads.
 ///
 /// If it fails, config.yaml is the old or the new one; the caller shuts the gate. Nothing is written that has the bytes already.
-fn install(apply: &Apply, plan: &Plan, prepared: &Prepared) -> Result<Vec<String>, Reason> {
+fn install(apply: &Apply, plan: &Plan, prepared: Prepared, notes: &mut Vec<Reason>) -> Result<Vec<String>, Reason> {
     let (host, unit, asked) = (apply.host, plan.role.unit(), plan.environment());
     host.make_dir("/etc/rancher", 0o755)?;
     host.make_dir("/etc/rancher/rke2", 0o755)?;
@@ -92,12 +95,17 @@ fn install(apply: &Apply, plan: &Plan, prepared: &Prepared) -> Result<Vec<String
         // If nobody knows what RKE2 has read, this is not what it runs with.
         started::set_changed(host)?;
     }
+    // First, so that a config.yaml that this program has not installed is known as such.
+    if let Err(error) = recall::keep(host, prepared.known, prepared.allowed, Some(&prepared.config)) {
+        notes.push(Reason::warning(Code::StepFailed, format!("{error}, so what this node became is not remembered")));
+    }
     for (name, text) in [(USER, &prepared.user), (OWNER, &prepared.provider)] {
         host.install(&format!("{DROP_INS}/{name}"), text.as_bytes(), 0o400)?;
     }
     host.install(CONFIG, prepared.config.as_bytes(), 0o600)?;
     // A queued unit starts as soon as the gate opens, so what it reads must be there.
     let mut done = environment::install(host, &asked)?;
+    gate::set_fresh(host, unit, prepared.is_fresh_init)?;
     gate::open(apply.context, unit)?;
     let config = if changes { "written" } else { "unchanged" };
     done.push(format!("{CONFIG} {config}, {unit} may start"));

@@ -3,8 +3,10 @@
 use super::step::{Apply, IDLE, Leaf, Step};
 use crate::Context;
 use crate::identity;
+use crate::identity::home::Home;
 use crate::images::import::{self, Mode, Request};
 use crate::images::record;
+use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::outcome::Outcome;
 
@@ -13,10 +15,18 @@ pub(crate) const STEP: Step = Step {
     name: "images",
     what: "Imports local images",
     stages: &["60-images.yaml"],
-    run: |apply: &Apply| apply.with_plan("images", |plan| import::step(apply.context, &plan.images())),
+    run: |apply: &Apply| apply.with_plan("images", |plan| step(apply.context, plan)),
     // What is in RKE2's directory goes with that.
     leaves: &[Leaf::Ours(record::PATH)],
 };
+
+/// Imports, unless the disk that the images belong on comes later: the start of RKE2 waits for it, and imports then.
+fn step(context: &Context, plan: &Plan) -> Outcome {
+    match Home::of(context.host, &plan.data_dir).unmounted {
+        Some(mount) => Outcome::done(format!("{mount} is not mounted yet, so images are imported when RKE2 starts")),
+        None => import::step(context, &plan.images()),
+    }
+}
 
 /// How a person or a script calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]

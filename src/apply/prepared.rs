@@ -5,7 +5,10 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Finding, Findings, Reason};
 use crate::host::{Error, Host};
+use crate::identity::guards::{self, Situation};
 use crate::identity::home::Home;
+use crate::identity::recall::{self, Known};
+use crate::plan;
 use crate::plan::plan::Plan;
 use crate::plan::staged::{self, Staged};
 use crate::plan::values::Trouble;
@@ -14,7 +17,8 @@ use crate::rke2::drop_in::{self, Braces, DropIn, For, Owned, Place, Read, Value}
 use crate::rke2::merge::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::overrides::{self, Needed};
-use crate::rke2::{DATA_DIR, installed};
+use crate::rke2::{DATA_DIR, effective, installed};
+use crate::start::guard as start;
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
 
@@ -29,6 +33,12 @@ pub(crate) struct Prepared {
     pub config: String,
     /// What was found on the way.
     pub notes: Vec<Reason>,
+    /// Whether it is to found a cluster, on a node without state.
+    pub is_fresh_init: bool,
+    /// What this node became.
+    pub known: Known,
+    /// Lines by which a person allows what a guard would stop.
+    pub allowed: Vec<String>,
 }
 
 /// Makes the data directory of a plan the one that RKE2 will have: what templates make of it and the drop-ins of others say, but where the node
@@ -119,6 +129,11 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
         keep_home(host, plan, &mut config);
     }
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
+    let read = effective::of(host, plan.role.unit(), &config);
+    let known = recall::recall(host, &home, &|| plan::last_unit(host));
+    let situation = Situation { host, home: &home, known: &known, intent: start::intent(plan, &read) };
+    let is_fresh_init = situation.intent.founds && !home.state.is_any();
+    let allowed = guards::judge(&situation, &mut findings);
     let (failed, mut notes) =
         findings.reasons().into_iter().partition::<Vec<_>, _>(|it| it.severity == Severity::Refused);
     if !failed.is_empty() {
@@ -130,7 +145,15 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
                         see in the log of Kairos why it did not run";
         notes.push(Reason { severity: Severity::Error, code: Code::EventMissing, sentence: sentence.into() });
     }
-    Ok(Prepared { user: user_text, provider: provider_text, config: drop_in::to_json(&config), notes })
+    Ok(Prepared {
+        user: user_text,
+        provider: provider_text,
+        config: drop_in::to_json(&config),
+        notes,
+        is_fresh_init,
+        known,
+        allowed,
+    })
 }
 
 fn source(name: &str, read: Read) -> Source {

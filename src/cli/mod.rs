@@ -2,8 +2,10 @@
 
 mod apply;
 mod check;
+mod guard;
 mod input;
 mod prestart;
+mod record;
 mod render;
 mod reset;
 mod status;
@@ -43,6 +45,10 @@ enum Verb {
     Apply(apply::Apply),
     /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
     Prestart(prestart::Prestart),
+    /// The unit's condition: exit status 1 if RKE2 would found a second cluster, or do other harm that nobody can undo
+    Guard(guard::Guard),
+    /// Called by the unit once RKE2 is ready: keeps what this node became
+    Record(record::Record),
     /// Says what this node is, and why
     Status(status::Status),
     /// Takes RKE2's state off this node and leaves all else; the cluster is not told
@@ -83,6 +89,8 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
         Verb::Check(verb) => verb.run(&context),
         Verb::Apply(verb) => verb.run(&context),
         Verb::Prestart(verb) => verb.run(&context),
+        Verb::Guard(verb) => verb.run(&context),
+        Verb::Record(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Reset(verb) => verb.run(&context),
     })

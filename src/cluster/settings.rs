@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::identity::accept::Accept;
 use crate::rke2::drop_in;
 use crate::text::duration;
 use crate::text::paths::is_absolute;
@@ -38,6 +39,18 @@ impl Value for bool {
 
     fn text(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Value for Accept {
+    const ACCEPTED: &'static str = "lines of `GUARD: why`, each with the name of a guard";
+
+    fn read(text: &str) -> Option<Self> {
+        Accept::read(text)
+    }
+
+    fn text(&self) -> String {
+        Accept::text(self)
     }
 }
 
@@ -166,6 +179,7 @@ settings! {
     inotify_limits: bool = false, "Whether the kernel's limits of inotify are raised, because many pods need it";
     kernel_modules: Modules = Modules(Vec::new()), "Kernel modules to load";
     copy_before_upgrade: bool = true, "Whether a server's data is copied before the first start of a newer minor version of RKE2";
+    accept: Accept = Accept::default(), "What is allowed once although a guard stops it, in lines of `GUARD: why`";
     reset_timeout: Duration = Duration::from_secs(300), "How long a reset may take";
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::host::Interface;
+use crate::rke2::defaults::{CLUSTER_V4, CLUSTER_V6, DOMAIN, SERVICE_V4, SERVICE_V6};
 
 /// Where pods and Services are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -21,17 +22,6 @@ pub struct Networks {
     /// The suffix of names in the cluster; empty is RKE2's default.
     pub domain: String,
 }
-
-/// RKE2's default ranges (k3s `pkg/cli/server/server.go`), and those of a node whose first address is IPv6.
-const CLUSTER_V4: &str = "10.42.0.0/16";
-const SERVICE_V4: &str = "10.43.0.0/16";
-/// The range of pods on such a node.
-pub(crate) const CLUSTER_V6: &str = "fd00:42::/56";
-/// The range of Services on such a node.
-pub(crate) const SERVICE_V6: &str = "fd00:43::/112";
-
-/// RKE2's default suffix of names in the cluster.
-const DOMAIN: &str = "cluster.local";
 
 /// Interfaces that the node itself, containers or a CNI made: by a beginning of the name, `lo` whole.
 const INTERNAL: [&str; 17] = [

@@ -17,6 +17,7 @@ mod files;
 mod input;
 mod kernel;
 pub(crate) mod mounts;
+mod network;
 pub(crate) mod owned;
 pub(crate) mod process;
 mod run;
@@ -100,6 +101,14 @@ impl Host {
     /// True if this process may do everything.
     pub(crate) fn is_root(&self) -> bool {
         geteuid().is_root()
+    }
+
+    /// Gives 16 bytes that nobody can guess.
+    pub(crate) fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // It fails only on kernels without the call, on which there is no Kairos.
+        let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+        bytes
     }
 
     /// Gives the time.

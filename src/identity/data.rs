@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::record::Record;
 use crate::host::{Error, Host};
 use crate::rke2::version::Version;
-
-/// What this node became, outside of the data directory.
-const NODE: &str = "/usr/local/lib/provider-rke2/node.json";
 
 /// How much of a record is read.
 const LIMIT: u64 = 1 << 20;
@@ -17,44 +15,47 @@ const BEFORE: &str = "db-before-";
 /// The file in a copy that says what it is. It moves with the copy: data that were put back have it.
 const LABEL: &str = ".provider-rke2.json";
 
-/// What RKE2 leaves in data that it was told to restore or to reset, until it is started the next time (k3s `pkg/etcd/etcd.go`).
-const RESET: &str = "reset-flag";
-
 /// The highest version of RKE2 that a server's data was used with, as far as it is known.
 ///
-/// It is not known where somebody has just restored a snapshot. Else that is what a copy says that was put back; else what the node remembers
-/// of this directory; else what RKE2 has left there: each version
+/// That is what a copy says that was put back; else what the node remembers of this directory; else what RKE2 has left there: each version
 /// unpacks its programs into `data/v1.33.4-rke2r1-<hash>` before it touches the data (rke2 `pkg/bootstrap/bootstrap.go`).
 pub(crate) fn version(host: &Host, data_dir: &str) -> Option<Version> {
-    let db = format!("{data_dir}/server/db");
-    if host.exists(&format!("{db}/{RESET}")) {
-        return None;
-    }
-    let put_back = Label::read(host, &db).map(|label| label.of);
-    put_back.or_else(|| remembered(host, data_dir)).or_else(|| unpacked(host, data_dir))
+    put_back(host, data_dir).or_else(|| remembered(host, data_dir)).or_else(|| unpacked(host, data_dir))
 }
 
-/// Says in data that were put back or restored which version is about to use them: `next`, if it was not a higher one.
-pub(crate) fn mark(host: &Host, data_dir: &str, next: &Version, time: &str) -> Result<(), Error> {
+/// The highest version that data were used with which a person has put back, as long as RKE2 has not been ready with them.
+pub(crate) fn put_back(host: &Host, data_dir: &str) -> Option<Version> {
+    Label::read(host, &format!("{data_dir}/server/db")).map(|label| label.of)
+}
+
+/// The version that a server's data was used with last: a copy is of what that one has left.
+pub(crate) fn last(host: &Host, data_dir: &str) -> Option<Version> {
+    let record = Record::read(host).ok().flatten().filter(|record| record.data_dir == data_dir);
+    put_back(host, data_dir).or_else(|| record?.last).or_else(|| version(host, data_dir))
+}
+
+/// The node remembers it from now on.
+pub(crate) fn is_remembered(host: &Host, data_dir: &str) -> Result<(), Error> {
+    host.remove(&format!("{data_dir}/server/db/{LABEL}")).map(drop)
+}
+
+/// Says in data that were put back that another version is about to use them, if it is a higher one.
+pub(crate) fn raise(host: &Host, data_dir: &str, next: &Version) -> Result<(), Error> {
     let db = format!("{data_dir}/server/db");
-    let is_restored = host.exists(&format!("{db}/{RESET}"));
-    let label = Label::read(host, &db).filter(|_| !is_restored);
-    if is_restored || label.is_some_and(|label| label.of < *next) {
-        return Label { of: next.clone(), time: time.to_owned(), is_old: false }.write(host, &db);
+    match Label::read(host, &db) {
+        Some(label) if label.of < *next => Label { of: next.clone(), ..label }.write(host, &db),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What the node remembers.
 fn remembered(host: &Host, data_dir: &str) -> Option<Version> {
-    let node: Value = serde_json::from_slice(&host.read(NODE, LIMIT).ok()?).ok()?;
-    let text = |key: &str| node.get(key).and_then(Value::as_str);
-    let versions = ["started", "ready"].into_iter().filter_map(|key| text(key)?.parse().ok());
-    versions.max().filter(|_| text("data_dir") == Some(data_dir))
+    let record = Record::read(host).ok().flatten().filter(|record| record.data_dir == data_dir)?;
+    record.started.max(record.ready)
 }
 
 /// The highest version that has unpacked its programs.
-fn unpacked(host: &Host, data_dir: &str) -> Option<Version> {
+pub(crate) fn unpacked(host: &Host, data_dir: &str) -> Option<Version> {
     let names = host.list(&format!("{data_dir}/data")).unwrap_or_default();
     names.iter().filter_map(|name| name.rsplit_once('-')?.0.parse().ok()).filter(Version::is_rke2).max()
 }

@@ -1,5 +1,7 @@
 //! Where RKE2 holds its state on this node: in the directory that is asked for, or in another one that the node was configured with before.
 
+use super::disk::FileSystem;
+use super::record::Record;
 use super::{State, state};
 use crate::host::Host;
 use crate::rke2::drop_in;
@@ -15,18 +17,26 @@ use crate::text::yaml::{self, OPTIONS};
 pub struct Home {
     /// The absolute path, normalised.
     pub data_dir: String,
-    /// What RKE2 has left there.
+    /// What RKE2 has left there; of a disk that is not mounted, what the record of the node says.
     pub state: State,
     /// Which RKE2 the image has, where that matters and is known.
     pub(crate) version: Option<Version>,
     /// What files of others give.
     given: Vec<Given>,
+    /// Where the disk with the state has to be mounted, which it is not.
+    pub unmounted: Option<String>,
 }
 
 impl Home {
     /// A node on which RKE2 has never been, with the directory that is asked for.
     pub fn fresh(data_dir: &str) -> Home {
-        Home { data_dir: data_dir.to_owned(), state: State::default(), version: None, given: Vec::new() }
+        Home {
+            data_dir: data_dir.to_owned(),
+            state: State::default(),
+            version: None,
+            unmounted: None,
+            given: Vec::new(),
+        }
     }
 
     /// Looks at the directory that is asked for, then at those that the node is configured with, and at the default one only if there are
@@ -37,10 +47,19 @@ impl Home {
         if candidates.len() == 1 {
             candidates.push(DATA_DIR.to_owned());
         }
-        let of_state = candidates.into_iter().map(|data_dir| (state(host, &data_dir), data_dir));
-        let found = of_state.into_iter().find(|(state, _)| state.is_any());
-        let (state, data_dir) = found.unwrap_or_else(|| (State::default(), wanted.to_owned()));
-        Home { data_dir, state, version: None, given: Given::find(host) }
+        let homes =
+            candidates.into_iter().map(|data_dir| Home { state: state(host, &data_dir), ..Home::fresh(&data_dir) });
+        let found = homes.into_iter().find(|home| home.state.is_any()).or_else(|| Home::unmounted(host));
+        Home { given: Given::find(host), ..found.unwrap_or_else(|| Home::fresh(wanted)) }
+    }
+
+    /// The data directory that this node is known to have, if the disk that it lies on is not mounted.
+    fn unmounted(host: &Host) -> Option<Home> {
+        let record = Record::read(host).ok()??;
+        let (before, now) = (record.file_system?, FileSystem::of(host, &record.data_dir)?);
+        let state = State { server: record.unit == Unit::Server, agent: record.unit == Unit::Agent };
+        let unmounted = Some(before.mount.clone()).filter(|_| now.lacks(&before))?;
+        Some(Home { state, unmounted: Some(unmounted), ..Home::fresh(&record.data_dir) })
     }
 
     /// Where a joining node finds what it needs, if not in its cluster section. On a node with state everything that RKE2 reads counts.

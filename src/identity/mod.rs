@@ -1,8 +1,14 @@
-//! What the node already is: the mode of its boot, and the state that RKE2 has left on it.
+//! What the node already is: the mode of its boot, the state that RKE2 has left on it, what it became, and what that forbids.
 
+pub mod accept;
+pub(crate) mod critical;
 pub(crate) mod data;
+mod disk;
+pub(crate) mod guards;
 pub mod home;
 pub(crate) mod image;
+pub(crate) mod recall;
+pub(crate) mod record;
 
 use crate::host::Host;
 

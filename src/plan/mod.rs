@@ -18,15 +18,19 @@ use std::time::{Duration, Instant};
 
 use crate::Context;
 use crate::cluster::cloud_config::{self, CloudConfig, Section, Source};
+use crate::cluster::token::Token;
 use crate::cluster::{self, Cluster, document_path};
 use crate::environment;
 use crate::findings::code::{Code, Severity};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host, Lock};
 use crate::identity;
+use crate::identity::critical;
+use crate::identity::guards::{self, Intent, Situation};
 use crate::identity::home::Home;
+use crate::identity::recall::{self, Known};
 use crate::report::log::{Level, Log};
-use crate::rke2::DATA_DIR;
+use crate::rke2::{DATA_DIR, Unit};
 use crate::service::{gate, systemd};
 use crate::status::{self, Decision, Steps};
 use crate::text::escape::{escape, limit, quoted};
@@ -92,6 +96,21 @@ struct Understood {
     broken: Vec<String>,
     /// Where it says that the document is.
     document: Option<String>,
+    /// What this node became.
+    known: Known,
+    /// Lines by which a person allows what a guard would stop.
+    allowed: Vec<String>,
+}
+
+/// The unit that ran last, as far as something else than the record of the node tells: the link that the Go provider has left, or the document in
+/// force. Must be asked before links are removed.
+pub(crate) fn last_unit(host: &Host) -> Option<Unit> {
+    let links = gate::lasting_links(host);
+    let linked: Vec<Unit> = Unit::ALL.into_iter().filter(|unit| links.contains(unit)).collect();
+    match linked.as_slice() {
+        [unit] => Some(*unit),
+        _ => find::in_force(host)?.plan().map(|plan| plan.role.unit()),
+    }
 }
 
 impl<'a> Boot<'a> {
@@ -235,17 +254,30 @@ impl<'a> Boot<'a> {
     fn understand(&self, section: Section, sources: &[Source]) -> Understood {
         let mut findings = Findings::default();
         let home = cluster::home(self.host, &section);
-        let cluster = cluster::understand(&section, &home, &mut findings);
+        let known = recall::recall(self.host, &home, &|| last_unit(self.host));
+        let mut cluster = cluster::understand(&section, &home, &mut findings);
+        let mut allowed = Vec::new();
+        if let Some(understood) = &cluster {
+            let situation = Situation { host: self.host, home: &home, known: &known, intent: intent(understood) };
+            allowed = guards::judge(&situation, &mut findings);
+        }
+        if findings.worst() == Some(Severity::Refused) {
+            cluster = None;
+        }
         let text = |key: &str| Some(section.node.get(key)?.scalar()?.text.clone());
         let (options, document) = (text("config"), text("cluster_config_path"));
         // The section may be large, and so may each source be that is looked through for the lines.
         let Section { broken, read, .. } = section;
         cloud_config::place(&mut findings, options.as_deref(), sources, read);
-        Understood { cluster, findings, broken, document }
+        Understood { cluster, findings, broken, document, known, allowed }
     }
 
     fn present(&mut self, understood: Understood, sources: &[Source], payload: &str) -> Answer {
-        let Understood { cluster, findings, broken, document } = understood;
+        let Understood { cluster, findings, broken, document, known, allowed } = understood;
+        // Before anything is changed that tells what this node was.
+        if let Err(error) = recall::keep(self.host, known, allowed, None) {
+            self.log.line(Level::Warning, "plan", &format!("{error}, so what this node became is not remembered"));
+        }
         let Some(cluster) = cluster else {
             let own = document.as_deref();
             // A file that was left out may hold what is missing here.
@@ -462,5 +494,19 @@ impl<'a> Boot<'a> {
             retired = true;
         }
         Ok(retired)
+    }
+}
+
+/// What a cluster section makes of a node, for the guards.
+fn intent(cluster: &Cluster) -> Intent<'_> {
+    let drop_ins = [&cluster.options, &cluster.provider_options];
+    let has = |option: &str| drop_ins.into_iter().flatten().any(|(name, _)| name == option);
+    Intent {
+        unit: cluster.role.unit(),
+        founds: !cluster.role.joins() && cluster.joined.is_none(),
+        has_datastore: has("datastore-endpoint") || cluster.env.contains_key("RKE2_DATASTORE_ENDPOINT"),
+        critical: critical::of(&drop_ins, &cluster.env),
+        token: cluster.token.as_ref().map(Token::secret),
+        accept: &cluster.settings.accept,
     }
 }

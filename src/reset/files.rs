@@ -7,6 +7,7 @@ use crate::apply::step::Leaf;
 use crate::environment;
 use crate::host::Host;
 use crate::host::owned::Whose;
+use crate::identity::record;
 use crate::images::record::{Ours, Record};
 use crate::service::gate::{self, RUN};
 use crate::status;
@@ -21,7 +22,7 @@ const STATE: [&str; 7] = [
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
 
 /// What this program writes outside the steps, and nobody else does (the log stays, because it tells of the reset).
-const OURS: [&str; 3] = [status::ISSUE, "/usr/local/lib/provider-rke2/node.json", status::MIRROR];
+const OURS: [&str; 3] = [status::ISSUE, record::DIRECTORY, status::MIRROR];
 
 /// The files that are deleted, and RKE2's data.
 pub(super) fn actions(host: &Host, targets: &Targets, request: &Request) -> Vec<Action> {

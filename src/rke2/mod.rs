@@ -1,6 +1,8 @@
 //! Facts of RKE2: its units, what it reads, how it reads it, and which of it is installed.
 
+pub(crate) mod defaults;
 pub mod drop_in;
+pub(crate) mod effective;
 mod go_build;
 pub(crate) mod installed;
 pub(crate) mod merge;

@@ -31,16 +31,23 @@ pub(crate) const REFUSED: &str = "/run/provider-rke2/refused";
 const UNFINISHED: &str = "agent.boot has not finished, so nobody knows what is asked of this node and RKE2 is not started; \
                           run agent.boot again, or reboot";
 
-/// The same for both units; `%N` is the unit's name without its suffix. A prestart that fails does not keep RKE2 from starting.
+/// The condition of both units. Only the exit status 1 of the guard means no: one that is missing, hangs or crashes must not keep a node down, but
+/// then a node without data founds nothing. In systemd's own words, any other status would skip the start too, and a signal would be a failure
+/// that is tried again for ever (systemd.service(5), `ExecCondition=`).
+const CONDITION: &str = r#"if command -v timeout >/dev/null; then timeout -s KILL 10 "$$0" guard %N; else "$$0" guard %N; fi; s=$$?; case $$s in 0|1) exit $$s;; esac; test ! -e /run/provider-rke2/fresh-%N || { echo "the guard ended with status $$s, so this node without data does not found a cluster" >&2; exit 1; }"#;
+
+/// The same for both units; `%N` is the unit's name without its suffix. A prestart or a record that fails does not keep RKE2 from starting.
 fn drop_in_text(program: &str) -> String {
+    let program = systemd_quoted(program);
     format!(
         "# written by provider-rke2: no start before the configuration is installed\n\
          [Unit]\n\
          ConditionPathExists={RUN}/ready-%N\n\
          [Service]\n\
-         ExecStartPre=-{} prestart %N\n\
-         EnvironmentFile=-{RUN}/%N.env\n",
-        systemd_quoted(program)
+         ExecCondition=/bin/sh -c '{CONDITION}' {program}\n\
+         ExecStartPre=-{program} prestart %N\n\
+         ExecStartPost=-{program} record %N\n\
+         EnvironmentFile=-{RUN}/%N.env\n"
     )
 }
 
@@ -153,6 +160,16 @@ pub(crate) fn links(host: &Host) -> Vec<String> {
     links.chain(services).filter(|link| host.is_there(link)).collect()
 }
 
+/// The units that links start at every boot, as those who have set up the node before have left it.
+pub(crate) fn lasting_links(host: &Host) -> Vec<Unit> {
+    let links = links(host);
+    let is_linked = |unit: &Unit| {
+        let ends = [format!("/{unit}.service"), format!("/{unit}")];
+        links.iter().any(|link| link.starts_with("/etc/") && ends.iter().any(|end| link.ends_with(end)))
+    };
+    Unit::ALL.into_iter().filter(is_linked).collect()
+}
+
 /// Says, before anything is known, that nothing is decided yet. As long as the lock is held, somebody is at it.
 ///
 /// Fails if the file cannot be made, or if another event holds it for the whole of `wait`.
@@ -172,6 +189,20 @@ pub(crate) fn set_refused(host: &Host, sentences: &[String]) -> Result<(), Error
         host.put(REFUSED, format!("{}\n", sentences.join("\n")).as_bytes(), 0o600)?;
     }
     Ok(())
+}
+
+/// Says that a unit is to found a cluster on a node without state: then it must not start before the guards have let it.
+fn fresh(unit: Unit) -> String {
+    format!("{RUN}/fresh-{unit}")
+}
+
+/// Says so, or that it no longer is.
+pub(crate) fn set_fresh(host: &Host, unit: Unit, is_fresh: bool) -> Result<(), Error> {
+    host.remove(&fresh(unit.other()))?;
+    match is_fresh {
+        true => host.put(&fresh(unit), b"", 0o600).map(drop),
+        false => host.remove(&fresh(unit)).map(drop),
+    }
 }
 
 /// What the gate waits for.

@@ -55,19 +55,17 @@ pub(super) fn run(context: &Context, who: &str, plan: &Plan) -> Result<Option<St
             label.write(host, &format!("{server}/{}", copy.name)).map_err(Reason::from)?;
         }
     }
-    let of = data::version(host, &plan.data_dir).filter(|of| of.minor() < next.minor());
+    let of = data::last(host, &plan.data_dir).filter(|of| of.minor() < next.minor());
     // The data may be half converted by now: what was copied at the first attempt is what is wanted.
     let is_there = copies.iter().any(|copy| copy.before.minor() == next.minor() && copy.is_current());
-    let time = rfc3339(host.now());
     let made = match of.filter(|_| !is_there) {
         None => Ok(None),
         Some(of) => {
             let _waiting = Waiting::begin(context, who, &format!("the copy of {from} before RKE2 {next}"));
-            let label = Label { of, time: time.clone(), is_old: false };
+            let label = Label { of, time: rfc3339(host.now()), is_old: false };
             make(host, &server, &next, &label, &copies).map(Some)
         }
     };
-    data::mark(host, &plan.data_dir, &next, &time).map_err(Reason::from)?;
     made.map_err(|why| {
         let _ = host.delete(&format!("{server}/{UNFINISHED}"), false, Instant::now() + TIDYING);
         failed(why)
@@ -109,8 +107,9 @@ fn make(host: &Host, server: &str, next: &Version, label: &Label, copies: &[Copy
 fn duplicate(host: &Host, server: &str, end: Instant) -> Result<Extent, String> {
     let (from, unfinished) = (format!("{server}/{DATA}"), format!("{server}/{UNFINISHED}"));
     let told = |error: Error| error.to_string();
+    let device = |path: &str| host.identity(path).map(|(device, _)| device);
     for path in [from.clone(), format!("{from}/etcd")].iter().filter(|path| host.is_there(path)) {
-        if host.is_symlink(path) || host.mount_of(path) != host.mount_of(server) {
+        if host.is_symlink(path) || device(path) != device(server) {
             return Err(format!("{path} is on a file system of its own, or a symlink"));
         }
     }

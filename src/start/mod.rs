@@ -1,6 +1,8 @@
 //! The start phase: what the unit runs before each start of RKE2, by whatever it is started. It never fails the start, and all of its waits are bounded.
 
 mod before_upgrade;
+pub mod guard;
+pub mod ready;
 pub mod started;
 
 use std::thread::sleep;
@@ -11,7 +13,8 @@ use ipnet::IpNet;
 use crate::Context;
 use crate::environment::{self, no_proxy};
 use crate::findings::Reason;
-use crate::host::{Error, Interface};
+use crate::host::{Error, Host, Interface};
+use crate::identity::recall;
 use crate::images;
 use crate::plan::plan::Plan;
 use crate::plan::staged;
@@ -65,6 +68,7 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
             Err(reason) => failed.push(reason),
         }
     }
+    failed.extend(remember(host, unit).err().map(Reason::from));
     failed.extend(started::record(host, unit, plan.as_ref()).into_iter().map(Reason::from));
     let outcome = Outcome { done, failed, ..Outcome::default() };
     if plan.is_some() {
@@ -76,29 +80,45 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
     outcome
 }
 
+/// Says, before RKE2 touches the data, which version has used it.
+fn remember(host: &Host, unit: Unit) -> Result<(), Error> {
+    host.make_dir(gate::RUN, 0o700)?;
+    let _lock = host.lock(gate::LOCK, LOCK_WAIT)?;
+    recall::starts(host, unit)
+}
+
+/// How long the lock is waited for under which files change; nobody holds it for long.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Whether the boot stages are under way.
+fn boot_stages_run(context: &Context) -> Result<bool, Error> {
+    let host = context.host;
+    let Some(manager) = service::running(host).filter(|_| host.is_real()) else { return Ok(false) };
+    Ok(manager.show(COS_SETUP_BOOT)?.active == Active::Activating)
+}
+
+/// Has the unit looked at again once they are done.
+fn look_again(context: &Context) -> Result<(), Error> {
+    let Some(manager) = service::running(context.host) else { return Ok(()) };
+    manager.run_after(COS_SETUP_BOOT, SETTLE, &[context.program, "apply", "service"])
+}
+
 /// Waits until the boot stages are done, or for as long as they may take. In the latter case somebody looks again once they are.
 fn wait_for_boot_stages(context: &Context) -> Result<(), Reason> {
-    let host = context.host;
-    let Some(manager) = service::running(host) else { return Ok(()) };
-    let are_running = || -> Result<bool, Error> {
-        let state = manager.show(COS_SETUP_BOOT)?;
-        Ok(state.active == Active::Activating && host.is_real())
-    };
-    if !are_running()? {
+    if !boot_stages_run(context)? {
         return Ok(());
     }
     let _waiting = Waiting::begin(context, NAME, &format!("the boot stages of {COS_SETUP_BOOT}"));
     let end = Instant::now() + BOOT_STAGES;
     while Instant::now() < end {
         sleep(Duration::from_millis(100));
-        if !are_running()? {
+        if !boot_stages_run(context)? {
             return Ok(());
         }
     }
-    let command = [context.program, "apply", "service"];
     let told =
         |error| format!("{error}, so what the boot stages change from now on reaches RKE2 at its next start only");
-    manager.run_after(COS_SETUP_BOOT, SETTLE, &command).map_err(|error| told(error).into())
+    look_again(context).map_err(|error| told(error).into())
 }
 
 /// Writes what of the service's environment is known only now: the networks of the node, for what must not go through a proxy.

@@ -10,9 +10,10 @@ use crate::cluster::role::Role;
 use crate::findings::Reason;
 use crate::findings::code::Code;
 use crate::host::Host;
+use crate::identity::critical::{self, Critical};
 use crate::identity::data::{self, Copy, Label};
 use crate::identity::home::Home;
-use crate::identity::{self, image};
+use crate::identity::{self, image, recall};
 use crate::report::log::rfc3339;
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit, installed};
@@ -100,6 +101,8 @@ pub(crate) struct Report {
     /// What puts the data back that an older version has left, and which that was.
     copy: Option<(Label, String, Copy)>,
     image: Option<String>,
+    /// The critical options of a server, as they are installed.
+    critical: Option<Critical>,
     boot: String,
     modes: Vec<String>,
     time: String,
@@ -150,6 +153,7 @@ impl Report {
             may_start: record.role.is_some_and(|role| gate::is_open(host, role.unit())),
             unit: None,
             restart_pending: false,
+            critical: record.role.filter(|role| role.unit() == Unit::Server).and_then(|_| recall::installed(host)),
             boot: String::from_utf8_lossy(&boot).trim().to_owned(),
             modes: identity::modes(host),
             time: rfc3339(host.now()),
@@ -360,6 +364,8 @@ impl Report {
             "image": self.image,
             "waits": waits.collect::<Vec<_>>(),
             "reasons": reasons.collect::<Vec<_>>(),
+            "fingerprint": self.critical.as_ref().map(critical::fingerprint),
+            "critical_options": self.critical,
             "boot": {"id": self.boot, "modes": self.modes},
             "time": self.time,
             "version": self.record.version,

@@ -33,6 +33,8 @@ fn node(version: &str) -> Node {
     fill(&node);
     node.put(&format!("var/lib/rancher/rke2/data/{}-0a1b2c3d4e5f/bin/containerd", version.replace('+', "-")), "");
     plan(&node, "init", "");
+    // Each test says itself what the node remembers.
+    node.clear("usr/local/lib/provider-rke2");
     node
 }
 
@@ -214,23 +216,6 @@ fn the_data_is_put_back_with_the_command_of_the_status() {
 }
 
 #[test]
-fn a_snapshot_that_was_restored_by_hand_is_of_the_version_that_restored_it() {
-    let node = node("v1.34.1+rke2r1");
-    node.put("usr/local/lib/provider-rke2/node.json", node_json("v1.34.1+rke2r1", "/var/lib/rancher/rke2"));
-    // What `rke2 server --cluster-reset --cluster-reset-restore-path` of the older one leaves.
-    node.put(&format!("{DB}/reset-flag"), "");
-    install(&node, "v1.33.4+rke2r1");
-    assert_eq!(status(&node)["data"], serde_json::Value::Null);
-    start(&node, "v1.33.4+rke2r1");
-    // RKE2 removes it once it runs.
-    node.clear(&format!("{DB}/reset-flag"));
-    assert_eq!(status(&node)["data"], "v1.33.4+rke2r1");
-    start(&node, "v1.34.1+rke2r1");
-    assert_eq!(copies(&node), ["db-before-v1.34.1+rke2r1"]);
-    assert_eq!(status(&node)["data"], "v1.34.1+rke2r1");
-}
-
-#[test]
 fn a_copy_of_what_an_older_version_has_gone_on_with_is_made_anew() {
     let node = node("v1.34.1+rke2r1");
     start(&node, "v1.35.1+rke2r1");
@@ -270,6 +255,23 @@ fn nothing_is_copied_where_nothing_is_asked_for_or_known() {
         assert_eq!((ran.code, copies(&node)), (Some(0), Vec::<String>::new()), "{case}: {ran:?}");
         assert!(!ran.stderr.contains("copied"), "{case}: {ran:?}");
     }
+}
+
+#[test]
+fn a_newer_version_that_comes_back_finds_the_data_of_the_older_one_copied_anew() {
+    let node = node("v1.34.1+rke2r1");
+    node.put("usr/local/lib/provider-rke2/node.json", node_json("v1.34.1+rke2r1", "/var/lib/rancher/rke2"));
+    start(&node, "v1.35.1+rke2r1");
+    // It has unpacked itself, and has never been ready; the older one goes on with the data.
+    node.put("var/lib/rancher/rke2/data/v1.35.1-rke2r1-0a1b2c3d4e5f/bin/containerd", "");
+    start(&node, "v1.35.1+rke2r1");
+    start(&node, "v1.34.1+rke2r1");
+    node.write(&format!("{DB}/etcd/member/snap/db"), "of a month later", 0o600);
+    start(&node, "v1.35.1+rke2r1");
+    let copy = format!("{SERVER}/db-before-v1.35.1+rke2r1/etcd/member/snap/db");
+    assert_eq!(node.read(&copy).unwrap(), "of a month later");
+    assert_eq!(status(&node)["copy"]["of"], "v1.34.1+rke2r1");
+    assert_eq!(status(&node)["data"], "v1.35.1+rke2r1");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod docs;
 mod environment;
 mod events;
 mod faults;
+mod guards;
 mod hazards;
 mod host;
 mod house;

@@ -1,11 +1,11 @@
 //! The service managers: which one a node has, and all of OpenRC that needs none: its init script, under every shell that there may be, what is
 //! written and removed, and how its state is read.
 
-use crate::support::{self, Node, apply, within};
+use crate::support::{self, BINARY, Node, apply, within};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -418,7 +418,68 @@ fn openrc_starts_nothing_while_the_gate_is_shut_or_without_rke2() {
         let (code, said) = start();
         assert!(code == 1 && said.starts_with("rke2-server: there is no rke2 in"), "{shell:?} {code}: {said}");
         // Nothing of it is ever started by OpenRC's reading the script.
-        assert_eq!((script.read("prestart"), script.read("arguments")), (String::new(), String::new()), "{shell:?}");
+        let asked = ("guard rke2-server\n".to_owned(), String::new());
+        assert_eq!((script.read("prestart"), script.read("arguments")), asked, "{shell:?}");
+    }
+}
+
+/// How a guard ends, whether a node with state starts then, and whether one starts that would found a cluster.
+const GUARDS: [(&str, bool, bool); 6] = [
+    ("exit 0", true, true),
+    ("exit 1", false, false),
+    ("exit 3", true, false),
+    ("exit 255", true, false),
+    ("kill -SEGV $$", true, false),
+    ("kill -KILL $$", true, false),
+];
+
+#[test]
+fn only_a_guard_that_says_no_keeps_a_node_with_state_from_starting() {
+    for shell in shells() {
+        let script = Script::new(&shell, "rke2-server");
+        for (guard, starts, founds) in GUARDS {
+            script.program("it's $here/agent", &format!("#!/bin/sh\n{guard}\n"));
+            for (is_fresh, expected) in [(false, starts), (true, founds)] {
+                if is_fresh {
+                    script.write("run/provider-rke2/fresh-rke2-server", "");
+                }
+                assert_eq!(script.call("start_pre").status.success(), expected, "{shell:?}: {guard}, {is_fresh}");
+                let _ = fs::remove_file(script.path("run/provider-rke2/fresh-rke2-server"));
+            }
+        }
+        fs::remove_file(script.path("it's $here/agent")).unwrap();
+        assert!(script.call("start_pre").status.success(), "{shell:?}: missing");
+    }
+}
+
+/// The condition of systemd's unit, run by the shell as systemd does.
+#[test]
+fn the_condition_of_the_unit_says_no_only_where_the_guard_does() {
+    for shell in shells() {
+        let node = Node::new();
+        assert_eq!(node.boot("cluster:\n  role: init\n")["error"], "");
+        let drop_in = node.read("run/systemd/system/rke2-server.service.d/50-provider-rke2.conf").unwrap();
+        let line = drop_in.lines().find_map(|line| line.strip_prefix("ExecCondition=/bin/sh -c '")).unwrap();
+        let (text, program) = line.rsplit_once("' ").unwrap();
+        assert_eq!(program, BINARY);
+        let below = node.root().display();
+        let text = text.replace("$$", "$").replace("%N", "rke2-server");
+        let text = text.replace("/run/provider-rke2", &format!("{below}/run/provider-rke2"));
+        let guard = node.path("guard");
+        let ends = |program: &Path| {
+            let mut command = Command::new(shell[0]);
+            command.args(&shell[1..]).arg("-c").arg(&text).arg(program).output().unwrap().status.code().unwrap()
+        };
+        for (how, starts, founds) in GUARDS {
+            node.write("guard", format!("#!/bin/sh\n[ \"$*\" = 'guard rke2-server' ] || exit 1\n{how}\n"), 0o755);
+            assert_eq!(ends(&guard), i32::from(!starts), "{shell:?}: {how}");
+            node.put("run/provider-rke2/fresh-rke2-server", "");
+            assert_eq!(ends(&guard), i32::from(!founds), "{shell:?}: {how}, fresh");
+            node.clear("run/provider-rke2/fresh-rke2-server");
+        }
+        assert_eq!(ends(Path::new("/does/not/exist")), 0, "{shell:?}");
+        node.put("run/provider-rke2/fresh-rke2-server", "");
+        assert_eq!(ends(Path::new("/does/not/exist")), 1, "{shell:?}");
     }
 }
 

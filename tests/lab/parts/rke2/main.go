@@ -12,6 +12,10 @@ func main() {
 	if len(os.Args) == 2 && (os.Args[1] == "server" || os.Args[1] == "agent") {
 		os.Exit(standIn(os.Args[1]))
 	}
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println("rke2 version " + version())
+		return
+	}
 	if err := oracle(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -32,6 +36,8 @@ func oracle(args []string) error {
 		return err
 	case len(args) == 3 && args[0] == "meant":
 		return meantAll(args[1], args[2])
+	case len(args) == 3 && args[0] == "answer":
+		return standAt(args[1], args[2])
 	case len(args) == 2 && args[0] == "table":
 		return table(args[1])
 	case len(args) == 4 && args[0] == "documents":
@@ -43,6 +49,6 @@ func oracle(args []string) error {
 		}
 		return nastyConfigs(args[1], args[2], single)
 	}
-	return errors.New("usage: rke2 server|agent, or read TABLE ROLE FILE, table FILE, meant TABLE DIR, " +
+	return errors.New("usage: rke2 server|agent|--version, or answer ADDRESS tls|close, read TABLE ROLE FILE, table FILE, meant TABLE DIR, " +
 		"nasty-configs STRINGS DIR SINGLE, documents DOCUMENTS STAGED CASES")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -131,8 +132,44 @@ func notify(state string) {
 	}
 }
 
+// version is what this RKE2 is built as: the first line of /etc/lab/version.
+func version() string {
+	text, err := os.ReadFile("/etc/lab/version")
+	if err != nil {
+		return "v1.34.1+rke2r1"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// data leaves in the data directory what a server makes when it starts, and what its own agent and every other one has once it is ready.
+func data(role string, settings []setting, ready bool) {
+	directory := "/var/lib/rancher/rke2"
+	for _, s := range settings {
+		if s.Name == "data-dir" {
+			directory = fmt.Sprint(s.Value)
+		}
+	}
+	put := func(name string) {
+		path := filepath.Join(directory, name)
+		if _, err := os.Stat(path); err == nil || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
+			return
+		}
+		text := make([]byte, 16)
+		_, _ = rand.Read(text)
+		_ = os.WriteFile(path, []byte(fmt.Sprintf("%x\n", text)), 0o600)
+	}
+	put("data/" + strings.ReplaceAll(version(), "+", "-") + "-0123456789ab/bin/rke2")
+	if role == "server" {
+		put("server/tls/server-ca.crt")
+		put("server/db/etcd/member/wal/0.wal")
+	}
+	if ready {
+		put("agent/client-kubelet.crt")
+	}
+}
+
 // standIn records what RKE2 would have started with, then behaves as /etc/lab/rke2 says:
-// `ready=SECONDS` (default 0.1) or `ready=never`, `crash=SECONDS`, `sigterm=ignore`.
+// `ready=SECONDS` (default 0.1) or `ready=never`, `crash=SECONDS`, `sigterm=ignore`, `data=yes`.
 func standIn(role string) int {
 	how := behaviours()
 	started := uptime()
@@ -178,6 +215,9 @@ func standIn(role string) int {
 		return 1
 	}
 
+	if how["data"] == "yes" {
+		data(role, settings, false)
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	var becomesReady, crashes <-chan time.Time
@@ -192,6 +232,9 @@ func standIn(role string) int {
 		case <-becomesReady:
 			becomesReady = nil
 			write("ready", fmt.Sprintf("%.3f\n", uptime()))
+			if how["data"] == "yes" {
+				data(role, settings, true)
+			}
 			serve(role)
 			notify("READY=1")
 		case <-crashes:

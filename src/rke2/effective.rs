@@ -1,0 +1,93 @@
+//! The configuration that RKE2 would read on this node: config.yaml, then its own drop-ins (k3s `pkg/configfilearg/parser.go`).
+
+use super::Unit;
+use super::drop_in::{self, Braces, DropIn, For, Place, Read, Value};
+use super::merge::CONFIG;
+use super::options::{self, Class};
+use super::overrides;
+use crate::findings::Findings;
+use crate::findings::path::Path;
+use crate::host::Host;
+use crate::text::yaml::{self, Kind, OPTIONS};
+
+/// What stands in RKE2's files, whoever wrote them.
+#[derive(Debug, Default)]
+pub(crate) struct Effective {
+    /// The options of the unit, without those that follow.
+    pub options: DropIn,
+    /// The secret.
+    pub token: Option<String>,
+    /// The server that is joined.
+    pub server: Option<String>,
+}
+
+/// Reads what is installed. None if config.yaml is missing, is not a mapping, or holds nothing: then nobody knows what RKE2 ran with.
+pub(crate) fn read(host: &Host, unit: Unit) -> Option<Effective> {
+    let mut effective = Effective::default();
+    effective.add(file(host, CONFIG, unit).filter(|read| !read.options.is_empty() || !read.owned.is_empty())?);
+    effective.overlay(host, unit);
+    Some(effective)
+}
+
+/// The same for a config.yaml that is yet to be installed.
+pub(crate) fn of(host: &Host, unit: Unit, config: &DropIn) -> Effective {
+    let mut effective = Effective::default();
+    for (name, value) in config {
+        match (name.as_str(), value) {
+            ("token", Value::Text(text)) => effective.token = Some(text.clone()),
+            ("server", Value::Text(text)) => effective.server = Some(text.clone()),
+            _ => effective.options.push((name.clone(), value.clone())),
+        }
+    }
+    effective.overlay(host, unit);
+    effective
+}
+
+impl Effective {
+    fn overlay(&mut self, host: &Host, unit: Unit) {
+        overrides::drop_ins(host).iter().filter_map(|path| file(host, path, unit)).for_each(|read| self.add(read));
+    }
+
+    /// Takes in a file that is read later: it replaces, unless the option ends in `+`.
+    fn add(&mut self, read: Read) {
+        for owned in read.owned {
+            let own = if owned.name == "token" { &mut self.token } else { &mut self.server };
+            *own = Some(owned.text);
+        }
+        for (name, value) in read.options {
+            let is_added = read.appended.contains(&name);
+            match (self.options.iter_mut().find(|(it, _)| *it == name), value) {
+                (Some((_, Value::List(list))), Value::List(more)) if is_added => list.extend(more),
+                (Some((_, earlier)), value) => *earlier = value,
+                (None, value) => self.options.push((name, value)),
+            }
+        }
+    }
+
+    /// The value of an option.
+    pub(crate) fn get(&self, option: &str) -> Option<&Value> {
+        self.options.iter().rev().find(|(name, _)| name == option).map(|(_, value)| value)
+    }
+}
+
+/// One file, read without judging it; none if it is no mapping.
+fn file(host: &Host, path: &str, unit: Unit) -> Option<Read> {
+    let bytes = host.read(path, OPTIONS.bytes as u64).ok()?;
+    let document = yaml::read(&String::from_utf8_lossy(&bytes), OPTIONS).ok()?;
+    if !matches!(document.root.kind, Kind::Map(_)) {
+        return None;
+    }
+    // Nothing is refused here: RKE2 has read it, or will.
+    let mut findings = Findings::default();
+    findings.lenient = true;
+    let known = |name: &str| options::find(name.trim_end_matches('+')).is_some_and(|spec| spec.class != Class::Dropped);
+    let entries: Vec<_> = document.root.entries().iter().filter(|(key, _)| known(&key.scalar.text)).cloned().collect();
+    Some(drop_in::read(
+        &entries,
+        &Path::default(),
+        Place::Here,
+        Braces::Text,
+        For { unit, version: None },
+        &mut findings,
+    ))
+}

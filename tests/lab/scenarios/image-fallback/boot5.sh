@@ -1,0 +1,2 @@
+within 5 is_active rke2-server
+must has token-changed <("$provider" status)
