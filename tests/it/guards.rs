@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::support::{self, Node, Ran, UNITS};
+use crate::support::What::{Fails, Killed};
+use crate::support::{self, Fault, Node, Ran, UNITS, can_trace, each, event, paths, tampered, traced};
 
 const RECORD: &str = "usr/local/lib/provider-rke2/node.json";
 
@@ -62,4 +63,120 @@ fn tell(said: &mut String, what: &str, ran: &Ran) {
     writeln!(said, "{what}: {}", ran.code.unwrap()).unwrap();
     let lines = ran.stderr.lines().map(|line| line.strip_prefix("agent-provider-rke2: ").unwrap_or(line));
     lines.for_each(|line| writeln!(said, "  {line}").unwrap());
+}
+
+/// System calls of writing the record, and what they may fail with.
+const CALLS: [(&str, &[&str]); 8] = [
+    ("openat", &["EIO", "ENOSPC", "EACCES"]),
+    ("openat2", &["EIO", "EMFILE"]),
+    ("mkdirat", &["EIO", "ENOSPC", "EROFS"]),
+    ("fchmod", &["EIO", "EROFS"]),
+    ("write", &["EIO", "ENOSPC"]),
+    ("fsync", &["EIO", "ENOSPC"]),
+    ("renameat", &["EIO", "ENOSPC", "EROFS"]),
+    ("unlinkat", &["EIO", "EROFS"]),
+];
+
+const SECTION: &str =
+    "#cloud-config\ncluster:\n  role: init\n  cluster_token: a-token-of-the-cluster\n  config:\n    cni: cilium\n";
+
+/// A server that has run with another configuration, and its unit is about to start or has become ready.
+fn server() -> Node {
+    let node = Node::new();
+    for path in ["server/db/etcd/member", "server/tls/server-ca.crt", "agent/client-kubelet.crt"] {
+        node.put(&format!("var/lib/rancher/rke2/{path}"), "x");
+    }
+    node.put("etc/rancher/rke2/config.yaml", "{\"token\": \"a-token-of-the-cluster\", \"cni\": \"cilium\"}\n");
+    node.put("usr/bin/rke2", "v1.34.1+rke2r1\n");
+    node
+}
+
+/// Who writes the record, and from what on.
+#[derive(Debug, Clone, Copy)]
+enum Writer {
+    /// The first boot after the Go provider.
+    Event,
+    /// RKE2 starts, of another version than before.
+    Prestart,
+    /// RKE2 is ready.
+    Record,
+}
+
+impl Writer {
+    fn arguments(self) -> (&'static [&'static str], Vec<u8>) {
+        match self {
+            Writer::Event => (&["agent.boot"], event("agent.boot", SECTION)),
+            Writer::Prestart => (&["prestart", "rke2-server"], Vec::new()),
+            Writer::Record => (&["record", "rke2-server"], Vec::new()),
+        }
+    }
+
+    fn node(self) -> Node {
+        let node = server();
+        if !matches!(self, Writer::Event) {
+            assert_eq!(node.boot(SECTION)["error"], "");
+            node.stage();
+            assert_eq!(node.run(&["apply", "config"]).code, Some(0));
+        }
+        node
+    }
+}
+
+/// The record is the one before or the one after, whole, and nothing that fails with it stops a node with state.
+#[test]
+fn a_record_that_is_cut_off_is_the_old_one_or_the_new_one() {
+    if !can_trace() {
+        return;
+    }
+    let writers = [Writer::Event, Writer::Prestart, Writer::Record];
+    each(CALLS.len() * writers.len(), |number| {
+        let ((call, errors), writer) = (CALLS[number % CALLS.len()], writers[number / CALLS.len()]);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let (arguments, input) = writer.arguments();
+        for when in 1.. {
+            let mut is_hit = false;
+            for what in [Killed, Fails(errors[when % errors.len()])] {
+                let node = writer.node();
+                let before = node.read(RECORD);
+                let known = {
+                    // Where the calls are that have to do with the record is seen from a run on a node of its own.
+                    let other = writer.node();
+                    support::run(&mut traced(&other, log.path(), &["-etrace=%file,%desc".into()], arguments), &input);
+                    let here =
+                        |path: String| path.replace(other.root().to_str().unwrap(), node.root().to_str().unwrap());
+                    let all: Vec<String> = paths(&other, log.path()).into_iter().map(here).collect();
+                    let of_record = all.chunks(2).filter(|it| it[1].contains("/usr/local/lib"));
+                    of_record.flatten().cloned().collect::<Vec<String>>()
+                };
+                let fault = Fault { call, when, what };
+                let ran = support::run(&mut fault.traced(&node, log.path(), &known, arguments), &input);
+                let case = format!("{writer:?}, {fault}: {ran:?}");
+                is_hit |= ran.signal.is_some() || tampered(&node, log.path()).is_some();
+                let after = node.read(RECORD);
+                let is_whole = after.as_ref().is_some_and(|text| {
+                    let json: serde_json::Value =
+                        serde_json::from_str(text).unwrap_or_else(|_| panic!("{case}: {text}"));
+                    json["unit"] == "rke2-server" && json["options"]["cni"] == "cilium"
+                });
+                assert!(is_whole || (after.is_none() && before.is_none()), "{case}: {after:?}");
+                if matches!(what, Fails(_)) && matches!(writer, Writer::Event) {
+                    assert_eq!(support::answer(&ran)["error"], "", "{case}");
+                }
+                // A boot later all is as if nothing had happened.
+                node.clear("run");
+                assert_eq!(node.boot(SECTION)["error"], "", "{case}");
+                node.stage();
+                assert_eq!(node.run(&["apply", "config"]).code, Some(0), "{case}");
+                assert_eq!(node.run(&["guard", "rke2-server"]).code, Some(0), "{case}");
+                assert_eq!(node.run(&["record", "rke2-server"]).code, Some(0), "{case}");
+                let json: serde_json::Value = serde_json::from_str(&node.read(RECORD).unwrap()).unwrap();
+                assert_eq!(json["ready"], "v1.34.1+rke2r1", "{case}");
+                assert_eq!(node.left_over(), Vec::<String>::new(), "{case}");
+            }
+            if !is_hit {
+                assert!(when > 1 || !matches!(call, "write" | "fsync" | "renameat"), "{writer:?}: no {call} at all");
+                return;
+            }
+        }
+    });
 }
