@@ -5,6 +5,7 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Finding, Findings, Reason};
 use crate::host::{Error, Host};
+use crate::identity;
 use crate::identity::guards::{self, Situation};
 use crate::identity::home::Home;
 use crate::identity::recall::{self, Known};
@@ -80,6 +81,25 @@ fn keep_home(host: &Host, plan: &Plan, config: &mut DropIn) {
     }
 }
 
+/// RKE2's own drop-ins count after config.yaml: one that names a directory without state would make RKE2 begin anew there.
+fn refuse_to_move(host: &Host, plan: &Plan, findings: &mut Findings) {
+    let named = overrides::drop_ins(host).into_iter().filter_map(|file| {
+        let text = String::from_utf8(host.read(&file, OPTIONS.bytes as u64).ok()?).ok()?;
+        let path = drop_in::data_dir(&yaml::read(&text, OPTIONS).ok()?.root)?;
+        Some((file, normalized(&path)))
+    });
+    if let Some((file, path)) = named.last()
+        && path != plan.data_dir
+        && !identity::state(host, &path).is_any()
+    {
+        let rest = format!(
+            "is {path} in a file that RKE2 reads last, but this node has its state in {}; remove the line, or move the data by hand",
+            plan.data_dir
+        );
+        findings.refuse(Code::DataDirKept, Path::of(drop_in::DATA_DIR).at(1).in_file(&file), &rest);
+    }
+}
+
 /// What a value of another type than its option takes is called.
 const WRONG: [Code; 3] = [Code::OptionBoolean, Code::OptionInteger, Code::OptionDuration];
 
@@ -127,6 +147,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let mut config = merge::merge(sources, &mut findings);
     if home.state.is_any() {
         keep_home(host, plan, &mut config);
+        refuse_to_move(host, plan, &mut findings);
     }
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
     let read = effective::of(host, plan.role.unit(), &config);

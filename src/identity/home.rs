@@ -5,7 +5,7 @@ use super::record::Record;
 use super::{State, state};
 use crate::host::Host;
 use crate::rke2::drop_in;
-use crate::rke2::merge::{CONFIG, DROP_INS};
+use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::{self, Given, Needed, assignments};
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
@@ -88,9 +88,8 @@ fn configured(host: &Host) -> Vec<String> {
         let found = assignments(&text(path)).into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR");
         found.map(|(_, (_, value))| value)
     };
-    let drop_ins = host.list(DROP_INS).unwrap_or_default().into_iter().map(|name| format!("{DROP_INS}/{name}"));
     let options: Vec<String> =
-        [CONFIG.to_owned()].into_iter().chain(drop_ins).chain(overrides::drop_ins(host)).collect();
+        [CONFIG.to_owned()].into_iter().chain(overrides::of_all(host)).chain(overrides::drop_ins(host)).collect();
     let files = Unit::ALL.into_iter().flat_map(|unit| {
         let ours = format!("/etc/default/{unit}");
         [ours].into_iter().chain(overrides::environment_files(host, unit))

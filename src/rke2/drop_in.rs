@@ -527,7 +527,9 @@ pub(crate) fn data_dir(root: &Node) -> Option<String> {
         let written = key.scalar.text.as_str();
         options::find(written.strip_suffix('+').unwrap_or(written)).is_some_and(|spec| spec.name == DATA_DIR)
     };
-    let texts = root.entries().iter().filter(|(key, _)| is_it(key)).map(|(_, value)| printed(value));
+    // Of a list RKE2 takes the last.
+    let one = |value: &Node| printed(value.items().last().unwrap_or(value));
+    let texts = root.entries().iter().filter(|(key, _)| is_it(key)).map(|(_, value)| one(value));
     texts.rev().find(|text| !text.is_empty())
 }
 

@@ -182,14 +182,19 @@ impl Given {
     }
 }
 
-/// The drop-ins of other authors in config.d.
-pub(crate) fn of_others(host: &Host) -> Vec<String> {
+/// The drop-ins in config.d, whoever wrote them.
+pub(crate) fn of_all(host: &Host) -> Vec<String> {
     let files = drop_ins_in(host, merge::DROP_INS).into_iter();
-    let is_others = |file: &String| {
-        let name = file.rsplit('/').next().unwrap_or_default();
-        !name.starts_with('.') && name != USER && name != OWNER
-    };
-    files.filter(is_others).collect()
+    files.filter(|file| !name_of(file).starts_with('.')).collect()
+}
+
+/// The same of other authors.
+pub(crate) fn of_others(host: &Host) -> Vec<String> {
+    of_all(host).into_iter().filter(|file| ![USER, OWNER].contains(&name_of(file))).collect()
+}
+
+fn name_of(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or_default()
 }
 
 /// The long names of the options to which a file gives a value.
