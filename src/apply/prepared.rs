@@ -83,12 +83,12 @@ fn keep_home(host: &Host, plan: &Plan, config: &mut DropIn) {
 
 /// RKE2's own drop-ins count after config.yaml: one that names a directory without state would make RKE2 begin anew there.
 fn refuse_to_move(host: &Host, plan: &Plan, findings: &mut Findings) {
-    let named = overrides::drop_ins(host).into_iter().filter_map(|file| {
+    let mut named = overrides::drop_ins(host).into_iter().filter_map(|file| {
         let text = String::from_utf8(host.read(&file, OPTIONS.bytes as u64).ok()?).ok()?;
         let path = drop_in::data_dir(&yaml::read(&text, OPTIONS).ok()?.root)?;
         Some((file, normalized(&path)))
     });
-    if let Some((file, path)) = named.last()
+    if let Some((file, path)) = named.next_back()
         && path != plan.data_dir
         && !identity::state(host, &path).is_any()
     {

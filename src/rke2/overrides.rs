@@ -141,20 +141,31 @@ impl Given {
                 }
             }
             let config = variables.iter().find(|(name, ..)| name == "RKE2_CONFIG_FILE").map(|(_, path, _)| path);
-            let mut files = match config.filter(|path| *path != CONFIG) {
+            let files: Vec<String> = match config.filter(|path| *path != CONFIG) {
                 // RKE2 reads that one in place of ours.
                 Some(path) => [path.clone()].into_iter().chain(drop_ins_in(host, &format!("{path}.d"))).collect(),
                 None => drop_ins(host),
             };
-            files.extend(of_others(host));
-            let options: Vec<_> = files.into_iter().map(|file| (options_of(host, &file), file)).collect();
+            // Of RKE2's own files the last counts, if it gives nothing too; those of config.d are merged.
+            let merged = of_others(host)
+                .into_iter()
+                .flat_map(|file| options_of(host, &file).into_iter().map(move |it| (it, file.clone())));
+            let mut options: Vec<((&str, bool), String)> = merged.filter(|((_, is_given), _)| *is_given).collect();
+            let mut last: Vec<((&str, bool), String)> = Vec::new();
+            for file in files {
+                for it in options_of(host, &file) {
+                    last.retain(|((name, _), _)| *name != it.0);
+                    last.push((it, file.clone()));
+                }
+            }
+            options.splice(0..0, last.into_iter().filter(|((_, is_given), _)| *is_given));
             for needed in Needed::ALL {
                 let (names, of_variables) = needed.names();
                 let mut give = |file: &str, name: &'static str| {
                     found.push(Given { needed, unit, file: file.to_owned(), name });
                 };
-                for (given, file) in &options {
-                    names.iter().filter(|name| given.iter().any(|it| it == *name)).for_each(|name| give(file, name));
+                for ((name, _), file) in options.iter().filter(|((name, _), _)| names.contains(name)) {
+                    give(file, name);
                 }
                 for name in of_variables {
                     if let Some((.., file)) = variables.iter().find(|(it, value, _)| it == name && !value.is_empty()) {
@@ -197,13 +208,15 @@ fn name_of(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or_default()
 }
 
-/// The long names of the options to which a file gives a value.
-fn options_of(host: &Host, file: &str) -> Vec<&'static str> {
+/// The long names of the options in a file, and whether it gives them a value.
+fn options_of(host: &Host, file: &str) -> Vec<(&'static str, bool)> {
     let Ok(document) = yaml::read(&lossy(host, file), OPTIONS) else { return Vec::new() };
     let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
-    let entries = document.root.entries().iter().filter(|(_, value)| is_given(value) || !value.items().is_empty());
-    let names = entries.filter_map(|(key, _)| options::find(key.scalar.text.trim_end_matches('+')));
-    names.map(|spec| spec.name).collect()
+    let named = document.root.entries().iter().filter_map(|(key, value)| {
+        let spec = options::find(key.scalar.text.trim_end_matches('+'))?;
+        Some((spec.name, is_given(value) || !value.items().is_empty()))
+    });
+    named.collect()
 }
 
 fn lossy(host: &Host, file: &str) -> String {
