@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::fs::{
-    Advice, AtFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags,
-    chownat, copy_file_range, fadvise, fchmod, fchown, fgetxattr, fsetxattr, fstat, fsync, futimens, ioctl_ficlone,
-    mkdirat, openat, readlinkat, seek, statat, symlinkat, utimensat,
+    Advice, AtFlags, FileType, Gid, Mode, OFlags, RawDir, SeekFrom, Stat, StatxFlags, Timespec, Timestamps, Uid,
+    XattrFlags, chownat, copy_file_range, fadvise, fchmod, fchown, fgetxattr, fsetxattr, fstat, fsync, futimens,
+    ioctl_ficlone, mkdirat, openat, readlinkat, seek, statat, statx, symlinkat, utimensat,
 };
 use rustix::io::{Errno, read, retry_on_intr, write};
 
@@ -52,7 +52,7 @@ impl Host {
     pub(crate) fn extent(&self, path: &str, end: Instant) -> Result<Extent, Error> {
         let directory = self.directory_itself(MEASURE, path)?;
         let mut walk = Walk { doing: MEASURE, top: path, path: String::new(), end, extent: Extent::default() };
-        walk.measure(&directory, device(&directory).map_err(|errno| Error::os(MEASURE, path, errno))?)?;
+        walk.measure(&directory, mount(&directory, c"", AtFlags::EMPTY_PATH))?;
         Ok(walk.extent)
     }
 
@@ -67,9 +67,15 @@ impl Host {
         let parent = self.open(parent, OFlags::RDONLY | OFlags::DIRECTORY).map_err(refused)?;
         let name = CString::new(name).unwrap_or_default();
         let mut walk = Walk { doing: COPY, top: from, path: String::new(), end, extent: Extent::default() };
-        let device = device(&source).map_err(refused)?;
-        walk.copy_directory(&source, device, &parent, &name)?;
+        let mounted = mount(&source, c"", AtFlags::EMPTY_PATH);
+        walk.copy_directory(&source, mounted, &parent, &name)?;
         Ok(walk.extent)
+    }
+
+    /// What tells one mount from another, for what lies at a path.
+    pub(crate) fn mount_of(&self, path: &str) -> Option<u64> {
+        let fd = self.open(path, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+        mount(fd, c"", AtFlags::EMPTY_PATH)
     }
 
     /// Opens a directory that is no symlink.
@@ -86,8 +92,11 @@ impl Host {
     }
 }
 
-fn device(fd: impl AsFd) -> rustix::io::Result<u64> {
-    Ok(fstat(fd)?.st_dev)
+/// What tells one mount from another; nothing where the kernel does not say (before Linux 5.8). The device would not do: on an overlay a file
+/// has another one than its directory.
+fn mount(directory: impl AsFd, name: &CStr, flags: AtFlags) -> Option<u64> {
+    let it = statx(directory, name, flags | AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
+    StatxFlags::from_bits_retain(it.stx_mask).contains(StatxFlags::MNT_ID).then_some(it.stx_mnt_id)
 }
 
 fn open_directory(parent: impl AsFd, name: impl rustix::path::Arg + Copy) -> rustix::io::Result<OwnedFd> {
@@ -114,11 +123,11 @@ impl Walk<'_> {
         if Instant::now() >= self.end { Err(self.error(io::ErrorKind::TimedOut)) } else { Ok(()) }
     }
 
-    /// Calls `work` with each name in a directory, and what it is. Fails for what lies on another device.
+    /// Calls `work` with each name in a directory, and what it is. Fails for what is mounted there.
     fn each(
         &mut self,
         directory: &OwnedFd,
-        device: u64,
+        mounted: Option<u64>,
         mut work: impl FnMut(&mut Self, &CStr, &Stat) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for name in names(directory).map_err(|errno| self.error(errno))? {
@@ -127,8 +136,11 @@ impl Walk<'_> {
             self.path = format!("{}/{}", self.path, escape(&name.to_string_lossy()));
             let stat = statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| self.error(errno))?;
             // Where something is mounted, only a part of the data would lie beside the rest of it.
-            if stat.st_dev != device || self.path.matches('/').count() > DEPTH {
-                return Err(self.error(if stat.st_dev == device { Errno::NAMETOOLONG } else { Errno::XDEV }));
+            if mount(directory, &name, AtFlags::empty()) != mounted {
+                return Err(self.error(Errno::XDEV));
+            }
+            if self.path.matches('/').count() > DEPTH {
+                return Err(self.error(Errno::NAMETOOLONG));
             }
             work(self, &name, &stat)?;
             self.path.truncate(before);
@@ -148,12 +160,12 @@ impl Walk<'_> {
         }
     }
 
-    fn measure(&mut self, directory: &OwnedFd, device: u64) -> Result<(), Error> {
+    fn measure(&mut self, directory: &OwnedFd, mounted: Option<u64>) -> Result<(), Error> {
         self.extent.directories += 1;
-        self.each(directory, device, |walk, name, stat| {
+        self.each(directory, mounted, |walk, name, stat| {
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 let below = open_directory(directory, name).map_err(|errno| walk.error(errno))?;
-                return walk.measure(&below, device);
+                return walk.measure(&below, mounted);
             }
             walk.count(stat);
             Ok(())
@@ -161,7 +173,13 @@ impl Walk<'_> {
     }
 
     /// Copies an open directory into another one, under a name that is not there yet.
-    fn copy_directory(&mut self, from: &OwnedFd, device: u64, parent: &OwnedFd, name: &CStr) -> Result<(), Error> {
+    fn copy_directory(
+        &mut self,
+        from: &OwnedFd,
+        mounted: Option<u64>,
+        parent: &OwnedFd,
+        name: &CStr,
+    ) -> Result<(), Error> {
         let begin = || {
             mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
             open_directory(parent, name)
@@ -169,10 +187,10 @@ impl Walk<'_> {
         let to = begin().map_err(|errno| self.error(errno))?;
         let stat = fstat(from).map_err(|errno| self.error(errno))?;
         self.count(&stat);
-        self.each(from, device, |walk, name, stat| match FileType::from_raw_mode(stat.st_mode) {
+        self.each(from, mounted, |walk, name, stat| match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let below = open_directory(from, name).map_err(|errno| walk.error(errno))?;
-                walk.copy_directory(&below, device, &to, name)
+                walk.copy_directory(&below, mounted, &to, name)
             }
             FileType::RegularFile => walk.copy_file(from, &to, name),
             FileType::Symlink => {

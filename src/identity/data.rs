@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::record::Record;
 use crate::host::{Error, Host};
+use crate::rke2::installed;
 use crate::rke2::version::Version;
 
 /// How much of a record is read.
@@ -15,6 +16,9 @@ const BEFORE: &str = "db-before-";
 /// The file in a copy that says what it is. It moves with the copy: data that were put back have it.
 const LABEL: &str = ".provider-rke2.json";
 
+/// What RKE2 leaves in data that it was told to restore or to reset, until it is started the next time (k3s `pkg/etcd/etcd.go`).
+const RESET: &str = "reset-flag";
+
 /// The highest version of RKE2 that a server's data was used with, as far as it is known.
 ///
 /// That is what a copy says that was put back; else what the node remembers of this directory; else what RKE2 has left there: each version
@@ -23,9 +27,15 @@ pub(crate) fn version(host: &Host, data_dir: &str) -> Option<Version> {
     put_back(host, data_dir).or_else(|| remembered(host, data_dir)).or_else(|| unpacked(host, data_dir))
 }
 
-/// The highest version that data were used with which a person has put back, as long as RKE2 has not been ready with them.
+/// The highest version that data were used with which a person has put back, as long as RKE2 has not been ready with them. What RKE2 itself has
+/// restored from a snapshot is of the installed version.
 pub(crate) fn put_back(host: &Host, data_dir: &str) -> Option<Version> {
-    Label::read(host, &format!("{data_dir}/server/db")).map(|label| label.of)
+    let restored = is_restored(host, data_dir).then(|| installed::version(host).version()).flatten();
+    restored.or_else(|| Label::read(host, &format!("{data_dir}/server/db")).map(|label| label.of))
+}
+
+fn is_restored(host: &Host, data_dir: &str) -> bool {
+    host.exists(&format!("{data_dir}/server/db/{RESET}"))
 }
 
 /// The version that a server's data was used with last: a copy is of what that one has left.
@@ -39,10 +49,14 @@ pub(crate) fn is_remembered(host: &Host, data_dir: &str) -> Result<(), Error> {
     host.remove(&format!("{data_dir}/server/db/{LABEL}")).map(drop)
 }
 
-/// Says in data that were put back that another version is about to use them, if it is a higher one.
+/// Says in data that were put back that another version is about to use them, if it is a higher one; and in restored data, because RKE2 does not
+/// say so any longer once it is started.
 pub(crate) fn raise(host: &Host, data_dir: &str, next: &Version) -> Result<(), Error> {
     let db = format!("{data_dir}/server/db");
     match Label::read(host, &db) {
+        _ if is_restored(host, data_dir) => {
+            Label { of: next.clone(), time: String::new(), is_old: false }.write(host, &db)
+        }
         Some(label) if label.of < *next => Label { of: next.clone(), ..label }.write(host, &db),
         _ => Ok(()),
     }

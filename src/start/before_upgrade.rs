@@ -107,9 +107,8 @@ fn make(host: &Host, server: &str, next: &Version, label: &Label, copies: &[Copy
 fn duplicate(host: &Host, server: &str, end: Instant) -> Result<Extent, String> {
     let (from, unfinished) = (format!("{server}/{DATA}"), format!("{server}/{UNFINISHED}"));
     let told = |error: Error| error.to_string();
-    let device = |path: &str| host.identity(path).map(|(device, _)| device);
     for path in [from.clone(), format!("{from}/etcd")].iter().filter(|path| host.is_there(path)) {
-        if host.is_symlink(path) || device(path) != device(server) {
+        if host.is_symlink(path) || host.mount_of(path) != host.mount_of(server) {
             return Err(format!("{path} is on a file system of its own, or a symlink"));
         }
     }

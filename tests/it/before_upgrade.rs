@@ -216,6 +216,23 @@ fn the_data_is_put_back_with_the_command_of_the_status() {
 }
 
 #[test]
+fn a_snapshot_that_was_restored_by_hand_is_of_the_version_that_restored_it() {
+    let node = node("v1.34.1+rke2r1");
+    node.put("usr/local/lib/provider-rke2/node.json", node_json("v1.34.1+rke2r1", "/var/lib/rancher/rke2"));
+    // What `rke2 server --cluster-reset --cluster-reset-restore-path` of the older one leaves.
+    node.put(&format!("{DB}/reset-flag"), "");
+    install(&node, "v1.33.4+rke2r1");
+    assert_eq!(status(&node)["data"], "v1.33.4+rke2r1");
+    start(&node, "v1.33.4+rke2r1");
+    // RKE2 removes it once it runs.
+    node.clear(&format!("{DB}/reset-flag"));
+    assert_eq!(status(&node)["data"], "v1.33.4+rke2r1");
+    start(&node, "v1.34.1+rke2r1");
+    assert_eq!(copies(&node), ["db-before-v1.34.1+rke2r1"]);
+    assert_eq!(status(&node)["data"], "v1.34.1+rke2r1");
+}
+
+#[test]
 fn a_copy_of_what_an_older_version_has_gone_on_with_is_made_anew() {
     let node = node("v1.34.1+rke2r1");
     start(&node, "v1.35.1+rke2r1");
