@@ -20,6 +20,7 @@ use crate::rke2::options::{self, Class};
 use crate::rke2::overrides::{self, Needed};
 use crate::rke2::{DATA_DIR, effective, installed};
 use crate::start::guard as start;
+use crate::text::collected;
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
 
@@ -128,7 +129,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
         read.ok_or_else(|| format!("{name}: is empty; run agent.boot again"))
     };
     let mut user = own(USER, &plan.user).map_err(Outcome::failed)?;
-    user.appended = plan.append.iter().cloned().collect();
+    user.appended = collected(plan.append.iter().cloned());
     let provider = own(OWNER, &plan.provider).map_err(Outcome::failed)?;
     staged.troubles.iter().for_each(|trouble| trouble.tell(&mut findings));
     let (user_text, provider_text) = (drop_in::to_json(&user.options), owner_text(&provider));
@@ -139,7 +140,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let ignored: Vec<&str> = always.iter().copied().chain(has_token.then_some("token-file")).collect();
     let mut sources = others(host, plan, &ignored, &mut findings).map_err(Outcome::failed)?;
     sources.extend([source(USER, user), source(OWNER, provider)]);
-    sources.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    sources.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let installed = String::from_utf8_lossy(&host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default()).into_owned();
     for name in ["token", "server"] {
         owned(name, plan.role, &mut sources, &installed, &mut findings);

@@ -75,7 +75,7 @@ pub(crate) fn read_file(bytes: &[u8]) -> Result<Vec<String>, Problem> {
 pub(crate) fn in_bundle(bytes: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(bytes);
     let certificates = blocks(&text).flatten().filter(|(label, _)| is_certificate_label(label));
-    certificates.map(|(_, body)| pem(&without_blanks(body))).collect()
+    crate::text::collected(certificates.map(|(_, body)| pem(&without_blanks(body))))
 }
 
 /// The PEM blocks of a text: label and body; the last one is `None` if it does not end. A block may stand in one line: YAML folds a text

@@ -2,7 +2,7 @@
 
 pub mod no_proxy;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 pub use no_proxy::Networks;
@@ -168,12 +168,12 @@ pub(crate) fn take_over(host: &Host, files: &[(String, String)]) -> Result<Vec<S
 
 /// Whether a text sets variables that `other` sets, and holds nothing else.
 fn is_of_variables(text: &str, other: &str) -> bool {
-    let names = |text: &str| -> Option<BTreeSet<String>> {
+    let names = |text: &str| -> Option<Vec<String>> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         lines.map(|line| Some(line.split_once('=')?.0.trim().to_owned())).collect()
     };
     let (Some(own), Some(all)) = (names(text), names(other)) else { return false };
-    !own.is_empty() && own.is_subset(&all)
+    !own.is_empty() && own.iter().all(|name| all.contains(name))
 }
 
 /// The text of a unit's file; nothing if it is to have none.

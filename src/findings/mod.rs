@@ -214,7 +214,7 @@ impl Findings {
         self.list.retain(is_told);
         self.counts.clear();
         let mut found: Vec<&mut Finding> = self.list.iter_mut().collect();
-        found.sort_by_key(|it| it.before);
+        found.sort_unstable_by_key(|it| it.before);
         for it in found {
             let count = self.counts.entry(it.code).or_default();
             it.before = *count;
@@ -230,7 +230,7 @@ impl Findings {
         }
         let mut printed = BTreeSet::new();
         for mut all in of_code.into_values() {
-            all.sort_by_key(|(_, it)| (Reverse(it.severity), it.before));
+            all.sort_unstable_by_key(|(_, it)| (Reverse(it.severity), it.before));
             printed.extend(all.iter().take(MOST_PRINTED).map(|(index, _)| index));
         }
         printed

@@ -174,8 +174,8 @@ impl Host {
                 }
             }
         }
-        walk.files.sort_by(|a, b| a.path.cmp(&b.path));
-        walk.problems.sort();
+        walk.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        walk.problems.sort_unstable();
         Ok(Some(walk))
     }
 

@@ -10,6 +10,7 @@ use crate::rke2::Unit;
 use crate::rke2::defaults::{self, CLUSTER_V4, CLUSTER_V6, CNI, SERVICE_V4, SERVICE_V6};
 use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::rke2::options::{self, Class, Spec};
+use crate::text::collected;
 use crate::text::emit;
 use crate::text::yaml::Yaml11;
 
@@ -39,7 +40,7 @@ pub(crate) fn of(drop_ins: &[&DropIn], env: &BTreeMap<String, String>) -> Critic
         let is_template = value.iter().flat_map(Value::texts).any(|text| drop_in::is_template(spec.name, text));
         (!is_template).then(|| (spec.name.to_owned(), meaning(spec, value.as_ref(), is_v6)))
     };
-    let mut critical: Critical = all.filter_map(read).collect();
+    let mut critical: Critical = collected(all.filter_map(read));
     // RKE2 takes the tenth address of each range (k3s `pkg/cli/server/server.go`).
     if critical.get("cluster-dns").is_some_and(String::is_empty) {
         match critical.get("service-cidr").map(|ranges| tenth(ranges)) {

@@ -129,7 +129,7 @@ impl Copy {
         };
         let mut copies: Vec<Copy> = host.list(&server)?.into_iter().filter_map(copy).collect();
         let order = |copy: &Copy| (copy.label.as_ref().map(|label| label.time.clone()), copy.before.clone());
-        copies.sort_by_key(order);
+        copies.sort_unstable_by_key(order);
         Ok(copies)
     }
 

@@ -15,6 +15,7 @@ use crate::rke2::overrides::assignments;
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::rke2::{effective, installed};
+use crate::text::collected;
 use crate::text::yaml::OPTIONS;
 
 /// What is known of this node.
@@ -103,7 +104,7 @@ pub(crate) fn installed(host: &Host) -> Option<Critical> {
 /// The variables that the unit's own file gives it.
 fn variables(host: &Host, unit: Unit) -> BTreeMap<String, String> {
     let bytes = host.read(&format!("/etc/default/{unit}"), OPTIONS.bytes as u64).unwrap_or_default();
-    assignments(&String::from_utf8_lossy(&bytes)).into_iter().map(|(_, variable)| variable).collect()
+    collected(assignments(&String::from_utf8_lossy(&bytes)).into_iter().map(|(_, variable)| variable))
 }
 
 /// Says that the installed version is about to use the data of this node.

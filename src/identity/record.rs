@@ -10,6 +10,7 @@ use super::disk::FileSystem;
 use crate::host::{Error, Host};
 use crate::rke2::Unit;
 use crate::rke2::version::Version;
+use crate::text::collected;
 
 /// The directory of what this program remembers of a node.
 pub(crate) const DIRECTORY: &str = "/usr/local/lib/provider-rke2";
@@ -104,7 +105,7 @@ impl Record {
         };
         let options = |value: Value| -> Option<Critical> {
             let pairs = value.as_object()?.iter();
-            Some(pairs.filter_map(|(name, it)| Some((name.clone(), it.as_str()?.to_owned()))).collect())
+            Some(collected(pairs.filter_map(|(name, it)| Some((name.clone(), it.as_str()?.to_owned())))))
         };
         let version = |value: Value| value.as_str()?.parse().ok();
         let file_system = |value: Value| {

@@ -199,10 +199,10 @@ impl<'a> Job<'a> {
             }
         }
         // One file is imported once, by its own name rather than by a symlink's.
-        files.sort_by(|a, b| (a.is_link, &a.path).cmp(&(b.is_link, &b.path)));
+        files.sort_unstable_by(|a, b| (a.is_link, &a.path).cmp(&(b.is_link, &b.path)));
         let mut once = BTreeSet::new();
         files.retain(|it| once.insert(it.file));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let sources = files.into_iter().filter(|it| Kind::of(&it.path).is_some()).map(|it| Source {
             sha256: sums::of(&digests, &it.path),
             path: it.path,

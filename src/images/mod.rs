@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use record::{Entry, Other, Ours, Record};
 
 use crate::host::copy::{Identity, Present, Target};
+use crate::text::collected;
 
 /// An archive below the content directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
     let absolute = |source: &Source| format!("{content}/{}", source.path);
     let entries: Vec<_> = sources.iter().map(|source| record.archives.get(&absolute(source))).collect();
     let gone = gone(content, sources, record, target, prune);
-    let here: BTreeSet<String> = sources.iter().map(absolute).collect();
+    let here: BTreeSet<String> = collected(sources.iter().map(absolute));
     // Names that stay with an archive that is there, or that may come back.
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut owned: BTreeSet<&str> = BTreeSet::new();
@@ -110,14 +111,11 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
             }
         }
     }
-    let kept: BTreeSet<&str> = record
-        .archives
-        .iter()
-        .filter(|(path, _)| !matches!(gone.get(*path), Some(Gone::Remove(_) | Gone::Forget)))
-        .filter_map(|(_, entry)| Some(entry.imported.as_ref()?.name.as_str()))
-        .collect();
+    let stays = |path: &String| !matches!(gone.get(path), Some(Gone::Remove(_) | Gone::Forget));
+    let staying = record.archives.iter().filter(|(path, _)| stays(path));
+    let kept: BTreeSet<&str> = collected(staying.filter_map(|(_, entry)| Some(entry.imported.as_ref()?.name.as_str())));
     let mut names =
-        Names { target, owned, kept, taken: taken.into_iter().map(str::to_owned).collect(), used: BTreeSet::new() };
+        Names { target, owned, kept, taken: collected(taken.into_iter().map(str::to_owned)), used: BTreeSet::new() };
     let actions = sources.iter().zip(entries).map(|(source, entry)| names.action(source, entry)).collect();
     // A name that somebody else takes over is not removed.
     let gone = gone.into_iter().map(|(path, gone)| match gone {
@@ -130,7 +128,7 @@ pub fn plan(content: &str, sources: &[Source], record: &Record, target: &Target,
 /// What becomes of recorded archives that are not there. Gone is only what lay in a directory that still holds another archive, at any
 /// depth: an empty directory may be a partition that is not mounted yet. What was refused is none, and a text only once it was imported.
 fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, prune: bool) -> BTreeMap<String, Gone> {
-    let here: BTreeSet<&str> = sources.iter().map(|source| source.path.as_str()).collect();
+    let here: BTreeSet<&str> = collected(sources.iter().map(|source| source.path.as_str()));
     let below = |path: &str| path.strip_prefix(content).and_then(|it| it.strip_prefix('/')).map(str::to_owned);
     let missing = record.archives.iter().filter_map(|(path, entry)| {
         let relative = below(path)?;
@@ -153,7 +151,7 @@ fn gone(content: &str, sources: &[Source], record: &Record, target: &Target, pru
         };
         (path.clone(), gone)
     });
-    judged.collect()
+    collected(judged)
 }
 
 /// Which archive has which name in RKE2's directory.

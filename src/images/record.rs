@@ -79,8 +79,11 @@ impl Record {
             let record: Value = serde_json::from_slice(&host.read(PATH, LIMIT).ok()?).ok()?;
             let is_of_it = record.get("target")?.as_str()? == target;
             let archives = record.get("archives")?.as_object()?;
-            let read = archives.iter().map(|(path, value)| Some((path.clone(), Entry::read(value)?)));
-            if is_of_it { read.collect() } else { None }
+            let mut read = BTreeMap::new();
+            for (path, value) in archives {
+                read.insert(path.clone(), Entry::read(value)?);
+            }
+            is_of_it.then_some(read)
         };
         Record { target: target.to_owned(), archives: archives().unwrap_or_default() }
     }

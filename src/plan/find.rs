@@ -8,6 +8,7 @@ use super::staged::{PLAN_PATH, PROVIDER_PATH, USER_PATH};
 use crate::cluster::cloud_config;
 use crate::cluster::document_path::{DEFAULT, SCANNED};
 use crate::host::{Error, Host};
+use crate::text::collected;
 use crate::text::paths::normalized;
 
 /// How much of a document is read.
@@ -33,7 +34,7 @@ impl Found {
 
     /// The files that it lays out, by path.
     fn files(&self) -> BTreeMap<String, String> {
-        document::staged_files(&self.text).unwrap_or_default().into_iter().collect()
+        collected(document::staged_files(&self.text).unwrap_or_default())
     }
 
     /// The plan that it lays out.
@@ -122,6 +123,6 @@ pub(crate) fn all(host: &Host, told: &[String]) -> Vec<Found> {
             paths.push(path);
         }
     }
-    paths.sort_by_key(|path| path == DEFAULT);
-    paths.into_iter().filter_map(|path| at(host, &path)).filter(|found| !found.text.is_empty()).collect()
+    let (last, first): (Vec<String>, Vec<String>) = paths.into_iter().partition(|path| path == DEFAULT);
+    first.into_iter().chain(last).filter_map(|path| at(host, &path)).filter(|found| !found.text.is_empty()).collect()
 }

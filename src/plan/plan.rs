@@ -13,6 +13,7 @@ use crate::environment::{Asked, Networks};
 use crate::images::import::Request;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{self, DropIn, Value};
+use crate::text::collected;
 use crate::text::emit::{self, Item};
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Node, OPTIONS};
@@ -224,7 +225,7 @@ impl Plan {
         let map = |key: &str| -> BTreeMap<String, String> {
             let entries = root.get(key).map(Node::entries).unwrap_or_default();
             let pair = |(key, value): &(Key, Node)| Some((key.scalar.text.clone(), value.scalar()?.text.clone()));
-            entries.iter().filter_map(pair).collect()
+            collected(entries.iter().filter_map(pair))
         };
         let certificate = |it: &Node| {
             let text = |key: &str| it.get(key).and_then(Node::scalar).map(|it| it.text.clone());

@@ -18,6 +18,7 @@ use crate::rke2::Unit;
 use crate::rke2::defaults::{CLUSTER_V6, SERVICE_V6};
 use crate::rke2::drop_in::{self, DropIn, is_template};
 use crate::service::gate::RUN;
+use crate::text::collected;
 use crate::text::emit;
 use crate::text::escape::{mask_user, quoted};
 use crate::text::paths::normalized;
@@ -191,7 +192,7 @@ pub(super) fn evaluate(mut plan: Plan, values: Vec<Value>) -> Evaluated {
     // The options of the host are said with it.
     let is_other =
         |option: &str, text: &str| option != plan::HOST && !host.as_ref().is_some_and(|it| it.is(option, text));
-    let options = found.iter().map(|(option, _)| (*option).to_owned()).collect();
+    let options = collected(found.iter().map(|(option, _)| (*option).to_owned()));
     for (option, text) in found.into_iter().filter(|(option, text)| is_other(option, text)) {
         if let Some(wrong) = values.get(text).map_or(Some(Wrong::Older), |value| value.wrong.clone()) {
             add(option, wrong);

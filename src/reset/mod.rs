@@ -33,6 +33,7 @@ use crate::plan::{find, staged};
 use crate::report::log::{Level, Log};
 use crate::service::gate::{self, RESET_LOCK};
 use crate::service::systemd;
+use crate::text::collected;
 use crate::text::escape::escape;
 
 /// How long another run of this program is waited for, at most; RKE2 cannot be started by it any more then.
@@ -265,7 +266,7 @@ impl Reset<'_> {
         self.host.make_dir(gate::RUN, 0o700)?;
         gate::set_refused(self.host, &[REFUSED.to_owned()])?;
         gate::close(self.host)?;
-        let cleared: BTreeSet<String> = cleared(self.host).into_iter().chain(targets.data_dirs.clone()).collect();
+        let cleared: BTreeSet<String> = collected(cleared(self.host).into_iter().chain(targets.data_dirs.clone()));
         if !cleared.is_empty() {
             let text: String = cleared.iter().flat_map(|path| [path, "\n"]).collect();
             self.host.put(CLEARED, text.as_bytes(), 0o600)?;

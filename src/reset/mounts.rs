@@ -67,7 +67,7 @@ fn select_unmounts(mounts: &[Mount], roots: &[String], all: &[String]) -> Vec<Ac
     let is_ours = |mount: &Mount| is_below(&mount.point, all) || is_namespace(mount);
     let mut ours: Vec<(usize, &Mount)> = mounts.iter().enumerate().filter(|(_, mount)| is_ours(mount)).collect();
     let depth = |mount: &Mount| mount.point.matches('/').count();
-    ours.sort_by_key(|(number, mount)| std::cmp::Reverse((depth(mount), *number)));
+    ours.sort_unstable_by_key(|(number, mount)| std::cmp::Reverse((depth(mount), *number)));
     let others: Vec<&Mount> = mounts.iter().filter(|mount| !is_ours(mount)).collect();
     ours.into_iter()
         .map(|(_, mount)| Action::Unmount {

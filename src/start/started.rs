@@ -11,6 +11,7 @@ use crate::rke2::merge::{CONFIG, is_drop_in};
 use crate::rke2::overrides::DROP_INS;
 use crate::rke2::{Unit, installed};
 use crate::service::gate::RUN;
+use crate::text::collected;
 
 /// How much of a file that RKE2 reads is kept.
 const LIMIT: u64 = 16 << 20;
@@ -107,7 +108,7 @@ pub fn changed(host: &Host, unit: Unit) -> Option<bool> {
     }
     let names = host.list(&directory).unwrap_or_default();
     let then: BTreeMap<String, Vec<u8>> =
-        names.into_iter().filter(|name| name != FIRST).filter_map(|name| Some((name.clone(), copy(&name)?))).collect();
+        collected(names.into_iter().filter(|name| name != FIRST).filter_map(|name| Some((name.clone(), copy(&name)?))));
     Some(now != then)
 }
 

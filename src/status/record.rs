@@ -6,6 +6,7 @@ use crate::cluster::role::Role;
 use crate::findings::Reason;
 use crate::findings::code::{Code, Severity};
 use crate::host::Host;
+use crate::text::collected;
 use crate::text::emit::{self, Item};
 use crate::text::yaml::{self, Node};
 
@@ -116,7 +117,7 @@ impl Record {
             plan: Decision::ALL.into_iter().find(|plan| plan.as_str() == text(root, "plan")),
             role: Role::of(&text(root, "role")),
             reasons: reasons(root),
-            steps: steps.iter().map(|(name, node)| (name.scalar.text.clone(), step(node))).collect(),
+            steps: collected(steps.iter().map(|(name, node)| (name.scalar.text.clone(), step(node)))),
             waits: waits
                 .iter()
                 .map(|wait| Wait {
