@@ -13,6 +13,9 @@ const RESERVED: [(&str, &str); 3] =
 /// Variables with which RKE2 would reset its cluster at each start (rke2 `pkg/cli/cmds/server.go`).
 const RESET: &str = "RKE2_CLUSTER_RESET";
 
+/// The variables that the Go provider wrote, of all that there may be.
+const WRITTEN_BY_GO: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
 /// Reads the key: variables by name.
 pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
@@ -44,9 +47,10 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
             None
         };
         if let Some((code, rest)) = refused {
-            // systemd read the first line, and took a tab for what it is.
+            // Of what the Go provider wrote into the file systemd read the first line.
             let first = cleaned(text.lines().next().unwrap_or_default());
-            let is_kept = code == Code::EnvControl && !first.is_empty() && is_read_by_systemd(first);
+            let is_read = code == Code::EnvControl && !first.is_empty() && is_read_by_systemd(first);
+            let is_kept = is_read && WRITTEN_BY_GO.contains(&name);
             let instead = if is_kept { Instead::Kept } else { Instead::LeftOut };
             if !reader.findings.refuse_fresh(code, at, &rest, instead) && is_kept {
                 env.insert(name.to_owned(), first.to_owned());

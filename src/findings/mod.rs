@@ -124,7 +124,9 @@ pub struct Findings {
     pub list: Vec<Finding>,
     /// How many of each code were found.
     counts: BTreeMap<Code, usize>,
-    /// How many of each code were not kept, and the heaviest severity of those; never a refusal.
+    /// How many of each code are refusals.
+    refusals: BTreeMap<Code, usize>,
+    /// How many of each code were not kept, and the heaviest severity of those.
     dropped: BTreeMap<Code, (usize, Severity)>,
     /// The file in which what is found next stands, where it is not the only one.
     pub(crate) file: Option<String>,
@@ -140,7 +142,10 @@ impl Findings {
         let count = self.counts.entry(code).or_default();
         let before = *count;
         *count += 1;
-        if before >= MOST_PRINTED && self.list.len() >= MOST_KEPT && severity < Severity::Refused {
+        let refusals = self.refusals.entry(code).or_default();
+        *refusals += usize::from(severity == Severity::Refused);
+        let is_told = before < MOST_PRINTED || (severity == Severity::Refused && *refusals <= MOST_PRINTED);
+        if !is_told && self.list.len() >= MOST_KEPT {
             let (count, heaviest) = self.dropped.entry(code).or_insert((0, severity));
             *count += 1;
             *heaviest = severity.max(*heaviest);
