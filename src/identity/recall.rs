@@ -146,9 +146,13 @@ pub(crate) fn keep(host: &Host, known: Known, allowed: Vec<String>, config: Opti
     record.write(host)
 }
 
-/// What a unit has become by being ready: the record of it is made, or brought up to date. `used` are the lines by which a person has allowed it.
-pub(crate) fn became(host: &Host, unit: Unit, data_dir: Option<&str>, used: Vec<String>) -> Record {
+/// What a unit has become by being ready, if that has left data: the record of it is made, or brought up to date. `used` are the lines by which a person has allowed it.
+pub(crate) fn became(host: &Host, unit: Unit, data_dir: Option<&str>, used: Vec<String>) -> Option<Record> {
     let home = Home::of(host, data_dir.unwrap_or(DATA_DIR));
+    // Who has left no data has become nothing that could be lost.
+    if !home.state.is_any() {
+        return None;
+    }
     let mut record = rebuilt(host, &home, Record::read(host).unwrap_or_default(), Some(unit));
     let version = installed::version(host).version();
     let highest = |known: Option<Version>| known.into_iter().chain(version.clone()).max();
@@ -168,5 +172,5 @@ pub(crate) fn became(host: &Host, unit: Unit, data_dir: Option<&str>, used: Vec<
             record.accepted.push(line);
         }
     }
-    record
+    Some(record)
 }

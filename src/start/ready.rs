@@ -61,9 +61,10 @@ fn keep(context: &Context, unit: Unit) -> Result<(), Reason> {
     let plan = staged::applied(host).ok().filter(|plan| plan.role.unit() == unit);
     let before = Record::read(host).unwrap_or_default();
     let used = plan.as_ref().map(|plan| used(context, plan, before)).unwrap_or_default();
-    let record = recall::became(host, unit, plan.as_ref().map(|plan| plan.data_dir.as_str()), used);
-    record.write(host)?;
-    data::is_remembered(host, &record.data_dir)?;
+    if let Some(record) = recall::became(host, unit, plan.as_ref().map(|plan| plan.data_dir.as_str()), used) {
+        record.write(host)?;
+        data::is_remembered(host, &record.data_dir)?;
+    }
     gate::set_fresh(host, unit, false)?;
     Ok(started::bootstrapped(host, unit)?)
 }

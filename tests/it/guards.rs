@@ -1,7 +1,7 @@
 //! `testdata/guards/<case>/`: a cloud-config and the node as it was, and beside them what the guards make of it: at `agent.boot`, at
 //! `apply config`, as the condition of the unit, and what the node has become by that and by RKE2 being ready.
 //!
-//! `reboot.yaml` is the cloud-config of the boot after, where a case has one.
+//! `reboot.yaml` is the cloud-config of the boot after, where a case has one; with a file `lost`, the data is lost before it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,6 +9,9 @@ use std::path::Path;
 
 use crate::support::What::{Fails, Killed};
 use crate::support::{self, Fault, Node, Ran, UNITS, can_trace, each, event, paths, tampered, traced};
+
+/// Where RKE2 has its data.
+const DATA: &str = "var/lib/rancher/rke2";
 
 const RECORD: &str = "usr/local/lib/provider-rke2/node.json";
 
@@ -20,6 +23,9 @@ fn every_case_comes_to_what_is_written_beside_it() {
         boot(&node, &fs::read_to_string(directory.join("cloud-config.yaml")).unwrap(), &mut said);
         if let Ok(text) = fs::read_to_string(directory.join("reboot.yaml")) {
             node.clear("run");
+            if directory.join("lost").exists() {
+                node.clear(DATA);
+            }
             writeln!(said, "\n-- the boot after --\n").unwrap();
             boot(&node, &text, &mut said);
         }
@@ -40,6 +46,13 @@ fn boot(node: &Node, cloud_config: &str, said: &mut String) {
             tell(said, &format!("guard {unit}{fresh}"), &guard);
             if guard.code == Some(0) {
                 tell(said, "prestart", &node.run(&["prestart", unit]));
+                let left: &[&str] = match unit {
+                    "rke2-server" => &["server/db/etcd/member", "server/tls/server-ca.crt", "agent/client-kubelet.crt"],
+                    _ => &["agent/client-kubelet.crt"],
+                };
+                for path in left.iter().map(|path| format!("{DATA}/{path}")).filter(|path| !node.exists(path)) {
+                    node.put(&path, "x");
+                }
                 tell(said, "record", &node.run(&["record", unit]));
                 assert!(!node.exists(&format!("run/provider-rke2/fresh-{unit}")));
             }

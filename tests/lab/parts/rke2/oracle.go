@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -320,6 +321,26 @@ func meant(options []option, root string) error {
 	plain, err := decoded(config)
 	if err != nil {
 		return err
+	}
+	// What RKE2's own drop-ins say is not in config.yaml.
+	others, err := filepath.Glob(config + ".d/*")
+	if err != nil {
+		return err
+	}
+	for _, file := range others {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		said := map[string]any{}
+		if yaml.Unmarshal(text, &said) != nil {
+			continue
+		}
+		for key := range said {
+			key = strings.TrimRight(key, "+")
+			delete(plain, key)
+			settings = slices.DeleteFunc(settings, func(s setting) bool { return s.Name == key })
+		}
 	}
 	if err := same(options, role, settings, plain); err != nil {
 		return err

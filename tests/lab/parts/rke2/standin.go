@@ -132,11 +132,11 @@ func notify(state string) {
 	}
 }
 
-// version is what this RKE2 is built as: the first line of /etc/lab/version.
+// version is what this RKE2 is built as: the first line of /etc/lab/version, or nothing that a version can be read from.
 func version() string {
 	text, err := os.ReadFile("/etc/lab/version")
 	if err != nil {
-		return "v1.34.1+rke2r1"
+		return "dev"
 	}
 	return strings.TrimSpace(string(text))
 }
