@@ -137,9 +137,9 @@ fn server<'a>(situation: &Situation<'a>) -> Option<&'a Record> {
     record.filter(|_| situation.home.unmounted.is_none())
 }
 
-/// Whether a server has its data; an empty directory is none.
+/// Whether a server has its data.
 pub(crate) fn has_db(host: &Host, data_dir: &str) -> bool {
-    host.list(&format!("{data_dir}/server/db")).is_ok_and(|names| !names.is_empty())
+    host.exists(&format!("{data_dir}/server/db"))
 }
 
 fn founded_before(situation: &Situation) -> Vec<Found> {

@@ -1,6 +1,7 @@
 within 10 status_is degraded
 equal 0 starts rke2-server
-equal inactive state rke2-server
+is_inactive() { [ "$(state rke2-server)" = inactive ]; }
+within 3 is_inactive
 equal 0 systemctl show -p NRestarts --value rke2-server
 must has data-unmounted <("$provider" status)
 must has 'is not mounted' /etc/issue.d/50-provider-rke2.issue
