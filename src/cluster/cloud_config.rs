@@ -332,6 +332,9 @@ pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources: &[S
     findings.sort();
     // Only those that are printed are worth the search.
     let mut sought: Vec<usize> = findings.printed().into_iter().collect();
+    // What is about the node stands in no source.
+    let is_of_section = |it: &Finding| matches!(it.path.steps().next(), Some(Ok("cluster")));
+    sought.retain(|index| findings.list.get(*index).is_some_and(is_of_section));
     findings.list.iter_mut().for_each(|finding| finding.line = None);
     // One after the other, the last first: each may be large.
     let mut cluster = None;

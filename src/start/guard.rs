@@ -130,6 +130,6 @@ fn cluster_answers(situation: &Situation, name: &str, findings: &mut Findings) {
 fn told(context: &Context, outcome: Outcome) -> Outcome {
     let log = Log::new(context.host, context.version);
     outcome.failed.iter().for_each(|it| log.line(Level::Error, NAME, &it.sentence));
-    status::step(context, NAME, None, &outcome);
+    status::guarded(context, NAME, &outcome);
     outcome
 }

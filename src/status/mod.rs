@@ -11,6 +11,7 @@ use crate::Context;
 use crate::cluster::role::Role;
 use crate::findings::Reason;
 use crate::host::{Error, Host};
+use crate::identity::accept::GUARDS;
 use crate::report::log::{Level, Log, rfc3339};
 use crate::report::outcome::Outcome;
 use crate::service::gate::RUN;
@@ -94,6 +95,17 @@ pub(crate) fn step(context: &Context, name: &str, role: Option<Role>, outcome: &
         reasons.retain(|reason| !record.reasons.iter().any(|it| it.sentence == reason.sentence));
         record.steps.insert(name.into(), Step { failed: !outcome.failed.is_empty(), reasons });
         record.role = role.or(record.role);
+    });
+}
+
+/// Says what the guards came to when the unit was about to start. What they have said before, of a plan and of a configuration, is no longer so.
+pub(crate) fn guarded(context: &Context, name: &str, outcome: &Outcome) {
+    update(context, |record| {
+        let is_other = |reason: &Reason| !GUARDS.contains(&reason.code);
+        record.reasons.retain(is_other);
+        record.steps.values_mut().for_each(|step| step.reasons.retain(is_other));
+        let step = Step { failed: !outcome.failed.is_empty(), reasons: outcome.reasons() };
+        record.steps.insert(name.into(), step);
     });
 }
 

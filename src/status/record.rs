@@ -175,12 +175,19 @@ impl Record {
     pub(crate) fn all_reasons(&self) -> Vec<Reason> {
         let mut all: Vec<Reason> = Vec::new();
         for reason in self.reasons.iter().chain(self.steps.values().flat_map(|step| &step.reasons)) {
-            if !all.iter().any(|it| it.sentence == reason.sentence) {
+            if !all.iter().any(|it| without_place(&it.sentence) == without_place(&reason.sentence)) {
                 all.push(reason.clone());
             }
         }
         all
     }
+}
+
+/// A sentence without the file and line that a plan knows of, and a step does not.
+fn without_place(sentence: &str) -> &str {
+    let place = sentence.strip_suffix(')').and_then(|rest| rest.rsplit_once(" ("));
+    let is_place = |text: &str| text.rsplit_once(" line ").is_some_and(|(_, line)| line.parse::<usize>().is_ok());
+    place.filter(|(_, place)| is_place(place)).map_or(sentence, |(bare, _)| bare)
 }
 
 /// Why there is no record.
