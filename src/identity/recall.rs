@@ -56,7 +56,10 @@ fn fits(host: &Host, home: &Home, record: &Record) -> bool {
     let config = host.read(CONFIG, OPTIONS.bytes as u64);
     // One that says nothing, a full disk's, is nobody's.
     let is_known = |text: &[u8]| record.knows_config(text) || effective::read(host, record.unit).is_none();
-    record.data_dir == home.data_dir && !has_other_ca && config.is_ok_and(|text| is_known(&text)) | !host.exists(CONFIG)
+    let is_installed = !host.exists(CONFIG) || config.is_ok_and(|text| is_known(&text));
+    // Nothing was installed when it was made.
+    let lacks_options = record.unit == Unit::Server && record.options.is_none() && installed(host).is_some();
+    record.data_dir == home.data_dir && !has_other_ca && is_installed && !lacks_options
 }
 
 /// What the installed configuration and the data say. Where they say nothing, the record before counts.

@@ -192,3 +192,60 @@ fn an_image_that_falls_back_returns() {
         }
     }
 }
+
+/// What a guard refuses on a node that has run: how the section changes, and the code.
+const REFUSED_CHANGES: [(&str, &str, &str); 2] = [
+    ("node-name: server-1", "cluster-cidr: 10.99.0.0/16", "critical-changed"),
+    ("role: init", "role: worker", "role-changed"),
+];
+
+/// The boot stages of a plan that was made, and what the Go provider leaves beside them.
+fn stages(node: &Node, before: Before) {
+    if before == Before::Go {
+        node.write("etc/rancher/rke2/config.yaml", "{\"token\": \"a-token-that-is-long-enough\"}\n", 0o600);
+        return;
+    }
+    node.stage();
+    for step in ["config", "environment"] {
+        assert_eq!(node.run(&["apply", step]).code, Some(0), "{before:?}");
+    }
+}
+
+/// Refused, whoever has booted the node before, however often the event comes, and although the stages of the last boot ran first. With the
+/// section as it was the node starts again.
+#[test]
+fn what_a_guard_refuses_is_refused_in_every_situation() {
+    for before in BEFORE {
+        for (old, new, code) in REFUSED_CHANGES {
+            let node = server();
+            node.write("var/lib/rancher/rke2/agent/client-kubelet.crt", "", 0o600);
+            before.boots(&node);
+            stages(&node, before);
+            let changed = SECTION.replace(old, new);
+            let is_refused = |case: &str| {
+                let error = node.boot(&changed)["error"].clone();
+                assert!(error.contains(&format!("\"{code}: WHY\"")), "{before:?}, {code}, {case}: {error}");
+                assert!(node.exists(REFUSED), "{before:?}, {code}, {case}");
+                // What runs already goes on with what was right.
+                assert!(node.open_gates().is_empty() || case == "a late event", "{before:?}, {code}, {case}");
+                assert!(node.run(&["status"]).stdout.starts_with("refused\n"), "{before:?}, {code}, {case}");
+            };
+            node.clear("run");
+            is_refused("the next boot");
+            is_refused("again in it");
+            // The image falls back to who was there before, and returns.
+            before.boots(&node);
+            stages(&node, before);
+            node.clear("run");
+            is_refused("back from the fallback");
+            node.clear("run");
+            if before != Before::Go {
+                stages(&node, before);
+                is_refused("a late event");
+                node.clear("run");
+            }
+            assert_eq!(node.boot(SECTION)["error"], "", "{before:?}, {code}");
+            starts(&node, Before::Ours, Event::Same, &format!("{before:?}, {code}: as it was"));
+        }
+    }
+}
