@@ -8,3 +8,4 @@ systemctl start --no-block rke2-server
 within 5 is_active rke2-server
 must has 'of 1.36' $server/db/etcd/member/snap/db
 must has '"data": "v1.36.5+rke2r1"' <("$provider" status --format json)
+must status_is ok
