@@ -66,6 +66,8 @@ if [ -n "$left" ] && [ "$data" != "$default" ]; then
     failed "/etc/rancher/rke2: stays, because it names $left, where state is left; call it again"
 else
     delete /etc/rancher/rke2
+    # What our program remembers that this node was.
+    delete /usr/local/lib/provider-rke2
 fi
 for prefix in ${root:+"$root"} ''; do
     delete "$prefix/usr/local/cloud-config/cluster.kairos.yaml"

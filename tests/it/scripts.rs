@@ -124,6 +124,7 @@ const STATE: &str = "\
 - /run/netns/cni-0a1b
 + /run/netns/mine
 - /etc/rancher/rke2/config.yaml = {}
+- /usr/local/lib/provider-rke2/node.json = {}
 + /etc/rancher/node/password
 - /etc/systemd/system/multi-user.target.wants/rke2-server.service -> /usr/lib/x
 + /etc/systemd/system/multi-user.target.wants/sshd.service -> /usr/lib/x
