@@ -5,4 +5,4 @@ must kairos-agent run-stage boot
 within 5 has_started rke2-server 2
 within 5 is_active rke2-server
 equal 2 starts rke2-server
-equal '["calico"]' flag rke2-server cni
+equal '["site=north"]' flag rke2-server node-label
