@@ -33,8 +33,9 @@ const UNFINISHED: &str = "agent.boot has not finished, so nobody knows what is a
 
 /// The condition of both units. Only the exit status 1 of the guard means no: one that is missing, hangs or crashes must not keep a node down, but
 /// then a node without data founds nothing. In systemd's own words, any other status would skip the start too, and a signal would be a failure
-/// that is tried again for ever (systemd.service(5), `ExecCondition=`). Who stops the unit meanwhile is told no, so that it has not failed.
-const CONDITION: &str = r#"trap "exit 1" TERM; if command -v timeout >/dev/null; then timeout -s KILL 10 "$$0" guard %N & else "$$0" guard %N & fi; wait $$!; s=$$?; case $$s in 0|1) exit $$s;; esac; test ! -e /run/provider-rke2/fresh-%N || { echo "the guard ended with status $$s, so this node without data does not found a cluster" >&2; exit 1; }"#;
+/// that is tried again for ever (systemd.service(5), `ExecCondition=`). A unit that is stopped meanwhile, as by
+/// a reset, has not failed.
+const CONDITION: &str = r#"trap "if test -e /run/provider-rke2/fresh-%N && test -e /run/provider-rke2/ready-%N; then exit 1; fi; exit 0" TERM; if command -v timeout >/dev/null; then timeout -s KILL 10 "$$0" guard %N & else "$$0" guard %N & fi; wait $$!; s=$$?; case $$s in 0|1) exit $$s;; esac; test ! -e /run/provider-rke2/fresh-%N || { echo "the guard ended with status $$s, so this node without data does not found a cluster" >&2; exit 1; }"#;
 
 /// The same for both units; `%N` is the unit's name without its suffix. A prestart or a record that fails does not keep RKE2 from starting.
 fn drop_in_text(program: &str) -> String {
