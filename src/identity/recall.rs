@@ -10,6 +10,7 @@ use super::home::Home;
 use super::record::{Record, hash};
 use crate::findings::code::Code;
 use crate::host::{Error, Host};
+use crate::rke2::drop_in;
 use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::assignments;
 use crate::rke2::version::Version;
@@ -144,6 +145,11 @@ pub(crate) fn keep(host: &Host, known: Known, allowed: Vec<String>, config: Opti
     }
     if let Some(config) = config {
         record.add_config(config.as_bytes());
+        // Nothing was installed before: this is what the data goes on with.
+        if record.unit == Unit::Server && record.options.is_none() {
+            let options = drop_in::of_json(config).unwrap_or_default();
+            record.options = Some(critical::of(&[&options], &variables(host, Unit::Server)));
+        }
     }
     // The same bytes are not written again, but the mode is made right.
     record.write(host)
