@@ -54,8 +54,9 @@ fn options(here: &str) {
     let (mut specs, mut names, mut secrets) = (String::new(), Vec::new(), Vec::new());
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let columns: Vec<&str> = line.split('\t').collect();
-        let [name, class, roles, marks, aliases, since, env, meaning] = columns[..] else {
-            panic!("{path}: expected eight columns: {line}");
+        let [name, class, roles, marks, aliases, kind, allowed, default, since, deprecated, env, meaning] = columns[..]
+        else {
+            panic!("{path}: expected twelve columns: {line}");
         };
         assert!(columns.iter().all(|column| !column.is_empty()), "{path}: empty column: {line}");
         let words = |column: &'static str, text| words(text).unwrap_or_else(|| panic!("{path}: {column}: {line}"));
@@ -64,11 +65,14 @@ fn options(here: &str) {
         assert!(marks.iter().all(known), "{path}: marks: {line}");
         let has = |mark| marks.contains(&mark);
         let (class, roles) = (capital(class), capital(roles));
-        let since = if since == "-" { "" } else { since };
+        let kind = if kind == "-" { "Text".to_owned() } else { capital(kind) };
+        let [allowed, default, since, deprecated] =
+            [allowed, default, since, deprecated].map(|text| if text == "-" { "" } else { text });
         let _ = writeln!(
             specs,
             "    Spec {{ name: {name:?}, class: Class::{class}, roles: Roles::{roles}, comma_split: {}, secret: {}, critical: {}, \
-             aliases: &{:?}, since: {since:?}, env: &{:?}, meaning: {meaning:?} }},",
+             aliases: &{:?}, kind: Kind::{kind}, allowed: {allowed:?}, default: {default:?}, since: {since:?}, \
+             deprecated: {deprecated:?}, env: &{:?}, meaning: {meaning:?} }},",
             has("comma"),
             has("secret"),
             has("critical"),

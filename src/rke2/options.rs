@@ -6,6 +6,7 @@
 //! meant.
 
 use super::Unit;
+use super::version::Version;
 
 /// How several files that give an option are merged, and what its values must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,115 @@ pub enum Roles {
     Both,
 }
 
+/// The form of a value; of a list, of each of its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An IP address.
+    Address,
+    /// `NAME=VALUE` for a program that RKE2 starts.
+    Argument,
+    /// `true` or `false`.
+    Boolean,
+    /// The name of a chart that RKE2 installs.
+    Chart,
+    /// A cron line.
+    Cron,
+    /// The URL of a datastore.
+    Datastore,
+    /// A DNS name.
+    Dns,
+    /// The domain of a cluster.
+    Domain,
+    /// A Go duration.
+    Duration,
+    /// A host name or address, with or without a port.
+    Host,
+    /// The reference of a container image.
+    Image,
+    /// A label of a node, `KEY=VALUE`.
+    Label,
+    /// An octal file mode.
+    Mode,
+    /// `SOURCE:TARGET` for a pod.
+    Mount,
+    /// The name of a node.
+    Node,
+    /// A whole number.
+    Number,
+    /// A path on the node.
+    Path,
+    /// A range of ports.
+    Ports,
+    /// A setting of a health probe.
+    Probe,
+    /// The name of a cloud provider.
+    Provider,
+    /// The URL of a proxy.
+    Proxy,
+    /// A range of addresses.
+    Range,
+    /// The host of a registry.
+    Registry,
+    /// CPU or memory of a pod.
+    Resource,
+    /// A name or an address in a certificate.
+    San,
+    /// Anything, and never shown.
+    Secret,
+    /// The path of a socket.
+    Socket,
+    /// A taint of a node.
+    Taint,
+    /// Any text.
+    Text,
+    /// A URL.
+    Url,
+    /// `NAME=VALUE` for the environment of a pod.
+    Variable,
+    /// `PATTERN=NUMBER` for the log of single source files.
+    Vmodule,
+    /// One of the allowed words.
+    Word,
+}
+
+impl Kind {
+    /// What is expected, for a person: `an IP address`.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Kind::Address => "an IP address",
+            Kind::Argument | Kind::Variable => "NAME=VALUE",
+            Kind::Boolean => "true or false",
+            Kind::Chart => "the name of a chart of RKE2",
+            Kind::Cron => "a cron line of five fields, such as 0 */12 * * *",
+            Kind::Datastore => "a URL such as postgres://HOST:5432/rke2",
+            Kind::Dns => "a DNS name",
+            Kind::Domain => "a domain such as cluster.local",
+            Kind::Duration => "a duration such as 10m",
+            Kind::Host | Kind::Registry => "HOST or HOST:PORT",
+            Kind::Image => "an image such as registry.example/rancher/pause:3.6",
+            Kind::Label => "KEY=VALUE",
+            Kind::Mode => "an octal mode such as \"0640\"",
+            Kind::Mount => "SOURCE:TARGET or SOURCE:TARGET:ro",
+            Kind::Node => "the name of a node, in lower case",
+            Kind::Number => "a whole number",
+            Kind::Path => "an absolute path",
+            Kind::Ports => "FIRST-LAST",
+            Kind::Probe => "COMPONENT-PROBE-SETTING=NUMBER, such as kube-apiserver-startup-timeout-seconds=30",
+            Kind::Provider => "the name of a cloud provider",
+            Kind::Proxy => "a URL with http:// or https://, or none",
+            Kind::Range => "ADDRESS/LENGTH",
+            Kind::Resource => "COMPONENT-cpu=QUANTITY or COMPONENT-memory=QUANTITY",
+            Kind::San => "a DNS name or an IP address",
+            Kind::Secret | Kind::Text => "text",
+            Kind::Socket => "the absolute path of a socket",
+            Kind::Taint => "KEY=VALUE:EFFECT",
+            Kind::Url => "a URL",
+            Kind::Vmodule => "PATTERN=NUMBER",
+            Kind::Word => "one of a few words",
+        }
+    }
+}
+
 /// One option: a line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -58,8 +168,16 @@ pub struct Spec {
     pub critical: bool,
     /// One-letter names that mean the same.
     pub aliases: &'static [&'static str],
-    /// The first minor version that has it: `1.27`, `<=1.23`, `unreleased`; empty for a dropped option.
+    /// The form of a value, or of each item.
+    pub kind: Kind,
+    /// The words or numbers that are allowed, as the table has them; see [`Spec::words`] and [`Spec::numbers`].
+    pub allowed: &'static str,
+    /// What RKE2 does where it is not given, as the table has it; see [`Spec::default_in`].
+    pub default: &'static str,
+    /// From when on RKE2 has it, as [`Version::has`] reads it: `1.31.9|1.32.5|1.33.1`, `<=1.23`; empty for a dropped option.
     pub since: &'static str,
+    /// From when on RKE2 would rather not have it; empty for nearly all.
+    pub deprecated: &'static str,
     /// The environment variables that RKE2 reads it from.
     pub env: &'static [&'static str],
     /// What it does, for an operator; of a dropped option, what to know instead.
@@ -81,6 +199,36 @@ impl Spec {
             Roles::Both => true,
         }
     }
+
+    /// The words that a version knows; without one those that any version does.
+    pub fn words(&self, version: Option<&Version>) -> impl Iterator<Item = &'static str> {
+        words(self.allowed, version)
+    }
+
+    /// The least and the greatest number; nothing where either is not limited.
+    pub fn numbers(&self) -> (Option<i128>, Option<i128>) {
+        let (least, most) = self.allowed.split_once("..").unwrap_or_default();
+        (least.parse().ok(), most.parse().ok())
+    }
+
+    /// What a version does where it is not given, without one the newest; empty where that is nothing, or no single value.
+    pub fn default_in(&self, version: Option<&Version>) -> &'static str {
+        words(self.default, version).last().unwrap_or_default()
+    }
+}
+
+/// The words of a column that a version has; without one those that any version has.
+fn words(column: &'static str, version: Option<&Version>) -> impl Iterator<Item = &'static str> {
+    let words = column.split(',').filter(|word| !word.is_empty());
+    words.filter_map(move |word| {
+        let has = |since| version.is_none_or(|version| version.has(since));
+        let is_gone = |until| version.is_some_and(|version| version.has(until));
+        match (word.split_once('@'), word.split_once('<')) {
+            (Some((word, since)), _) => has(since).then_some(word),
+            (_, Some((word, until))) => (!is_gone(until)).then_some(word),
+            _ => Some(word),
+        }
+    })
 }
 
 // `SPECS`, `NAMES`, `SECRETS`: the table as constants, which the build makes of it; one line with a mistake fails the build.
@@ -156,9 +304,23 @@ mod tests {
             let marks = [(spec.comma_split, "comma"), (spec.secret, "secret"), (spec.critical, "critical")];
             let marks: Vec<&str> = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
             let (class, roles) = (format!("{:?}", spec.class), format!("{:?}", spec.roles));
-            let since = if spec.since.is_empty() { "-" } else { spec.since };
+            let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
             let (aliases, env) = (list(spec.aliases), list(spec.env));
-            let words = [class.to_lowercase(), roles.to_lowercase(), list(&marks), aliases, since.into(), env];
+            let kind = if spec.class == Class::Dropped { "-".into() } else { format!("{:?}", spec.kind) };
+            let [allowed, default, since, deprecated] =
+                [spec.allowed, spec.default, spec.since, spec.deprecated].map(or_none);
+            let words = [
+                class.to_lowercase(),
+                roles.to_lowercase(),
+                list(&marks),
+                aliases,
+                kind.to_lowercase(),
+                allowed,
+                default,
+                since,
+                deprecated,
+                env,
+            ];
             format!("{}\t{}\t{}", spec.name, words.join("\t"), spec.meaning)
         };
         assert_eq!(lines.collect::<Vec<_>>(), all().iter().map(of_spec).collect::<Vec<_>>());

@@ -30,6 +30,24 @@ impl Version {
         (major, minor)
     }
 
+    /// Whether it has what came with `since`: `1.31.9|1.32.5|1.33.1+rke2r2` names a patch for each minor that got it after its first release;
+    /// what has no patch, such as `1.27` or `<=1.23`, is in the whole minor. Candidates count as their release.
+    pub fn has(&self, since: &str) -> bool {
+        let mut entries = since.trim_start_matches("<=").split('|').map(|entry| {
+            let (numbers, revision) = entry.split_once("+rke2r").unwrap_or((entry, "0"));
+            let mut numbers = numbers.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
+            let minor = (numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(u32::MAX));
+            (minor, (numbers.next().unwrap_or_default(), revision.parse().unwrap_or_default()))
+        });
+        match entries.rfind(|(minor, _)| *minor <= self.minor()) {
+            Some((minor, first)) if minor == self.minor() => {
+                (self.numbers[2], self.revision().unwrap_or(u32::MAX)) >= first
+            }
+            Some(_) => true,
+            None => since.starts_with("<="),
+        }
+    }
+
     /// Whether it says that it is RKE2's: `rke2r1`.
     pub(crate) fn is_rke2(&self) -> bool {
         self.revision().is_some()
@@ -149,8 +167,14 @@ const ETCD: [([u32; 3], (u32, u32)); 3] = [
 /// minor); later minor versions all do.
 const CIS: [[u32; 3]; 3] = [[1, 25, 15], [1, 26, 10], [1, 27, 7]];
 
-/// The newest minor version that the table knows.
+/// The newest minor version that the tables know.
 const NEWEST: (u32, u32) = (1, 37);
+
+/// The newest version that the tables know, for who names none.
+pub fn newest() -> Version {
+    let build = "rke2r1".to_owned();
+    Version { numbers: [NEWEST.0, NEWEST.1, 1], candidate: String::new(), build }
+}
 
 /// The minor version of etcd in a version of RKE2; nothing for one that is older or newer than what the table knows.
 pub fn etcd_minor(version: &Version) -> Option<(u32, u32)> {
@@ -247,6 +271,37 @@ mod tests {
             ("v2.0.0+rke2r1", true),
         ] {
             assert_eq!(takes_cis(&version(text)), takes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_came_in_a_patch_is_in_the_minors_behind_it() {
+        let (patches, second, whole) = ("1.30|1.31.9|1.32.5|1.33.1", "1.33.13+rke2r2|1.34.10", "1.37");
+        for (since, text, has) in [
+            (patches, "v1.29.15+rke2r1", false),
+            (patches, "v1.30.0+rke2r1", true),
+            (patches, "v1.31.8+rke2r3", false),
+            (patches, "v1.31.9-rc1+rke2r1", true),
+            (patches, "v1.31.9+rke2r1", true),
+            (patches, "v1.31.10+rke2r1", true),
+            (patches, "v1.32.4+rke2r1", false),
+            (patches, "v1.33.0+rke2r1", false),
+            (patches, "v1.34.1+rke2r1", true),
+            (second, "v1.32.13+rke2r2", false),
+            (second, "v1.33.13+rke2r1", false),
+            (second, "v1.33.13+rke2r2", true),
+            (second, "v1.33.13", true),
+            (second, "v1.34.9+rke2r2", false),
+            (second, "v1.34.10+rke2r1", true),
+            (second, "v1.36.0+rke2r1", true),
+            (whole, "v1.36.5+rke2r1", false),
+            (whole, "v1.37.0-rc1+rke2r1", true),
+            (whole, "v2.0.0", true),
+            ("<=1.23", "v1.19.0+rke2r1", true),
+            ("<=1.23", "v1.37.1+rke2r1", true),
+            ("", "v1.37.1+rke2r1", false),
+        ] {
+            assert_eq!(version(text).has(since), has, "{since} {text}");
         }
     }
 

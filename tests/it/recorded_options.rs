@@ -1,8 +1,9 @@
 //! The option table says what was recorded from RKE2 and K3s, no more and no less.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use provider_rke2::rke2::options::{self, Class, Roles, Spec};
+use provider_rke2::rke2::options::{self, Class, Kind, Roles, Spec};
+use provider_rke2::rke2::version::Version;
 use serde::Deserialize;
 
 /// An entry of `rke2-flags.json`.
@@ -39,6 +40,48 @@ fn dropped() -> Vec<DroppedFlag> {
     let dropped: Vec<DroppedFlag> = serde_json::from_str(text).unwrap();
     assert_eq!(dropped.len(), 26);
     dropped
+}
+
+/// A word of `rke2-options.jsonl`, with the first versions that have it, or have it no more.
+#[derive(Deserialize)]
+struct Word {
+    word: String,
+    #[serde(default)]
+    since: Vec<String>,
+    #[serde(default)]
+    until: Vec<String>,
+}
+
+impl Word {
+    /// As a column of the table has it.
+    fn column(&self) -> String {
+        let versions = |mark, versions: &[String]| match versions {
+            [] => String::new(),
+            versions => format!("{mark}{}", versions.join("|")),
+        };
+        format!("{}{}{}", self.word, versions("@", &self.since), versions("<", &self.until))
+    }
+}
+
+/// An entry of `rke2-options.jsonl`.
+#[derive(Deserialize)]
+struct Recorded {
+    name: String,
+    kind: String,
+    #[serde(default)]
+    allowed: Vec<Word>,
+    default: Vec<Word>,
+    since: Vec<String>,
+    #[serde(default)]
+    deprecated: Vec<String>,
+    critical: String,
+}
+
+fn recorded() -> Vec<Recorded> {
+    let text = include_str!("../../testdata/recorded/rke2-options.jsonl");
+    let recorded: Vec<Recorded> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(recorded.len(), 135);
+    recorded
 }
 
 fn spec(name: &str) -> &'static Spec {
@@ -88,11 +131,55 @@ fn the_table_agrees_with_each_recorded_option() {
         assert_eq!(spec.comma_split, flag.comma_split || name == "ingress-controller", "{name}");
         assert_eq!(spec.critical, !flag.critical.is_empty(), "{name}");
         assert_eq!(spec.aliases, flag.aliases, "{name}");
-        // "1.24 (by v1.24.17+rke2r1)": the patch is the last one of its minor version, not the first that has it.
-        assert_eq!(Some(spec.since), flag.since.split(' ').next(), "{name}");
         let env: Vec<&str> = flag.env.split(',').filter(|variable| !variable.is_empty()).collect();
         assert_eq!(spec.env, env, "{name}");
     }
+}
+
+#[test]
+fn the_table_has_the_recorded_values_and_versions() {
+    for it in recorded() {
+        let (name, spec) = (it.name.as_str(), spec(&it.name));
+        let column = |words: &[Word]| words.iter().map(Word::column).collect::<Vec<_>>().join(",");
+        assert_eq!(format!("{:?}", spec.kind).to_lowercase(), it.kind, "{name}");
+        if spec.kind != Kind::Number {
+            assert_eq!(spec.allowed, column(&it.allowed), "{name}");
+        }
+        assert_eq!(spec.default, column(&it.default), "{name}");
+        assert_eq!((spec.since, spec.deprecated), (&*it.since.join("|"), &*it.deprecated.join("|")), "{name}");
+        // RKE2 sets it to true whatever is given, so two servers cannot differ.
+        assert_eq!(spec.critical, !it.critical.is_empty() && name != "secrets-encryption", "{name}");
+    }
+}
+
+#[test]
+fn the_first_minors_are_those_of_both_tables() {
+    let of_flags: BTreeMap<String, String> = flags().into_iter().map(|flag| (flag.name, flag.since)).collect();
+    for it in recorded() {
+        // "1.24 (by v1.24.17+rke2r1)": the patch is the last one of its minor version, not the first that has it.
+        let minor = of_flags[&it.name].split(' ').next().unwrap();
+        let minor = if minor == "unreleased" { "1.37" } else { minor };
+        let first = it.since[0].split('.').take(2).collect::<Vec<_>>().join(".");
+        assert_eq!(first, minor, "{}", it.name);
+    }
+}
+
+#[test]
+fn words_and_defaults_follow_the_version() {
+    let version = |text: &str| -> Version { text.parse().unwrap() };
+    let words = |name, text: Option<&str>| -> Vec<&str> {
+        let version = text.map(version);
+        spec(name).words(version.as_ref()).collect()
+    };
+    assert_eq!(words("profile", Some("v1.31.9+rke2r1")), ["cis", "cis-1.23"]);
+    assert_eq!(words("profile", Some("v1.31.10+rke2r1")), ["cis", "etcd"]);
+    assert_eq!(words("profile", None), ["cis", "etcd", "cis-1.23"]);
+    let ingress = |text: Option<&str>| spec("ingress-controller").default_in(text.map(version).as_ref());
+    assert_eq!(ingress(Some("v1.35.7+rke2r1")), "ingress-nginx");
+    assert_eq!((ingress(Some("v1.36.0+rke2r1")), ingress(None)), ("traefik", "traefik"));
+    assert_eq!(spec("token").default_in(None), "");
+    assert_eq!(spec("v").numbers(), (Some(0), Some(10)));
+    assert_eq!(spec("etcd-snapshot-retention").numbers(), (Some(0), None));
 }
 
 #[test]
@@ -109,6 +196,7 @@ fn the_table_agrees_with_each_dropped_option() {
         assert_eq!(spec.roles, roles(dropped_for("server"), dropped_for("agent")), "{name}");
         assert!(!spec.is_list() && !spec.comma_split && !spec.critical, "{name}");
         assert!(spec.aliases.is_empty() && spec.env.is_empty() && spec.since.is_empty(), "{name}");
+        assert!(spec.allowed.is_empty() && spec.default.is_empty() && spec.deprecated.is_empty(), "{name}");
     }
 }
 
