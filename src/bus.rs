@@ -17,11 +17,14 @@ use serde_json::error::Category;
 use crate::Context;
 use crate::cluster::cloud_config::{self, CloudConfig};
 use crate::host::{DeadlineReader, Host, after, read_payload, reason};
-use crate::plan::Boot;
+use crate::install;
+use crate::plan::{self, Boot};
 use crate::report::stdio;
 use crate::reset;
 use crate::reset::action::Request;
 use crate::rke2::installed;
+use crate::rke2::version::Version;
+use crate::service;
 use crate::text::escape::{escape, limit};
 
 /// How long an event may take in all.
@@ -130,22 +133,43 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context, deadline: 
             let answer = boot.finish(text.as_deref().map_err(String::as_str));
             Response { error: answer.error, log: answer.log, ..Response::default() }
         }
+        "agent.bootstrap" => bootstrap(stdin, context),
         "cluster.reset" => cluster_reset(context, config(stdin, &mut || {}), deadline),
         "init.provider.info" => info(context.host),
         "init.provider.install" => {
-            match payload(stdin, &mut || {}).ok().and_then(|payload| payload.provider).as_deref() {
-                Some("rke2") => Response {
-                    state: "error".into(),
-                    ..Response::error(
-                        "init.provider.install is not built yet; install RKE2 into the image by its own installer",
-                    )
-                },
+            let payload = payload(stdin, &mut || {}).unwrap_or_default();
+            match payload.provider.as_deref() {
+                Some("rke2") => install(context.host, &payload, deadline),
                 _ => Response::state("non-applicable"),
             }
         }
         // The agent sends every event to every plugin.
         _ => Response::default(),
     }
+}
+
+/// What runs the boot stages, and what carries out a plan that they have not met.
+const BOOT_STAGES: &str = "cos-setup-boot";
+const APPLY: &str = "provider-rke2-bootstrap";
+
+/// Does what `agent.boot` and the boot stages would have done, where no such event has come to an end in this boot: the provider came with a
+/// system extension, which is there only after it (kairos `sdk/bus/events.go`: `agent.bootstrap` is of a service of the running system), or
+/// the event was killed. kairos-agent would repeat the event every few seconds on an `error`, so there is none.
+fn bootstrap(stdin: impl Read + AsFd, context: &Context) -> Response {
+    let host = context.host;
+    let Some(boot) = Boot::new(context).filter(|_| !plan::is_decided(host)) else { return Response::default() };
+    let text = config(stdin, &mut || {});
+    let section = text.as_deref().map(|text| cloud_config::of_collected(text, &[]));
+    if !matches!(section, Ok(CloudConfig::Present(_))) && !plan::has_document(host) {
+        return Response::default();
+    }
+    let answer = boot.finish(text.as_deref().map_err(String::as_str));
+    let mut log = answer.log;
+    if answer.error.is_empty() && plan::has_document(host) {
+        let started = service::in_background(host, BOOT_STAGES, APPLY, &[context.program, "apply"]);
+        log = format!("{log}; {}", started.unwrap_or_else(|error| error.to_string()));
+    }
+    Response { log: limit(&log), ..Response::default() }
 }
 
 /// Resets the node. An event without a readable cluster section says nothing about where RKE2 is; the node itself does.
@@ -168,11 +192,23 @@ fn info(host: &Host) -> Response {
     match installed::version(host) {
         installed::Installed::No => Response::state("non-applicable"),
         installed::Installed::Unknown(sentence) => Response { log: sentence, ..Response::state("error") },
-        installed::Installed::Version(version) => {
-            let data = serde_json::json!({"provider": "rke2", "version": version}).to_string();
-            Response { data, ..Response::state("success") }
-        }
+        installed::Installed::Version(version) => Response { data: told(&version), ..Response::state("success") },
     }
+}
+
+/// Installs RKE2 into the image (kairos `kairos-init/pkg/stages/steps_install.go` fails the build on an `error`).
+fn install(host: &Host, payload: &Payload, deadline: &Deadline) -> Response {
+    deadline.put_off(install::BOUND + OVERTIME);
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    match install::run(host, &text(&payload.version), &text(&payload.config)) {
+        Ok(done) => Response { data: told(&done.version), log: limit(&done.log), ..Response::state("success") },
+        Err(sentence) => Response { state: "error".into(), ..Response::error(&sentence) },
+    }
+}
+
+/// What is in the image, as kairos-init reads it.
+fn told(version: &Version) -> String {
+    serde_json::json!({"provider": "rke2", "version": version}).to_string()
 }
 
 /// What the agent sends; go-pluggable moves a payload of more than 8 KiB into a file.
@@ -183,12 +219,14 @@ struct Event {
 }
 
 /// What a payload may hold.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Payload {
-    /// The cloud-config.
+    /// The cloud-config; of `init.provider.install`, from where RKE2 comes.
     config: Option<String>,
     /// The provider that `init.provider.install` is meant for.
     provider: Option<String>,
+    /// Which RKE2 is to be installed.
+    version: Option<String>,
 }
 
 /// The payload of an event: JSON, inline or in a file, which stays where it is. `late` is called if it does not come at once.

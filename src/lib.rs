@@ -18,6 +18,8 @@ pub mod cli;
 // What happens to a node, the last phase first.
 pub(crate) mod reset;
 
+pub(crate) mod install;
+
 pub mod apply;
 
 pub mod start;

@@ -279,6 +279,17 @@ impl Host {
         Ok(true)
     }
 
+    /// Makes a new file, to be filled by the caller; missing parents are made, 0755.
+    ///
+    /// Fails if something stands there.
+    pub(crate) fn create(&self, path: &str, mode: u32) -> Result<File, Error> {
+        let (directory, name) = self.parent_made("write", path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| openat(&directory, name, flags, Mode::from_raw_mode(0o600)));
+        let opened = opened.and_then(|file| set_mode(&file, mode).map(|()| file));
+        opened.map(File::from).map_err(|errno| Error::os("write", path, errno))
+    }
+
     /// Makes the path a directory of this mode, also if it is one of another mode; missing parents are made, 0755.
     ///
     /// Fails if something else stands there or a symlink leads nowhere.

@@ -13,6 +13,7 @@ mod addresses;
 pub mod copy;
 mod duplicate;
 mod error;
+mod fetch;
 mod files;
 mod input;
 mod kernel;

@@ -1,5 +1,6 @@
 //! Programs of the machine: each is started with a deadline.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::os::fd::AsFd;
@@ -179,11 +180,34 @@ impl Host {
         self.run_with(program, arguments, b"", KEPT, deadline)
     }
 
+    /// The same with more variables than the search path.
+    pub(super) fn run_in(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, OsString)],
+        deadline: Duration,
+    ) -> Result<String, Error> {
+        self.start(program, arguments, environment, b"", KEPT, deadline)
+    }
+
     /// The same with these bytes as stdin, and with the first `kept` bytes of its stdout.
     pub(crate) fn run_with(
         &self,
         program: &str,
         arguments: &[&str],
+        input: &[u8],
+        kept: usize,
+        deadline: Duration,
+    ) -> Result<String, Error> {
+        self.start(program, arguments, &[], input, kept, deadline)
+    }
+
+    fn start(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, OsString)],
         input: &[u8],
         kept: usize,
         deadline: Duration,
@@ -199,6 +223,7 @@ impl Host {
             .args(arguments)
             .env_clear()
             .env("PATH", SEARCH_PATH)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(stdin)
             .stdout(Stdio::piped())

@@ -32,6 +32,7 @@ use crate::identity::recall::{self, Known};
 use crate::report::log::{Level, Log};
 use crate::rke2::{DATA_DIR, Unit};
 use crate::service::{gate, systemd};
+use crate::status::record::Record;
 use crate::status::{self, Decision, Steps};
 use crate::text::escape::{escape, limit, quoted};
 use find::Found;
@@ -111,6 +112,16 @@ pub(crate) fn last_unit(host: &Host) -> Option<Unit> {
         [unit] => Some(*unit),
         _ => find::in_force(host)?.plan().map(|plan| plan.role.unit()),
     }
+}
+
+/// Whether an event has come to an end in this boot.
+pub(crate) fn is_decided(host: &Host) -> bool {
+    Record::read(host).is_ok_and(|record| record.plan.is_some())
+}
+
+/// Whether there is a document that stages a plan of ours.
+pub(crate) fn has_document(host: &Host) -> bool {
+    find::in_force(host).is_some_and(|found| found.stages_plan())
 }
 
 impl<'a> Boot<'a> {

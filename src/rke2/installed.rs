@@ -98,6 +98,12 @@ pub(crate) fn at_hand(host: &Host) -> Option<Version> {
     go_build::version(&mut program).or_else(|| kept(host, &stamp(host, binary, &program)))
 }
 
+/// The version of the program of this path, which is not run.
+pub(crate) fn of_program(host: &Host, path: &str) -> Option<Version> {
+    let mut program = host.file(path).ok()?;
+    go_build::version(&mut program).or_else(|| search(&mut program))
+}
+
 /// What tells this very program from any other.
 fn stamp(host: &Host, binary: &str, program: &Original) -> String {
     format!("{binary} {:?} {:?}", host.identity(binary), program.identity())

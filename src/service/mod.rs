@@ -17,6 +17,12 @@ use systemd::Systemd;
 
 use crate::host::{Error, Host};
 
+/// Runs a command in a session of its own, which holds no pipe of ours.
+const DETACHED: &str = r#"setsid "$@" </dev/null >/dev/null 2>&1 &"#;
+
+/// How long that may take.
+const QUICK: Duration = Duration::from_secs(5);
+
 /// The service manager of a host, for orders.
 pub(crate) fn manager(host: &Host) -> Box<dyn Manager + '_> {
     match Kind::of(host) {
@@ -33,6 +39,23 @@ pub(crate) fn running(host: &Host) -> Option<Box<dyn Manager + '_>> {
         Kind::OpenRc => host.is_dir(openrc::RUN),
     };
     runs.then(|| manager(host))
+}
+
+/// Starts a command that outlives this process and what called it, once a service that is being started has come to an end. Gives what was
+/// done; with another root nothing is.
+pub(crate) fn in_background(host: &Host, after: &str, name: &str, command: &[&str]) -> Result<String, Error> {
+    let told = command.join(" ");
+    if !host.is_real() {
+        return Ok(format!("would start {told}"));
+    }
+    if Kind::of(host) == Kind::Systemd && systemd::runs_here(host) {
+        // What a service starts itself ends with it.
+        Systemd::of(host).run_after(after, name, command)?;
+    } else {
+        let words: Vec<&str> = ["-c", DETACHED, "sh"].into_iter().chain(command.iter().copied()).collect();
+        host.run("sh", &words, QUICK)?;
+    }
+    Ok(format!("started {told}"))
 }
 
 /// Waits until a service neither runs nor is about to, at most until `end`; gives whether it is so.

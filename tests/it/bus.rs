@@ -220,11 +220,7 @@ fn unreadable_everywhere(name: &str, send: impl Fn(&Path) -> Answer) -> Duration
 // --- the events ---------------------------------------------------------------------------------------------------
 
 /// The events that the agent sends to every plugin, with a payload as it has (kairos `sdk/bus/events.go`), and others.
-const NOT_OURS: [(&str, &str); 17] = [
-    (
-        "agent.bootstrap",
-        r#"{"api":"http://127.0.0.1:8080","config":"","logfile":"/var/log/kairos/agent-provider.log"}"#,
-    ),
+const NOT_OURS: [(&str, &str); 16] = [
     ("agent.install", r#"{"token":"","config":""}"#),
     ("agent.install.challenge", r#"{"config":""}"#),
     ("agent.recovery", r#"{"config":""}"#),
@@ -262,6 +258,83 @@ fn an_event_that_is_not_ours_gets_the_empty_answer_and_changes_nothing() {
     assert_eq!(support::tree(node.root()), "");
 }
 
+/// The event of the running system, as `kairos-agent start` sends it.
+fn bootstrap(root: &Path, cloud_config: &str) -> Answer {
+    let data = json!({
+        "api": "http://127.0.0.1:8080", "config": cloud_config, "logfile": "/var/log/kairos/agent-provider.log"
+    });
+    let answer = publish(Some(root), "agent.bootstrap", &data.to_string());
+    assert_eq!([&*answer.state, &*answer.data, &*answer.error], [""; 3], "kairos-agent would repeat it for ever");
+    answer
+}
+
+#[test]
+fn agent_bootstrap_does_nothing_after_agent_boot_and_where_nothing_is_asked() {
+    let node = Node::new();
+    for config in ["", "#cloud-config\nhostname: a\n", "not: [yaml"] {
+        assert_eq!(bootstrap(node.root(), config).log, "", "{config:?}");
+    }
+    assert_eq!(support::tree(node.root()), "");
+    for (config, asked) in [(GOOD, GOOD.replace("server-1", "server-2")), (GOOD, GOOD.replace("init", "master"))] {
+        let node = Node::new();
+        boot(node.root(), config);
+        let before = support::tree(node.root());
+        assert_eq!(bootstrap(node.root(), &asked).log, "");
+        assert_eq!(support::tree(node.root()), before, "agent.boot has decided");
+    }
+    for mode in ["recovery_mode", "live_mode", "autoreset_mode", "uki_install_mode"] {
+        let node = Node::new();
+        node.write(&format!("run/cos/{mode}"), "", 0o644);
+        let before = support::tree(node.root());
+        assert_eq!(bootstrap(node.root(), GOOD).log, "", "{mode}");
+        assert_eq!(support::tree(node.root()), before, "{mode}");
+    }
+}
+
+#[test]
+fn agent_bootstrap_plans_and_applies_where_no_agent_boot_came() {
+    // The first boot of a provider that came with a system extension.
+    let node = Node::new();
+    let large = format!("{GOOD}# {}\n", "x".repeat(2 * INLINE));
+    let answer = bootstrap(node.root(), &large);
+    assert!(answer.log.starts_with("planned role init for rke2-server"), "{answer:?}");
+    assert!(answer.log.contains("; would start /") && answer.log.ends_with(" apply"), "{answer:?}");
+    assert_eq!(status(node.root()), ("planned".to_owned(), Vec::new()));
+    for gate in GATES {
+        assert!(node.exists(gate), "{gate}");
+    }
+    assert!(!node.exists(REFUSED));
+    // What it started is the whole of the boot stages.
+    let applied = Command::new(BINARY).arg("--root").arg(node.root()).arg("apply").output().unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    assert!(node.read(support::CONFIG).unwrap().contains("server-1"));
+    let once = support::tree(node.root());
+    assert_eq!(bootstrap(node.root(), &large).log, "", "kairos-agent starts again");
+    assert_eq!(support::tree(node.root()), once);
+
+    // A later boot: the boot stages ran with the last plan, and the event brings another, or none that can be read.
+    for (config, name) in [(GOOD.replace("server-1", "server-2"), "server-2"), ("not: [yaml".to_owned(), "server-1")] {
+        let (node, _) = booted();
+        fs::remove_file(node.path(REFUSED)).unwrap();
+        let answer = bootstrap(node.root(), &config);
+        assert!(answer.log.ends_with(" apply"), "{answer:?}");
+        let applied = Command::new(BINARY).arg("--root").arg(node.root()).arg("apply").output().unwrap();
+        assert!(applied.status.success(), "{applied:?}");
+        assert!(node.read(support::CONFIG).unwrap().contains(name), "{name}");
+    }
+}
+
+#[test]
+fn agent_bootstrap_that_is_refused_starts_nothing() {
+    let (node, document) = booted();
+    fs::remove_file(node.path(REFUSED)).unwrap();
+    let answer = bootstrap(node.root(), &GOOD.replace("role: init", "role: master"));
+    assert_eq!(answer.log, "the cluster section is refused");
+    assert_eq!(status(node.root()).0, "refused");
+    assert!(node.read(REFUSED).unwrap().contains("master"));
+    assert_eq!(text(node.root(), DOCUMENT), document);
+}
+
 #[test]
 fn the_only_argument_is_the_event() {
     // Without --root this is the machine that runs the tests: only events that never change anything.
@@ -295,18 +368,6 @@ fn a_reset_of_nothing_says_so_and_leaves_nothing_behind() {
         assert_eq!([&*reset.state, &*reset.data, &*reset.error], [""; 3]);
         assert!(reset.log.contains("nothing of RKE2"), "never an empty success: {reset:?}");
     }
-    assert_eq!(support::tree(node.root()), "");
-}
-
-#[test]
-fn what_is_not_built_yet_says_so() {
-    let node = Node::new();
-    let event = json!({
-        "provider": "rke2", "version": "v1.33.4+rke2r1", "logLevel": "info", "config": "", "family": "debian"
-    });
-    let install = publish(Some(node.root()), "init.provider.install", &event.to_string());
-    assert!(install.error.contains("init.provider.install") && install.error.contains("not built yet"), "{install:?}");
-    assert_eq!((&*install.state, &*install.data), ("error", ""));
     assert_eq!(support::tree(node.root()), "");
 }
 
@@ -799,7 +860,7 @@ fn a_complete_event_is_answered_at_once_though_stdin_stays_open() {
         }
     }
     // Nothing at all comes, and nothing is waited for.
-    for name in ["agent.bootstrap", "init.provider.info", "some.new.event"] {
+    for name in ["init.provider.info", "some.new.event"] {
         let node = Node::new();
         let (child, stdin, start) = held_open(node.root(), name);
         let answer = answer(child, name, start);

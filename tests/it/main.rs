@@ -27,6 +27,7 @@ mod hazards;
 mod host;
 mod house;
 mod images;
+mod install;
 mod installed;
 mod lab;
 mod log;
