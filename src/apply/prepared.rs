@@ -199,8 +199,8 @@ fn read_text(
     ignored: &[&str],
     findings: &mut Findings,
 ) -> Result<Option<Read>, String> {
-    let document = yaml::read(text, limits)
-        .map_err(|error| format!("{path}: {} (line {}); correct it", error.problem, error.line))?;
+    let document =
+        yaml::read(text, limits).map_err(|error| format!("{path}: line {} {}", error.line, error.problem))?;
     if let Some((_, line)) = document.anchor_twice {
         return Err(format!("{path}: defines an anchor twice (line {line}); rename one"));
     }

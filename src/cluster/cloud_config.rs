@@ -218,7 +218,7 @@ fn parse(text: &str) -> (Option<Document>, Findings) {
     let mut unreadable = |line, sentence: &str| findings.refuse(Code::Unreadable, At::line(line), sentence);
     let document = match yaml::read(text, CLOUD_CONFIG) {
         Err(error) => {
-            unreadable(error.line, &format!("the cloud-config {}; correct it", error.problem));
+            unreadable(error.line, &format!("the cloud-config {}", error.problem));
             None
         }
         Ok(document) => {

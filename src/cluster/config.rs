@@ -23,8 +23,8 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
         Options::Broken(place, error) => {
             let at = place.at(&path, error.line);
             let rest = match at.inner {
-                Some(line) => format!("line {line} of its text {}; correct it", error.problem),
-                None => format!("{}; correct it", error.problem),
+                Some(line) => format!("line {line} of its text {}", error.problem),
+                None => error.problem.clone(),
             };
             reader.findings.refuse(Code::OptionsInvalidYaml, at, &rest);
         }

@@ -1,16 +1,19 @@
 //! Reading YAML: a tree of what was written, with lines, and what a scalar means to RKE2.
 //!
-//! The events come from a port of libyaml, the scanner that go-yaml is a port of too, so the same texts are accepted and
-//! refused. A scalar keeps its text as written; [`Scalar::yaml11`] resolves it as gopkg.in/yaml.v2 does for RKE2
+//! The scanner and the grammar are go-yaml's (`scanner`, `events`), so the same texts are accepted and refused.
+//! A scalar keeps its text as written; [`Scalar::yaml11`] resolves it as gopkg.in/yaml.v2 does for RKE2
 //! (`resolve.go`), [`Scalar::core`] as gopkg.in/yaml.v3 does for the Kairos collector.
 //! Every reading is bounded by [`Limits`]; the depth is checked while scanning, before nesting costs quadratic time.
 
+mod events;
+mod scalars;
+mod scanner;
+
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{BufReader, Read as _};
-use std::panic::catch_unwind;
 
-use libyaml_safer::{Error as ScanError, Event, EventData, Parser, ScalarStyle};
+use events::{Event, Events};
+use scanner::{Mark, Written};
 
 /// How much of a text is read before it is given up.
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +26,16 @@ pub struct Limits {
     pub nodes: usize,
     /// Nodes made by aliases.
     pub alias_nodes: usize,
+    /// Tokens that the reader looks ahead: an error there, behind the end of the first document, is one of the text. RKE2's reader
+    /// (gopkg.in/yaml.v2) looks no further than it must, Kairos' (v3) two tokens.
+    pub ahead: usize,
 }
 
 /// The bounds for RKE2's options and for the files of config.d.
-pub const OPTIONS: Limits = Limits { bytes: 1 << 20, depth: 64, nodes: 100_000, alias_nodes: 10_000 };
+pub const OPTIONS: Limits = Limits { bytes: 1 << 20, depth: 64, nodes: 100_000, alias_nodes: 10_000, ahead: 0 };
 
 /// The bounds for a whole cloud-config, which carries the files of other programs too.
-pub const CLOUD_CONFIG: Limits = Limits { bytes: 16 << 20, depth: 64, nodes: 1_000_000, alias_nodes: 10_000 };
+pub const CLOUD_CONFIG: Limits = Limits { bytes: 16 << 20, depth: 64, nodes: 1_000_000, alias_nodes: 10_000, ahead: 2 };
 
 /// How many lines of a text may begin like a directive.
 const DIRECTIVES: usize = 1_000;
@@ -160,30 +166,44 @@ pub enum Core {
 pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > limits.bytes {
-        return Err(Error { line: 1, problem: format!("is longer than {} bytes", limits.bytes) });
+        return Err(Error { line: 1, problem: format!("is longer than {} bytes; shorten it", limits.bytes) });
     }
     // The scanner looks through all of them at each one.
     if text.matches('%').nth(DIRECTIVES).is_some()
         && let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES)
     {
-        return Err(Error { line: line + 1, problem: format!("has more than {DIRECTIVES} directives") });
+        return Err(Error {
+            line: line + 1,
+            problem: format!("has more than {DIRECTIVES} directives; leave them out"),
+        });
     }
-    // The scanner has panics for a few malformed texts (an odd tag, a stray percent escape): they are syntax errors too.
-    catch_unwind(|| Composer::new(text, limits).document())
-        .unwrap_or_else(|_| Err(Error { line: 1, problem: "is not valid YAML".into() }))
+    if let Some((at, found)) = forbidden(text) {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let problem =
+            format!("is not valid YAML: the control character U+{:04X} is not allowed; remove it", u32::from(found));
+        return Err(Error { line, problem });
+    }
+    // What is missing at the end is missing in the last line.
+    let last = text.lines().count().max(1);
+    Composer::new(text, limits).document().map_err(|error| Error { line: error.line.min(last), ..error })
 }
 
-type Input<'t> = BufReader<std::io::Chain<&'t [u8], &'static [u8]>>;
+/// The first character that YAML does not allow anywhere.
+fn forbidden(text: &str) -> Option<(usize, char)> {
+    let may_be = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || matches!(byte, 0x7f | 0xc2 | 0xef);
+    let is_forbidden = |it: char| {
+        it.is_control() && !matches!(it, '\t' | '\n' | '\r' | '\u{85}') || matches!(it, '\u{fffe}' | '\u{ffff}')
+    };
+    // Most texts have no byte that such a character may begin with.
+    text.bytes().any(may_be).then(|| text.char_indices().find(|(_, it)| is_forbidden(*it))).flatten()
+}
 
 struct Composer<'t> {
-    text: &'t str,
-    parser: Parser<Input<'t>>,
+    events: Events<'t>,
     limits: Limits,
-    /// Whether a line break was added at the end: the scanner wants one after a block scalar, go-yaml does not see it.
-    completed: Option<usize>,
     nodes: usize,
     alias_nodes: usize,
-    anchors: HashMap<String, Anchor>,
+    anchors: HashMap<&'t str, Anchor>,
     duplicates: Vec<Duplicate>,
     anchor_twice: Option<(String, usize)>,
     hasher: RandomState,
@@ -203,16 +223,9 @@ enum Anchor {
 
 impl<'t> Composer<'t> {
     fn new(text: &'t str, limits: Limits) -> Self {
-        let complete = text.is_empty() || text.ends_with('\n');
-        let end: &'static [u8] = if complete { b"" } else { b"\n" };
-        let mut parser = Parser::new();
-        parser.set_encoding(libyaml_safer::Encoding::Utf8);
-        parser.set_input(BufReader::with_capacity(4096, text.as_bytes().chain(end)));
         Self {
-            text,
-            parser,
+            events: Events::new(text, limits.ahead),
             limits,
-            completed: (!complete).then_some(text.len()),
             nodes: 0,
             alias_nodes: 0,
             anchors: HashMap::new(),
@@ -222,90 +235,79 @@ impl<'t> Composer<'t> {
         }
     }
 
-    fn next(&mut self) -> Result<Event, Error> {
-        self.parser.parse().map_err(|error| problem(&error, self.text))
-    }
-
     fn document(mut self) -> Result<Document, Error> {
         let mut root = None;
         loop {
-            let event = self.next()?;
-            let line = line(&event);
-            match event.data {
-                EventData::StreamEnd => break,
-                EventData::StreamStart { .. } | EventData::DocumentStart { .. } => {}
-                EventData::DocumentEnd { .. } => {
+            let (event, mark) = self.events.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::DocumentStart => {}
+                Event::DocumentEnd => {
                     // What follows is not ours to judge: go-yaml does not read it either.
-                    let second = match self.parser.parse() {
-                        Ok(event) if !matches!(event.data, EventData::StreamEnd) => Some(self::line(&event)),
-                        Err(error) => Some(problem(&error, self.text).line),
-                        Ok(_) => None,
+                    let second = match self.events.next() {
+                        Ok((Event::StreamEnd, _)) => None,
+                        Ok((_, mark)) => Some(mark.line + 1),
+                        Err(error) => Some(error.line),
                     };
-                    let root = root.unwrap_or_else(|| empty(line));
+                    let root = root.unwrap_or_else(|| empty(mark.line + 1));
                     let Self { duplicates, anchor_twice, .. } = self;
                     return Ok(Document { root, duplicates, anchor_twice, second });
                 }
-                _ => root = Some(self.node(event, 0)?.0),
+                event => root = Some(self.node(event, mark, 0)?.0),
             }
         }
         Ok(Document { root: empty(1), duplicates: self.duplicates, anchor_twice: self.anchor_twice, second: None })
     }
 
     /// The node that begins with `event`, its size in nodes and how many lists and mappings it nests.
-    fn node(&mut self, event: Event, depth: usize) -> Result<(Node, usize, usize), Error> {
-        let line = line(&event);
-        let end = event.end_mark.index;
+    fn node(&mut self, event: Event<'t>, mark: Mark, depth: usize) -> Result<(Node, usize, usize), Error> {
+        let line = mark.line + 1;
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
-            return Err(Error { line, problem: format!("has more than {} values", self.limits.nodes) });
+            return Err(Error { line, problem: format!("has more than {} values; shorten it", self.limits.nodes) });
         }
-        let (anchor, kind, size, height) = match event.data {
-            EventData::Alias { anchor } => return self.alias(&anchor, line, depth),
-            EventData::Scalar { anchor, tag, value, style, .. } => {
-                let style = match style {
-                    ScalarStyle::Literal => Style::Literal,
-                    ScalarStyle::Folded => Style::Folded,
-                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-                    _ => Style::Plain,
+        let (anchor, kind, size, height) = match event {
+            Event::Alias { anchor } => return self.alias(anchor, line, depth),
+            Event::Scalar { properties, text, written } => {
+                let style = match written {
+                    Written::Plain => Style::Plain,
+                    Written::SingleQuoted | Written::DoubleQuoted => Style::Quoted,
+                    Written::Literal => Style::Literal,
+                    Written::Folded => Style::Folded,
                 };
-                let mut text = value;
-                let block = matches!(style, Style::Literal | Style::Folded);
-                if block && self.completed.is_some_and(|length| end > length as u64) && text.ends_with('\n') {
-                    text.pop();
-                }
-                let tag = tag.map(String::into_boxed_str);
-                (anchor, Kind::Scalar(Scalar { text, style, tag }), 1, 0)
+                let tag = properties.tag.map(String::into_boxed_str);
+                (properties.anchor, Kind::Scalar(Scalar { text: text.into_owned(), style, tag }), 1, 0)
             }
-            EventData::SequenceStart { .. } | EventData::MappingStart { .. } if depth >= self.limits.depth => {
+            Event::SequenceStart { .. } | Event::MappingStart { .. } if depth >= self.limits.depth => {
                 return Err(too_deep(line, self.limits));
             }
-            EventData::SequenceStart { anchor, .. } => {
-                self.open(anchor.as_ref(), line);
+            Event::SequenceStart { anchor } => {
+                self.open(anchor, line);
                 let mut items = Vec::new();
                 let (mut size, mut height) = (1, 1);
                 loop {
-                    let event = self.next()?;
-                    if matches!(event.data, EventData::SequenceEnd) {
+                    let (event, mark) = self.events.next()?;
+                    if event == Event::SequenceEnd {
                         break;
                     }
-                    let (item, item_size, item_height) = self.node(event, depth + 1)?;
+                    let (item, item_size, item_height) = self.node(event, mark, depth + 1)?;
                     size += item_size;
                     height = height.max(item_height + 1);
                     items.push(item);
                 }
                 (anchor, Kind::List(items), size, height)
             }
-            EventData::MappingStart { anchor, .. } => {
-                self.open(anchor.as_ref(), line);
+            Event::MappingStart { anchor } => {
+                self.open(anchor, line);
                 let (entries, size, height) = self.mapping(depth)?;
                 (anchor, Kind::Map(entries), size, height)
             }
-            _ => return Err(Error { line, problem: "is not valid YAML".into() }),
+            _ => return Err(mark.error("it ends too early")),
         };
         let node = Node { line, kind };
         if let Some(name) = anchor {
             if matches!(node.kind, Kind::Scalar(_)) {
-                self.open(Some(&name), line);
+                self.open(Some(name), line);
             }
             // A copy of its own: anchors inside each other count at each level. What no alias may name is not kept.
             let anchor = if size > self.limits.alias_nodes {
@@ -319,19 +321,24 @@ impl<'t> Composer<'t> {
         Ok((node, size, height))
     }
 
-    fn open(&mut self, anchor: Option<&String>, line: usize) {
+    fn open(&mut self, anchor: Option<&'t str>, line: usize) {
         if let Some(name) = anchor
-            && self.anchors.insert(name.clone(), Anchor::Open).is_some()
+            && self.anchors.insert(name, Anchor::Open).is_some()
             && self.anchor_twice.is_none()
         {
-            self.anchor_twice = Some((name.clone(), line));
+            self.anchor_twice = Some((name.to_owned(), line));
         }
     }
 
     fn alias(&mut self, name: &str, line: usize, depth: usize) -> Result<(Node, usize, usize), Error> {
         match self.anchors.get(name) {
-            None => Err(Error { line, problem: "has an alias without its anchor".into() }),
-            Some(Anchor::Open) => Err(Error { line, problem: "has an alias inside its own anchor".into() }),
+            None => Err(Error {
+                line,
+                problem: "has an alias without its anchor; write a value that begins with `*` in quotes".into(),
+            }),
+            Some(Anchor::Open) => {
+                Err(Error { line, problem: "has an alias inside its own anchor; write the value out".into() })
+            }
             Some(Anchor::TooLarge) => Err(too_many_by_aliases(line, self.limits)),
             Some(Anchor::Done { node, size, height }) => {
                 self.alias_nodes += size;
@@ -354,16 +361,21 @@ impl<'t> Composer<'t> {
         let mut first: HashMap<u64, usize> = HashMap::new();
         let (mut size, mut height, mut merges) = (1, 1, false);
         loop {
-            let event = self.next()?;
-            if matches!(event.data, EventData::MappingEnd) {
+            let (event, mark) = self.events.next()?;
+            if event == Event::MappingEnd {
                 break;
             }
-            let (key, key_size, _) = self.node(event, depth + 1)?;
+            let (key, key_size, _) = self.node(event, mark, depth + 1)?;
             let Kind::Scalar(scalar) = key.kind else {
-                return Err(Error { line: key.line, problem: "has a key that is a list or a mapping".into() });
+                return Err(Error {
+                    line: key.line,
+                    problem:
+                        "has a key that is a list or a mapping; write a value that begins with `{` or `[` in quotes"
+                            .into(),
+                });
             };
-            let event = self.next()?;
-            let (value, value_size, value_height) = self.node(event, depth + 1)?;
+            let (event, mark) = self.events.next()?;
+            let (value, value_size, value_height) = self.node(event, mark, depth + 1)?;
             size += key_size + value_size;
             height = height.max(value_height + 1);
             let same = |(key, _): &&(Key, Node)| key.scalar.text == scalar.text;
@@ -409,7 +421,7 @@ fn merge(entries: Entries) -> Result<Entries, Error> {
         };
         for map in maps {
             let Kind::Map(inherited) = map.kind else {
-                return Err(Error { line, problem: "has a `<<` that is not a mapping".into() });
+                return Err(Error { line, problem: "has a `<<` that is not a mapping; write `<<: *anchor`".into() });
             };
             for (key, value) in inherited {
                 if known.insert(key.scalar.text.clone()) {
@@ -421,33 +433,16 @@ fn merge(entries: Entries) -> Result<Entries, Error> {
     Ok(merged)
 }
 
-fn line(event: &Event) -> usize {
-    usize::try_from(event.start_mark.line).unwrap_or(0) + 1
-}
-
 fn empty(line: usize) -> Node {
     Node { line, kind: Kind::Scalar(Scalar { text: String::new(), style: Style::Plain, tag: None }) }
 }
 
 fn too_many_by_aliases(line: usize, limits: Limits) -> Error {
-    Error { line, problem: format!("has more than {} values made by aliases", limits.alias_nodes) }
+    Error { line, problem: format!("has more than {} values made by aliases; write fewer of them", limits.alias_nodes) }
 }
 
 fn too_deep(line: usize, limits: Limits) -> Error {
-    Error { line, problem: format!("is nested deeper than {} levels", limits.depth) }
-}
-
-/// The line of an error of the scanner; a reader error (a character that YAML forbids) carries no mark, so it is looked up.
-fn problem(error: &ScanError, text: &str) -> Error {
-    let forbidden = |c: char| {
-        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}')
-    };
-    let line = match error.problem_mark().or_else(|| error.context_mark()) {
-        Some(mark) => usize::try_from(mark.line).unwrap_or(0),
-        None => text.find(forbidden).map_or(0, |at| text.get(..at).map_or(0, |it| it.matches('\n').count())),
-    };
-    let line = (line + 1).min(text.lines().count().max(1));
-    Error { line, problem: format!("is not valid YAML: {}", error.problem()) }
+    Error { line, problem: format!("is nested deeper than {} levels; make it flatter", limits.depth) }
 }
 
 impl Node {
