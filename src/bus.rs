@@ -175,7 +175,7 @@ fn bootstrap(stdin: impl Read + AsFd, context: &Context) -> Response {
 /// Resets the node. An event without a readable cluster section says nothing about where RKE2 is; the node itself does.
 fn cluster_reset(context: &Context, text: Result<String, String>, deadline: &Deadline) -> Response {
     let section = match text.map(|text| cloud_config::of_collected(&text, &[])) {
-        Ok(CloudConfig::Present(section)) => Some(section),
+        Ok(CloudConfig::Present(section, _)) => Some(section),
         _ => None,
     };
     let request = Request { timeout: reset::timeout(context.host, section.as_deref()), ..Request::default() };

@@ -4,6 +4,7 @@
 //! without a word the ones that do not parse (kairos `sdk/collector/collector.go`). So a missing section means something only
 //! if every listed file parses.
 
+use super::around;
 use crate::findings::code::Code;
 use crate::findings::path::At;
 use crate::findings::{Finding, Findings};
@@ -27,10 +28,10 @@ pub(crate) struct Source {
 /// The three answers to "is there a cluster section?".
 #[derive(Debug)]
 pub(crate) enum CloudConfig {
-    /// There is one.
-    Present(Box<Section>),
-    /// There is none, and every source says so.
-    Absent,
+    /// There is one; and what was found around it.
+    Present(Box<Section>, Findings),
+    /// There is none, and every source says so; and what was found in its place.
+    Absent(Findings),
     /// Nobody knows; the sentence names the file.
     Unreadable(String),
 }
@@ -244,7 +245,7 @@ pub fn of_file(text: &str) -> (Option<Section>, Findings) {
     let (document, mut findings) = parse(text);
     let is_read = document.is_some();
     let second = document.as_ref().and_then(|document| document.second);
-    let section = document.and_then(|document| section(document.root));
+    let section = document.and_then(|document| section(document.root, &mut findings));
     // Without a cluster section it is no business of ours whether Kairos reads the file.
     let is_ours = section.is_some() || (!is_read && names_cluster(text.as_bytes()));
     if let Some(left_out) = LeftOut::of(text.as_bytes()).filter(|_| is_ours) {
@@ -262,8 +263,9 @@ pub fn of_file(text: &str) -> (Option<Section>, Findings) {
     (section, findings)
 }
 
-/// The section of a document, of which nothing else is kept.
-fn section(root: Node) -> Option<Section> {
+/// The section of a document, of which nothing else is kept; what stands in its place, or beside it and harms it, is told.
+fn section(root: Node, findings: &mut Findings) -> Option<Section> {
+    around::judge(&root, root.get("cluster").is_some_and(|node| !node.is_null()), findings);
     let Kind::Map(entries) = root.kind else { return None };
     let (key, node) = entries.into_iter().rev().find(|(key, _)| key.scalar.text == "cluster")?;
     (!node.is_null()).then(|| Section::new(key.line, node))
@@ -284,10 +286,11 @@ pub(crate) fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
     };
     let url = document.root.get("config_url");
     let has_url = url.is_some_and(|url| !url.is_null() && !url.scalar().is_some_and(|it| it.text.is_empty()));
-    if let Some(mut section) = section(document.root) {
+    let mut findings = Findings::default();
+    if let Some(mut section) = section(document.root, &mut findings) {
         section.broken = broken;
         section.read = read;
-        return CloudConfig::Present(Box::new(section));
+        return CloudConfig::Present(Box::new(section), findings);
     }
     if let Some(sentence) = broken.into_iter().next() {
         return CloudConfig::Unreadable(format!("{sentence}; {NOT_KNOWN}"));
@@ -298,7 +301,7 @@ pub(crate) fn of_collected(text: &str, sources_read: &[Source]) -> CloudConfig {
             "config_url: was not fetched; make the address reachable at boot, or remove config_url; {NOT_KNOWN}"
         ));
     }
-    CloudConfig::Absent
+    CloudConfig::Absent(findings)
 }
 
 /// Why a source does not count, as a sentence; else it is added to what is `read`. A document of ours holds no cluster section, so it may be
@@ -334,7 +337,8 @@ pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources: &[S
     let mut sought: Vec<usize> = findings.printed().into_iter().collect();
     // What is about the node stands in no source.
     let is_of_section = |it: &Finding| matches!(it.path.steps().next(), Some(Ok("cluster")));
-    sought.retain(|index| findings.list.get(*index).is_some_and(is_of_section));
+    let is_around = |it: &Finding| around::CODES.contains(&it.code);
+    sought.retain(|index| findings.list.get(*index).is_some_and(|it| is_of_section(it) || is_around(it)));
     findings.list.iter_mut().for_each(|finding| finding.line = None);
     // One after the other, the last first: each may be large.
     let mut cluster = None;

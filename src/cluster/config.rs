@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cloud_config::Options;
+use super::foreign;
 use super::provider::Provider;
 use super::reader::{self, Reader};
 use super::role::Role;
@@ -39,7 +40,7 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
             }
             let root = &document.root;
             if matches!(root.kind, Kind::Map(_)) {
-                return drop_in::read(
+                let read = drop_in::read(
                     root.entries(),
                     &path,
                     *place,
@@ -47,6 +48,10 @@ pub(crate) fn read(reader: &mut Reader, role: Role) -> Read {
                     reader.reads(role.unit()),
                     reader.findings,
                 );
+                if let Some(program) = foreign::program(root.entries()) {
+                    foreign::tell(program, reader.at("config"), reader.findings);
+                }
+                return read;
             }
             if !root.is_null() {
                 let rest = format!("holds {}; write a mapping with RKE2's options by name", root.described());

@@ -16,12 +16,16 @@ const RESET: &str = "RKE2_CLUSTER_RESET";
 /// The variables that the Go provider wrote, of all that there may be.
 const WRITTEN_BY_GO: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
+/// The proxies of RKE2 itself, and those of containerd alone.
+const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+const OF_CONTAINERD: [&str; 2] = ["CONTAINERD_HTTP_PROXY", "CONTAINERD_HTTPS_PROXY"];
+
 /// Reads the key: variables by name.
 pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
-    for (name, value) in reader.mapping("env") {
+    for (key, value) in reader.mapping("env") {
         let Some(scalar) = value.scalar() else { continue };
-        let (name, at) = (name.scalar.text.as_str(), reader::path("env").key(&name.scalar.text).at(name.line));
+        let (name, at) = (key.scalar.text.as_str(), reader::path("env").key(&key.scalar.text).at(key.line));
         let text = cleaned(&scalar.text);
         if !is_variable(name) {
             let rest = "is no name of a variable, so it is left out, as systemd did; write letters, digits and underscores, no \
@@ -73,8 +77,22 @@ pub(crate) fn read(reader: &mut Reader) -> BTreeMap<String, String> {
                 let rest = "holds a template, which is evaluated in options only; write the value itself";
                 reader.findings.error(Code::OptionTemplate, at, rest);
             }
+            let has_no_scheme = !text.is_empty() && !text.contains("://") && !text.contains("{{");
+            if has_no_scheme && PROXIES.iter().chain(&OF_CONTAINERD).any(|it| it.eq_ignore_ascii_case(name)) {
+                let rest = "has no scheme; write http:// before the address of the proxy";
+                reader.findings.error(Code::ProxyScheme, reader::path("env").key(name).at(key.line), rest);
+            }
             env.insert(name.to_owned(), text.to_owned());
         }
+    }
+    let is_set = |name: &str| env.iter().any(|(it, text)| it.eq_ignore_ascii_case(name) && !text.is_empty());
+    if let Some(name) = OF_CONTAINERD.into_iter().find(|name| is_set(name)).filter(|_| !PROXIES.into_iter().any(is_set))
+    {
+        let line = reader.section.node.get("env").and_then(|env| env.entry(name)).map(|(key, _)| key.line);
+        let at = reader::path("env").key(name).at(line.unwrap_or(reader.section.line));
+        let rest = "is for containerd alone, and RKE2 itself pulls without a proxy; write HTTP_PROXY and HTTPS_PROXY, of which \
+                    containerd's are made";
+        reader.findings.error(Code::ProxyOfContainerd, at, rest);
     }
     env
 }

@@ -10,6 +10,7 @@ use crate::findings::code::Code;
 use crate::rke2::drop_in::{self, Owned};
 use crate::rke2::overrides::Needed;
 use crate::text::escape::{mask_user, quoted};
+use crate::text::odd;
 
 /// Where nodes register (rke2 `pkg/cli/cmds/server.go`, the supervisor's port).
 const PORT: u16 = 9345;
@@ -42,8 +43,11 @@ impl Endpoint {
         if rest.is_empty() {
             return Err("no host");
         }
-        if rest.chars().any(char::is_whitespace) {
-            return Err("blanks in it");
+        if let Some(what) = odd::character(rest) {
+            return Err(what);
+        }
+        if odd::has_gap(rest) {
+            return Err("a placeholder that nobody has filled in");
         }
         if rest.chars().any(char::is_control) {
             return Err("a control character");
@@ -268,6 +272,10 @@ mod tests {
             ("user@vip", "user information"),
             ("fe80::1%eth0", "a zone id"),
             ("a b", "blanks in it"),
+            ("\u{201c}vip\u{201d}", "typographic quotes in it"),
+            ("vip\u{200b}", "a character without width in it"),
+            ("<vip>", "a placeholder that nobody has filled in"),
+            ("${VIP}", "a placeholder that nobody has filled in"),
             ("a\u{1}b", "a control character"),
             ("vip:", "a port that is not between 1 and 65535"),
             ("vip:0", "a port that is not between 1 and 65535"),

@@ -3,11 +3,14 @@
 //! Each key has a file of its own, which reads it by [`reader::Reader`]; [`understand`] reads them all, in the order in which they depend on
 //! each other.
 
+pub(crate) mod around;
 pub(crate) mod ca_certs;
 pub mod cloud_config;
 pub(crate) mod config;
 pub(crate) mod document_path;
 pub mod env;
+mod foreign;
+mod gaps;
 pub(crate) mod host;
 pub(crate) mod images;
 pub mod mask;
@@ -82,6 +85,9 @@ const KEYS: [&str; 10] = [
     "import_local_images", "local_images_path", "cluster_config_path",
 ];
 
+/// Keys that people write for another one.
+const MISNAMED: [(&str, &str); 2] = [("token", "cluster_token"), ("server", "control_plane_host")];
+
 /// The data directory that a section asks for, before anything is judged: RKE2's state decides how strictly that is done.
 pub fn data_dir(section: &Section) -> String {
     let text = |node: Option<&Node>| Some(node?.scalar()?.yaml11().printed()).filter(|text| !text.is_empty());
@@ -140,6 +146,7 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
         return None;
     }
     unknown_keys(reader);
+    gaps::judge(reader);
     let role = role::read(reader);
     // Without a role the rest is judged as for the first server, which demands least.
     let judged = role.unwrap_or(Role::Init);
@@ -182,6 +189,11 @@ fn unknown_keys(reader: &mut Reader) {
     for (key, _) in reader.section.node.entries() {
         let name = key.scalar.text.as_str();
         if KEYS.contains(&name) || name == "provider_options" {
+            continue;
+        }
+        if let Some((_, meant)) = MISNAMED.iter().find(|(it, _)| *it == name) {
+            let rest = format!("is not a key of the cluster section, which does not read it; write cluster.{meant}");
+            reader.findings.error(Code::KeyMisnamed, reader::path(name).at(key.line), &rest);
             continue;
         }
         let near = reader.findings.prints(Code::UnknownKey).then(|| options::nearest_of(name, &KEYS)).flatten();

@@ -4,6 +4,7 @@ use super::reader::{OtherType, Reader};
 use crate::findings::code::{Code, Severity};
 use crate::rke2::Unit;
 use crate::text::escape::quoted;
+use crate::text::odd;
 
 /// What the node does in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub(crate) fn read(reader: &mut Reader) -> Option<Role> {
         None => (Code::RoleMissing, format!("is missing; write {ALL}")),
         Some(word) => match Role::of(word) {
             Some(role) => return Some(role),
+            None if odd::character(word).is_some() || odd::has_gap(word) => {
+                let what = odd::character(word).unwrap_or("a placeholder that nobody has filled in");
+                (Code::RoleUnknown, format!("has {what}; write {}", meant(&odd::without(word))))
+            }
             None if is_word(word) => {
                 (Code::RoleUnknown, format!("{} is not a role; write {}", quoted(word), meant(word)))
             }

@@ -13,6 +13,7 @@ use crate::findings::path::At;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{DropIn, Owned};
 use crate::rke2::overrides::Needed;
+use crate::text::odd;
 use crate::text::yaml::Core;
 
 /// The option that names a file with the token.
@@ -77,8 +78,25 @@ pub(crate) fn read(
         let rest = "holds a template, which is not evaluated in a secret; write the token itself";
         reader.findings.error(Code::OptionTemplate, at.clone(), rest);
     }
-    if let Some((severity, code, rest)) = judge(&text, role.unwrap_or(Role::Init).unit()) {
+    // The line break at the end of a block is none that somebody wrote.
+    let written = own.as_ref().map_or(text.as_str(), |given| given.scalar.text.trim_end_matches(['\n', '\r']));
+    if let Some(what) = odd::character(written).filter(|_| !text.contains("{{")) {
+        let rest = format!("has {what}; write the token alone, or choose another");
+        reader.findings.error(Code::TokenCharacters, at.clone(), &rest);
+    }
+    if odd::is_no_secret(&text) {
+        let rest = "is a placeholder or an example, not a secret; write the token of the cluster, a long random text";
+        reader.findings.error(Code::Placeholder, at, rest);
+    } else if let Some((severity, code, rest)) = judge(&text, role.unwrap_or(Role::Init).unit()) {
         reader.findings.push(severity, code, at, rest);
+    } else if role == Some(Role::Init) && text.starts_with("K10") && !reader.findings.lenient {
+        let rest = "has the full form, which names the CA of a cluster that exists, but role init makes one; write its \
+                    password alone, what follows the last colon";
+        reader.findings.error(Code::TokenFullOnInit, at, rest);
+    } else if role.is_some_and(Role::joins) && !text.starts_with("K10") && !reader.findings.lenient {
+        let rest = "does not name the CA of the cluster, so the node trusts whoever answers at its address; write the \
+                    full form K10<hash>::<user>:<password> of a server's node-token";
+        reader.findings.note(Code::TokenUnpinned, at, rest);
     }
     Some(Token(text))
 }

@@ -17,7 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Context;
-use crate::cluster::cloud_config::{self, CloudConfig, Section, Source};
+use crate::cluster::cloud_config::{self, CloudConfig, Section, Source, SourcesRead};
 use crate::cluster::token::Token;
 use crate::cluster::{self, Cluster, document_path};
 use crate::environment;
@@ -83,7 +83,8 @@ enum Mark {
 /// What the event asks for.
 enum Asked {
     Present(Box<Understood>),
-    Absent,
+    /// With what stands in the place of a section.
+    Absent(Findings),
     /// Nobody knows; the sentence why.
     Unreadable(String),
 }
@@ -182,8 +183,13 @@ impl<'a> Boot<'a> {
         let sources = text.map(|text| sources::read(self.host, text)).unwrap_or_default();
         // All that takes its time is done before the lock is taken.
         let asked = match text.map(|text| self.read(text, &sources)) {
-            Ok(CloudConfig::Present(section)) => Asked::Present(Box::new(self.understand(*section, &sources))),
-            Ok(CloudConfig::Absent) => Asked::Absent,
+            Ok(CloudConfig::Present(section, found)) => {
+                Asked::Present(Box::new(self.understand(*section, found, &sources)))
+            }
+            Ok(CloudConfig::Absent(mut found)) => {
+                cloud_config::place(&mut found, None, &sources, SourcesRead::default());
+                Asked::Absent(found)
+            }
             Ok(CloudConfig::Unreadable(sentence)) => Asked::Unreadable(sentence),
             Err(sentence) => Asked::Unreadable(sentence.to_owned()),
         };
@@ -198,7 +204,7 @@ impl<'a> Boot<'a> {
             _ if self.is_overtaken() => self.cut_off("another agent.boot, or a reset, has decided meanwhile"),
             (_held, Asked::Present(understood)) => self.present(*understood, &sources, &payload),
             (_held, Asked::Unreadable(sentence)) => self.unreadable(&sentence, &sources, None),
-            (_held, Asked::Absent) => self.absent(&sources),
+            (_held, Asked::Absent(found)) => self.absent(&sources, &found),
         }
     }
 
@@ -250,7 +256,7 @@ impl<'a> Boot<'a> {
     /// The three answers. Where there is a document of ours, "no cluster section" is believed only if nothing can have been left out.
     fn read(&self, text: &str, sources: &[Source]) -> CloudConfig {
         let answer = cloud_config::of_collected(text, sources);
-        if !matches!(answer, CloudConfig::Absent) || self.documents(sources, None).is_empty() {
+        if !matches!(answer, CloudConfig::Absent(_)) || self.documents(sources, None).is_empty() {
             return answer;
         }
         let listed = cloud_config::sources(text);
@@ -262,8 +268,7 @@ impl<'a> Boot<'a> {
         doubt.map_or(answer, |sentence| CloudConfig::Unreadable(format!("{sentence}; {}", cloud_config::NOT_KNOWN)))
     }
 
-    fn understand(&self, section: Section, sources: &[Source]) -> Understood {
-        let mut findings = Findings::default();
+    fn understand(&self, section: Section, mut findings: Findings, sources: &[Source]) -> Understood {
         let home = cluster::home(self.host, &section);
         let known = recall::recall(self.host, &home, &|| last_unit(self.host));
         let mut cluster = cluster::understand(&section, &home, &mut findings);
@@ -430,7 +435,7 @@ impl<'a> Boot<'a> {
         Answer { error: String::new(), log: sentence }
     }
 
-    fn absent(&mut self, sources: &[Source]) -> Answer {
+    fn absent(&mut self, sources: &[Source], found: &Findings) -> Answer {
         let has_state = self.state_without_section(sources);
         let mut clean = || -> Result<bool, Error> {
             let retired = self.retire(sources, None)?;
@@ -454,6 +459,7 @@ impl<'a> Boot<'a> {
             self.log.line(Level::Warning, "plan", &sentence);
             Reason::failed(Code::SectionGone, sentence)
         });
+        let reasons = reasons.chain(self.say(&[], found).into_iter().filter(|it| it.severity >= Severity::Error));
         status::planned(self.context, Decision::Absent, None, reasons.collect(), Steps::AreForgotten);
         let error = if level == Level::Error { sentence.clone() } else { String::new() };
         Answer { error, log: sentence }

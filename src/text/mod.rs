@@ -3,6 +3,7 @@
 pub(crate) mod duration;
 pub(crate) mod emit;
 pub mod escape;
+pub(crate) mod odd;
 pub(crate) mod paths;
 pub use yaml;
 
