@@ -15,6 +15,9 @@
 pub mod bus;
 pub mod cli;
 
+// What a person is told beforehand; nothing of it runs at boot.
+pub mod check;
+
 // What happens to a node, the last phase first.
 pub(crate) mod reset;
 

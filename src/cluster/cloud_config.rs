@@ -242,7 +242,15 @@ fn parse(text: &str) -> (Option<Document>, Findings) {
 
 /// A whole cloud-config as a person hands it over: the section if there is one, and what keeps Kairos from reading the file.
 pub fn of_file(text: &str) -> (Option<Section>, Findings) {
+    of_file_with(text, &mut |_| {})
+}
+
+/// The same; `look` is shown the whole of the cloud-config, of which the section alone is kept.
+pub(crate) fn of_file_with(text: &str, look: &mut dyn FnMut(&Node)) -> (Option<Section>, Findings) {
     let (document, mut findings) = parse(text);
+    if let Some(document) = &document {
+        look(&document.root);
+    }
     let is_read = document.is_some();
     let second = document.as_ref().and_then(|document| document.second);
     let section = document.and_then(|document| section(document.root, &mut findings));

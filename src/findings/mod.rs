@@ -155,6 +155,15 @@ impl Findings {
         self.list.push(Finding { code, severity, path, inner, file, line: Some(line), message, before });
     }
 
+    /// Adds what was found elsewhere, with no more than this weight.
+    pub(crate) fn add(&mut self, found: Finding, most: Severity) {
+        let At { path, file, line, inner } =
+            At { path: found.path, file: found.file, line: found.line.unwrap_or(1), inner: found.inner };
+        let prefix = format!("{path}: ");
+        let rest = found.message.strip_prefix(&prefix).unwrap_or(&found.message).to_owned();
+        self.push(found.severity.min(most), found.code, At { path, file, line, inner }, &rest);
+    }
+
     /// Adds what is good to know.
     pub(crate) fn note(&mut self, code: Code, at: At, rest: &str) {
         self.push(Severity::Note, code, at, rest);

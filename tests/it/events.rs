@@ -22,8 +22,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use provider_rke2::cluster;
-use provider_rke2::cluster::cloud_config;
+use provider_rke2::check;
 use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
 use serde_yaml::{Mapping, Value};
@@ -58,12 +57,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         let before: BTreeSet<Vec<u8>> = node.files("").into_values().map(|(_, bytes)| bytes).collect();
 
         let host = Host::new(node.root()).unwrap();
-        let (section, mut findings) = cloud_config::of_file(&text);
-        if let Some(section) = &section {
-            let home = cluster::home(&host, section);
-            cluster::understand(section, &home, &mut findings);
-        }
-        findings.sort();
+        let findings = check::of_text(&host, &text).findings;
         let response = support::boot(node.root(), &text);
 
         let shows_all = whole.remove(name);

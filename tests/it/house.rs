@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The modules from the top down. A module may use itself and what stands below it.
 const ORDER: &[&str] = &[
-    "bus", "cli", "reset", "install", "apply", "start", "plan", "images", "status", "cluster", "environment",
+    "bus", "cli", "check", "reset", "install", "apply", "start", "plan", "images", "status", "cluster", "environment",
     "service", "identity", "rke2", "report", "findings", "host", "text",
 ];
 
