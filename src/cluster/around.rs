@@ -41,7 +41,7 @@ pub(super) fn judge(root: &Node, has_section: bool, findings: &mut Findings) {
         if name == "cluster" {
             continue;
         }
-        if options::nearest_of(name, &["cluster"]).is_some() && is_section(node) {
+        if is_section(node) && options::nearest_of(name, &["cluster"]).is_some() {
             let rest = "is not read by anybody; write cluster, once, at the top of the cloud-config";
             findings.error(Code::SectionMisnamed, path().at(line), rest);
         } else if let Some((inner, _)) = node.entry("cluster").filter(|(_, section)| is_section(section)) {
