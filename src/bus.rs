@@ -160,7 +160,7 @@ fn bootstrap(stdin: impl Read + AsFd, context: &Context) -> Response {
     let Some(boot) = Boot::new(context).filter(|_| !plan::is_decided(host)) else { return Response::default() };
     let text = config(stdin, &mut || {});
     let section = text.as_deref().map(|text| cloud_config::of_collected(text, &[]));
-    if !matches!(section, Ok(CloudConfig::Present(_))) && !plan::has_document(host) {
+    if !matches!(section, Ok(CloudConfig::Present(..))) && !plan::has_document(host) {
         return Response::default();
     }
     let answer = boot.finish(text.as_deref().map_err(String::as_str));

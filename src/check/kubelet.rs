@@ -4,6 +4,7 @@
 use super::written::{Around, Written, is_map};
 use crate::findings::Findings;
 use crate::findings::code::Code;
+use crate::rke2::drop_in::Value;
 use crate::text::escape::quoted;
 use crate::text::paths::normalized;
 use crate::text::yaml::Node;
@@ -14,7 +15,7 @@ const KIND: &str = "KubeletConfiguration";
 
 /// The files and directories that `kubelet-arg` names.
 pub(super) fn named(around: &Around) -> Vec<String> {
-    let arguments = around.option("kubelet-arg").map(|it| it.texts()).unwrap_or_default().iter();
+    let arguments = around.option("kubelet-arg").map(Value::texts).unwrap_or_default().iter();
     let named = arguments.filter_map(|it| {
         let (name, path) = it.trim_start_matches('-').split_once('=')?;
         matches!(name, "config" | "config-dir").then(|| normalized(path))

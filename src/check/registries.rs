@@ -144,22 +144,17 @@ fn walk(file: &Written, path: &Path, node: &Node, expected: Type, line: usize, f
         Type::Map(keys) => {
             for (key, value) in node.entries() {
                 let (name, path) = (key.scalar.text.as_str(), path.key(&key.scalar.text));
-                match keys.iter().find(|(it, _)| *it == name) {
-                    Some((_, expected)) => walk(file, &path, value, *expected, key.line, findings),
-                    None => {
-                        let names: Vec<&str> = keys.iter().map(|(it, _)| *it).collect();
-                        let rest = match nearest_of(name, &names) {
-                            Some(near) => {
-                                format!("is not a key of registries.yaml, so RKE2 ignores it; did you mean {near}?")
-                            }
-                            None => format!(
-                                "is not a key of registries.yaml, so RKE2 ignores it; write one of {}",
-                                names.join(", ")
-                            ),
-                        };
-                        findings.warn(Code::RegistriesKey, file.of(&path, key.line), &rest);
-                    }
+                if let Some((_, expected)) = keys.iter().find(|(it, _)| *it == name) {
+                    walk(file, &path, value, *expected, key.line, findings);
+                    continue;
                 }
+                let names: Vec<&str> = keys.iter().map(|(it, _)| *it).collect();
+                let meant = nearest_of(name, &names).map_or_else(
+                    || format!("write one of {}", names.join(", ")),
+                    |near| format!("did you mean {near}?"),
+                );
+                let rest = format!("is not a key of registries.yaml, so RKE2 ignores it; {meant}");
+                findings.warn(Code::RegistriesKey, file.of(&path, key.line), &rest);
             }
             let has = |name: &str| node.get(name).is_some_and(|it| !it.is_null());
             if keys == TLS && has("cert_file") != has("key_file") {

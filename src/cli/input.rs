@@ -3,7 +3,8 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::cluster::{self, Cluster, cloud_config};
+use crate::check;
+use crate::cluster::Cluster;
 use crate::findings::Findings;
 use crate::host::{self, Host};
 use crate::text::escape::escape;
@@ -23,12 +24,7 @@ impl Judged {
     /// Reads a file; `-` is standard input. Fails with the sentence why it cannot be read.
     pub(super) fn read(host: &Host, file: &Path) -> Result<Judged, String> {
         let text = text(file)?;
-        let (section, mut findings) = cloud_config::of_file(&text);
-        let cluster = section.as_ref().and_then(|section| {
-            let home = cluster::home(host, section);
-            cluster::understand(section, &home, &mut findings)
-        });
-        findings.sort();
+        let check::Judged { cluster, findings, .. } = check::of_text(host, &text);
         Ok(Judged { cluster, findings })
     }
 }

@@ -22,7 +22,11 @@ const CLOUD_CONFIGS: usize = 138;
 const OPTIONS: usize = 54;
 
 /// What `check` says of a file that Kairos leaves out, or of one that is none of our business; the event has no such file.
-const FILE_CODES: [&str; 4] = ["header-missing", "byte-order-mark", "file-too-large", "no-cluster-section"];
+const FILE_CODES: [&str; 5] =
+    ["header-missing", "byte-order-mark", "file-too-large", "no-cluster-section", "embedded-registry-without-mirrors"];
+
+/// Where the files stand that a cloud-config writes; `check` alone looks at them.
+const BESIDE: [&str; 2] = ["write_files", "stages"];
 
 const TOKEN: &str = "7f3a9c51e2b84d06-token-of-this-test";
 
@@ -150,7 +154,10 @@ fn judge(case: &Case, file: &Path) -> Verdict {
     let boot = status_read["plan"].as_str().unwrap().to_owned();
 
     // One outcome, the same by check, render and boot; but for what keeps Kairos from collecting the file at all.
-    let is_of_file = |it: &&serde_json::Value| FILE_CODES.contains(&it["code"].as_str().unwrap());
+    let is_beside = |path: &str| BESIDE.iter().any(|it| path.starts_with(it));
+    let is_of_file = |it: &&serde_json::Value| {
+        FILE_CODES.contains(&it["code"].as_str().unwrap()) || it["path"].as_str().is_some_and(is_beside)
+    };
     let is_of_text = |it: &&serde_json::Value| !is_of_file(it);
     let is_unreadable = codes.contains_key("cloud-config-unreadable");
     let is_refused = found.iter().filter(is_of_text).any(|it| it["severity"] == "refused");
