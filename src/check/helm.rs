@@ -96,8 +96,7 @@ pub(super) fn judge(file: &Written, around: &Around, findings: &mut Findings) {
         match yaml::read(document, OPTIONS) {
             Ok(document) => one(&Manifest { file, root: document.root, before }, around, findings),
             Err(error) => {
-                let rest =
-                    format!("{}: {}, so RKE2 applies nothing of it; correct it", quoted(&file.path), error.problem);
+                let rest = format!("RKE2 applies nothing of {}, which {}", quoted(&file.path), error.problem);
                 findings.error(Code::ManifestInvalid, file.of(&file.key, before + error.line), &rest);
             }
         }
@@ -176,7 +175,7 @@ fn one(manifest: &Manifest, around: &Around, findings: &mut Findings) {
                 }
                 Err(error) => {
                     let rest = format!(
-                        "line {} of its text {}, so the chart is not installed; correct it",
+                        "the chart is not installed, because line {} of the text {}",
                         error.line, error.problem
                     );
                     findings.error(Code::HelmValues, at, &rest);

@@ -25,7 +25,7 @@ pub(super) fn named(around: &Around) -> Vec<String> {
 
 /// Judges a file.
 pub(super) fn judge(file: &Written, findings: &mut Findings) {
-    let Some(document) = file.yaml(Code::KubeletConfig, "the kubelet does not start", findings) else { return };
+    let Some(document) = file.yaml(Code::KubeletConfig, "the kubelet does not start with", findings) else { return };
     let root = &document.root;
     let text = |key: &str| root.get(key).and_then(Node::scalar).map(|it| it.text.as_str());
     if !is_map(root) || text("apiVersion") != Some(VERSION) || text("kind") != Some(KIND) {

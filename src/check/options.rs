@@ -14,7 +14,7 @@ const OURS: [(&str, &str); 3] =
 
 /// Judges a file as the options of the section are judged.
 pub(super) fn judge(file: &Written, unit: Unit, findings: &mut Findings) {
-    let Some(document) = file.yaml(Code::OptionsInvalidYaml, "RKE2 does not start", findings) else { return };
+    let Some(document) = file.yaml(Code::OptionsInvalidYaml, "RKE2 does not start with", findings) else { return };
     let root = &document.root;
     if !matches!(root.kind, Kind::Map(_)) {
         if !root.is_null() {

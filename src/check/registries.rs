@@ -47,7 +47,7 @@ const ROOT: Type = Type::Map(&[
 
 /// Judges a file.
 pub(super) fn judge(file: &Written, around: &Around, findings: &mut Findings) {
-    let Some(document) = file.yaml(Code::RegistriesInvalid, "RKE2 does not start", findings) else { return };
+    let Some(document) = file.yaml(Code::RegistriesInvalid, "RKE2 does not start with", findings) else { return };
     let root = &document.root;
     if root.is_null() {
         return;

@@ -55,7 +55,7 @@ impl Written {
         match yaml::read(text, OPTIONS) {
             Ok(document) => Some(document),
             Err(error) => {
-                let rest = format!("{}: {}, so {what_comes}; correct it", quoted(&self.path), error.problem);
+                let rest = format!("{what_comes} {}, which {}", quoted(&self.path), error.problem);
                 findings.error(code, self.place.at(&self.key, error.line), &rest);
                 None
             }
