@@ -202,7 +202,11 @@ fn install(host: &Host, payload: &Payload, deadline: &Deadline) -> Response {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     match install::run(host, &text(&payload.version), &text(&payload.config)) {
         Ok(done) => Response { data: told(&done.version), log: limit(&done.log), ..Response::state("success") },
-        Err(sentence) => Response { state: "error".into(), ..Response::error(&sentence) },
+        Err(sentence) => {
+            // kairos-init shows the answer, other callers perhaps not.
+            stdio::to_stderr(&format!("agent-provider-rke2: {}", limit(&sentence)));
+            Response { state: "error".into(), ..Response::error(&sentence) }
+        }
     }
 }
 
