@@ -110,8 +110,8 @@ fn is_there(host: &Host, request: &Request) -> Option<Done> {
     let Installed::Version(version) = installed::version(host) else { return None };
     let asked = match &request.which {
         Which::Version(wanted) => host.exists(RKE2) && version == *wanted,
-        // Somebody has chosen one before.
-        Which::Channel { is_named, .. } => !is_named,
+        // Somebody has chosen one before, and now nobody says from where another would come.
+        Which::Channel { is_named, .. } => !is_named && request.origin == Origin::Server(None),
     };
     (asked && units).then(|| Done { log: format!("RKE2 {version} is in the image already"), version })
 }
