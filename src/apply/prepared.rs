@@ -1,5 +1,7 @@
 //! What `apply config` is going to install: the drop-ins of the plan, and config.yaml merged from them and those of other authors.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::cluster::role::Role;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
@@ -18,7 +20,8 @@ use crate::rke2::drop_in::{self, Braces, DropIn, For, Owned, Place, Read, Value}
 use crate::rke2::merge::{self, CONFIG, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::overrides::{self, Needed};
-use crate::rke2::{DATA_DIR, effective, installed};
+use crate::rke2::values::view::{Told, View};
+use crate::rke2::{DATA_DIR, effective, installed, values};
 use crate::start::guard as start;
 use crate::text::collected;
 use crate::text::paths::normalized;
@@ -139,6 +142,8 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let always = if findings.lenient { &[][..] } else { &["token", "server"] };
     let ignored: Vec<&str> = always.iter().copied().chain(has_token.then_some("token-file")).collect();
     let mut sources = others(host, plan, &ignored, &mut findings).map_err(Outcome::failed)?;
+    let planned = values::merged(&user.options, &provider.options).unwrap_or_else(|| user.options.clone());
+    let given = given_by(&sources);
     sources.extend([source(USER, user), source(OWNER, provider)]);
     sources.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     let installed = String::from_utf8_lossy(&host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default()).into_owned();
@@ -152,6 +157,9 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     }
     overrides::find(host, plan.role.unit(), &plan.data_dir, &config, &mut findings);
     let read = effective::of(host, plan.role.unit(), &config);
+    if !(given.is_empty() && staged.evaluated.is_empty() && read.options == without_owned(&config)) {
+        judge_values(host, staged, &planned, &read.options, &given, &mut findings);
+    }
     let known = recall::recall(host, &home, &|| plan::last_unit(host));
     let situation = Situation { host, home: &home, known: &known, intent: start::intent(plan, &read) };
     let is_fresh_init = situation.intent.founds && !home.state.is_any();
@@ -176,6 +184,52 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
         known,
         allowed,
     })
+}
+
+/// Which file of others gives an option last.
+fn given_by(sources: &[Source]) -> HashMap<String, String> {
+    let names = |source: &Source| source.read.options.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    collected(sources.iter().flat_map(|source| names(source).into_iter().map(|name| (name, source.path.clone()))))
+}
+
+/// The options that are judged by their values.
+fn without_owned(config: &DropIn) -> DropIn {
+    config.iter().filter(|(name, _)| name != "token" && name != "server").cloned().collect()
+}
+
+/// Tells what is wrong with the values that RKE2 is going to read, but for what was told of the plan alone.
+fn judge_values(
+    host: &Host,
+    staged: &Staged,
+    planned: &DropIn,
+    options: &DropIn,
+    given: &HashMap<String, String>,
+    findings: &mut Findings,
+) {
+    let plan = &staged.plan;
+    let asks = options.iter().any(|(name, _)| values::asks_for_version(name));
+    let version = asks.then(|| installed::at_hand(host)).flatten();
+    let judge = |options: &DropIn| {
+        let mut view = View::new(plan.role.unit(), options, &plan.env, true);
+        view.joins = plan.role.joins();
+        view.version = version.as_ref();
+        view.host = plan.control_plane_host.as_deref();
+        values::judge(&view)
+    };
+    let told: HashSet<Told> =
+        collected(judge(&planned.iter().filter(|(name, _)| !staged.evaluated.contains(name)).cloned().collect()));
+    for it in judge(options) {
+        // What a template has made of a range, and one that fails, is told as such.
+        let fails = |text: &String| text.contains("{{") || text.contains("<no value>");
+        let value = options.iter().find(|(name, _)| name == it.option).map(|(_, value)| value);
+        let is_failed = it.code == Code::CidrInvalid || value.is_some_and(|value| value.texts().iter().any(fails));
+        if told.contains(&it) || (is_failed && staged.evaluated.contains(it.option)) {
+            continue;
+        }
+        let file = given.get(it.option).map_or(CONFIG, String::as_str);
+        let (at, rest) = (Path::of(it.option).at(1), format!("{} ({file})", it.rest));
+        findings.push(it.severity, it.code, at, &rest);
+    }
 }
 
 fn source(name: &str, read: Read) -> Source {

@@ -16,6 +16,7 @@ use crate::cluster::cloud_config::{self, Section};
 use crate::cluster::{self, Cluster};
 use crate::findings::Findings;
 use crate::host::Host;
+use crate::rke2::version::Version;
 
 /// A cloud-config that was judged.
 #[derive(Debug)]
@@ -30,10 +31,16 @@ pub struct Judged {
 
 /// Judges the text of one cloud-config: its section as the boot does, and the files that it writes.
 pub fn of_text(host: &Host, text: &str) -> Judged {
+    of_text_for(host, text, None)
+}
+
+/// The same for a version of RKE2; without one for that of the image, as far as it is known.
+pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged {
     let mut files = Vec::new();
     let (section, mut findings) = cloud_config::of_file_with(text, &mut |root| files = written::files(root));
     let cluster = section.as_ref().and_then(|section| {
-        let home = cluster::home(host, section);
+        let mut home = cluster::home(host, section);
+        home.version = version.cloned().or(home.version);
         cluster::understand(section, &home, &mut findings)
     });
     if let Some(section) = &section {

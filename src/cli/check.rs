@@ -10,6 +10,7 @@ use crate::Context;
 use crate::findings::code::Severity;
 use crate::findings::render::Paint;
 use crate::report::stdio;
+use crate::rke2::version::{self, Version};
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub(super) struct Check {
     /// Lets warnings fail the check too
     #[arg(long)]
     strict: bool,
+    /// The RKE2 that the cloud-configs are for, such as v1.36.5+rke2r1; without it the newest that is known
+    #[arg(long, value_name = "VERSION")]
+    rke2: Option<Version>,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -39,10 +43,11 @@ impl Verb for Check {
     fn run(self, context: &Context) -> u8 {
         let paint = if stdio::wants_color() { Paint::Colored } else { Paint::Plain };
         let fails_at = if self.strict { Severity::Warning } else { Severity::Error };
+        let version = self.rke2.unwrap_or_else(version::newest);
         let (mut status, mut array) = (0, Vec::new());
         for file in &self.files {
             let name = file.display().to_string();
-            let findings = match Judged::read(context.host, file) {
+            let findings = match Judged::read_for(context.host, file, Some(&version)) {
                 Ok(judged) => judged.findings,
                 Err(sentence) => {
                     status = fail(&sentence);

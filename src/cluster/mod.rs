@@ -21,6 +21,7 @@ pub(crate) mod reader;
 pub(crate) mod role;
 pub mod settings;
 pub(crate) mod token;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,7 @@ use crate::host::Host;
 use crate::identity::home::Home;
 use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::rke2::options::{self, Class};
-use crate::rke2::{DATA_DIR, installed};
+use crate::rke2::{DATA_DIR, installed, values as rules};
 use crate::text::paths::normalized;
 use crate::text::yaml::{Kind, Node};
 
@@ -101,17 +102,25 @@ pub fn data_dir(section: &Section) -> String {
     found.map_or_else(|| DATA_DIR.to_owned(), |path| normalized(&path))
 }
 
-/// The home of a node that a section is judged for. Which RKE2 is installed is looked up only for a profile of which that decides.
+/// The home of a node that a section is judged for. Which RKE2 is installed is looked up only for options of which that decides.
 pub fn home(host: &Host, section: &Section) -> Home {
     let config = match &section.options {
         Options::Read(_, document) => Some(&document.root),
         _ => None,
     };
     let options = config.into_iter().chain(section.node.get(provider::key(&section.node))).flat_map(Node::entries);
-    let is_versioned = drop_in::has_versioned_profile(options);
-    let version = is_versioned.then(|| installed::version(host).version()).flatten();
+    let options: Vec<_> = options.collect();
+    // What is planned depends on a profile, so RKE2 itself may be asked; what is said of other options is not worth that time.
+    let version = if drop_in::has_versioned_profile(options.iter().copied()) {
+        installed::version(host).version()
+    } else if options.iter().any(|(key, _)| rules::asks_for_version(&key.scalar.text)) {
+        installed::at_hand(host)
+    } else {
+        None
+    };
     let mut home = Home::of(host, &data_dir(section));
     home.version = version;
+    home.lacks_policy = options.iter().any(|(key, _)| key.scalar.text == "selinux") && installed::lacks_policy(host);
     home
 }
 
@@ -161,6 +170,8 @@ fn read(reader: &mut Reader) -> Option<Cluster> {
     let token = token::read(reader, role, &owned, &[&options.options, &provider_options.options], &env);
     let endpoint = host::read(reader, judged, &owned);
     let joined = host::on_init(reader, judged, &owned);
+    let given = [&options.options, &provider_options.options];
+    values::judge(reader, &provider, judged, given, &env, endpoint.as_ref());
     let ca_certs = ca_certs::read(reader);
     let images = images::read(reader);
     let document_path = document_path::read(reader);

@@ -42,8 +42,10 @@ pub(crate) fn read(reader: &mut Reader, provider: &Provider, role: Role) -> Netw
         service: or_default(&service, SERVICE_V6),
         domain: domain.last().map(|(_, text)| text.clone()).unwrap_or_default(),
     };
-    for (at, text) in [cluster, service].into_iter().flatten().filter(|(_, text)| !text.contains("{{")) {
-        judge(at, &text, role.unit(), reader.findings);
+    // On a server the values of options are judged all together.
+    let of_agents = [cluster, service].into_iter().flatten().filter(|_| role.unit() == Unit::Agent);
+    for (at, text) in of_agents.filter(|(_, text)| !text.contains("{{")) {
+        judge(at, &text, Unit::Agent, reader.findings);
     }
     networks
 }

@@ -21,6 +21,8 @@ pub struct Home {
     pub state: State,
     /// Which RKE2 the image has, where that matters and is known.
     pub(crate) version: Option<Version>,
+    /// Whether the image is known to lack the policy that SELinux needs for RKE2; only looked for where an option asks.
+    pub(crate) lacks_policy: bool,
     /// What files of others give.
     given: Vec<Given>,
     /// Where the disk with the state has to be mounted, which it is not.
@@ -34,6 +36,7 @@ impl Home {
             data_dir: data_dir.to_owned(),
             state: State::default(),
             version: None,
+            lacks_policy: false,
             unmounted: None,
             given: Vec::new(),
         }

@@ -557,7 +557,7 @@ pub(crate) fn boolean(read: &Yaml11) -> Option<bool> {
 }
 
 /// Whether Go's `time.ParseDuration` takes it.
-fn is_duration(text: &str) -> bool {
+pub(crate) fn is_duration(text: &str) -> bool {
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if rest == "0" {
         return true;

@@ -60,6 +60,18 @@ pub(crate) fn binary(host: &Host) -> Option<&'static str> {
     BINARIES.into_iter().find(|path| host.exists(path))
 }
 
+/// Where the package rke2-selinux leaves its policy, by way of RPM and of the tools of SELinux.
+const POLICIES: [&str; 3] = [
+    "/usr/share/selinux/packages/rke2.pp",
+    "/var/lib/selinux/targeted/active/modules/200/rke2",
+    "/etc/selinux/targeted/active/modules/200/rke2",
+];
+
+/// Whether there is an RKE2 without the policy that SELinux needs for it.
+pub(crate) fn lacks_policy(host: &Host) -> bool {
+    binary(host).is_some() && !POLICIES.into_iter().any(|path| host.exists(path))
+}
+
 /// Which RKE2 is installed. The program is believed first, because it is what runs: its build information takes a few reads. RKE2 itself is
 /// asked only where that tells nothing, and only on the machine itself; its answer is kept for the boot.
 ///

@@ -9,6 +9,7 @@ pub(crate) mod merge;
 pub mod options;
 pub(crate) mod overrides;
 pub(crate) mod profile;
+pub(crate) mod values;
 pub mod version;
 
 use std::fmt;

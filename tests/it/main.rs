@@ -44,4 +44,5 @@ mod situations;
 mod status;
 mod support;
 mod trust;
+mod values;
 mod yaml;

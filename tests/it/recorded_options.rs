@@ -45,7 +45,8 @@ fn dropped() -> Vec<DroppedFlag> {
 /// A word of `rke2-options.jsonl`, with the first versions that have it, or have it no more.
 #[derive(Deserialize)]
 struct Word {
-    word: String,
+    #[serde(rename = "word")]
+    text: String,
     #[serde(default)]
     since: Vec<String>,
     #[serde(default)]
@@ -59,7 +60,7 @@ impl Word {
             [] => String::new(),
             versions => format!("{mark}{}", versions.join("|")),
         };
-        format!("{}{}{}", self.word, versions("@", &self.since), versions("<", &self.until))
+        format!("{}{}{}", self.text, versions("@", &self.since), versions("<", &self.until))
     }
 }
 
