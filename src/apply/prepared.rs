@@ -210,7 +210,7 @@ fn judge_values(
     let asks = options.iter().any(|(name, _)| values::asks_for_version(name));
     let version = asks.then(|| installed::at_hand(host)).flatten();
     let judge = |options: &DropIn| {
-        let mut view = View::new(plan.role.unit(), options, &plan.env, true);
+        let mut view = View::new(plan.role.unit(), options, &plan.env);
         view.joins = plan.role.joins();
         view.version = version.as_ref();
         view.host = plan.control_plane_host.as_deref();
@@ -220,7 +220,7 @@ fn judge_values(
         collected(judge(&planned.iter().filter(|(name, _)| !staged.evaluated.contains(name)).cloned().collect()));
     for it in judge(options) {
         // What a template has made of a range, and one that fails, is told as such.
-        let fails = |text: &String| text.contains("{{") || text.contains("<no value>");
+        let fails = |text: &String| text.contains("<no value>");
         let value = options.iter().find(|(name, _)| name == it.option).map(|(_, value)| value);
         let is_failed = it.code == Code::CidrInvalid || value.is_some_and(|value| value.texts().iter().any(fails));
         if told.contains(&it) || (is_failed && staged.evaluated.contains(it.option)) {

@@ -25,7 +25,7 @@ pub(crate) fn judge(
 ) {
     let merged = values::merged(of_config, of_provider);
     let host = endpoint.map(Endpoint::host);
-    let mut view = View::new(role.unit(), merged.as_ref().map_or(of_config, |it| it), env, false);
+    let mut view = View::new(role.unit(), merged.as_ref().map_or(of_config, |it| it), env);
     view.joins = role.joins();
     view.version = reader.home.version.as_ref();
     view.lacks_policy = reader.home.lacks_policy;

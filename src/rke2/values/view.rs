@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::findings::code::{Code, Severity};
 use crate::rke2::Unit;
-use crate::rke2::drop_in::{self, Value};
+use crate::rke2::drop_in::Value;
 use crate::rke2::options::{self, Spec};
 use crate::rke2::version::Version;
 
@@ -32,12 +32,11 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Of the options; the last of one name counts. With `is_evaluated`, a `{{` is text.
+    /// Of the options; the last of one name counts. What holds a `{{` is not judged: it is yet to be evaluated, or nobody does, and it may hold a secret.
     pub(crate) fn new(
         unit: Unit,
         options: impl IntoIterator<Item = &'a (String, Value)>,
         env: &'a BTreeMap<String, String>,
-        is_evaluated: bool,
     ) -> View<'a> {
         let mut view = View {
             unit,
@@ -52,7 +51,7 @@ impl<'a> View<'a> {
         for (name, value) in options {
             let Some(spec) = options::find(name).filter(|spec| spec.takes(unit)) else { continue };
             view.known.retain(|(it, _)| it.name != spec.name);
-            if !is_evaluated && value.texts().iter().any(|text| drop_in::is_template(name, text)) {
+            if value.texts().iter().any(|text| text.contains("{{")) {
                 view.unknown.push(spec.name);
             } else {
                 view.known.push((spec, value));
