@@ -13,8 +13,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, fstat, openat, openat2, readlink, seek,
-        statat, unlinkat,
+        AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, fstat, openat, openat2, readlink,
+        renameat_with, seek, statat, unlinkat,
     },
     io::{Errno, retry_on_intr},
 };
@@ -110,6 +110,17 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// Gives a directory another path on its file system, at once and with all that is in it; nothing is replaced, and no symlink followed. False
+    /// if it stays.
+    pub(crate) fn move_whole(&self, path: &str, to: &str) -> bool {
+        let moved = || {
+            let ((old, name), (new, other)) = (split("move", path).ok()?, split("move", to).ok()?);
+            let (old, new) = (self.open_unfollowed(old).ok()?, self.open_unfollowed(new).ok()?);
+            renameat_with(old, name, new, other, RenameFlags::NOREPLACE).ok()
+        };
+        moved().is_some()
     }
 
     /// Opens a directory step by step; `LOOP` if one of them is a symlink that is none of the system's layout.

@@ -32,6 +32,8 @@ pub(crate) enum Phase {
     Mounts,
     /// Interfaces and rules.
     Network,
+    /// Control groups of pods, which are empty by then.
+    Groups,
     /// Files.
     State,
     /// The document, last: until then a reset that was cut off can be repeated with what it says.
@@ -40,12 +42,20 @@ pub(crate) enum Phase {
 
 impl Phase {
     /// All of them, in order.
-    pub(crate) const ALL: [Phase; 7] =
-        [Phase::Gate, Phase::Units, Phase::Processes, Phase::Mounts, Phase::Network, Phase::State, Phase::Document];
+    pub(crate) const ALL: [Phase; 8] = [
+        Phase::Gate,
+        Phase::Units,
+        Phase::Processes,
+        Phase::Mounts,
+        Phase::Network,
+        Phase::Groups,
+        Phase::State,
+        Phase::Document,
+    ];
 
     /// Whether it belongs to a reset that keeps the state.
     pub(crate) fn is_for(self, request: &Request) -> bool {
-        !request.keep_state || !matches!(self, Phase::Gate | Phase::State | Phase::Document)
+        !request.keep_state || !matches!(self, Phase::Gate | Phase::Groups | Phase::State | Phase::Document)
     }
 }
 
@@ -79,6 +89,16 @@ pub(crate) enum Action {
         /// What it reads.
         input: String,
     },
+    /// Removes a tree of control groups without processes.
+    RemoveGroups {
+        /// Where.
+        path: String,
+    },
+    /// Deletes a network interface.
+    DeleteLink {
+        /// Its name.
+        name: String,
+    },
     /// Deletes a file, or a directory with all that is in it.
     Delete {
         /// Where.
@@ -101,6 +121,8 @@ impl fmt::Display for Action {
             Action::End(process) => write!(out, "end process {} ({})", process.pid, escape(&process.executable)),
             Action::Unmount { mount, .. } => write!(out, "unmount {} ({})", escape(&mount.point), escape(&mount.kind)),
             Action::Run { what, .. } => out.write_str(what),
+            Action::RemoveGroups { path } => write!(out, "remove the control groups {}", escape(path)),
+            Action::DeleteLink { name } => write!(out, "delete the network interface {name}"),
             Action::Delete { path, .. } => write!(out, "delete {}", escape(path)),
             Action::RemoveEmpty { path } => write!(out, "remove {}, which is empty then", escape(path)),
         }

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::host::owned::Whose;
 use crate::identity::record;
 use crate::images::record::{Ours, Record};
+use crate::rke2::is_unpacking;
 use crate::service::gate::{self, RUN};
 use crate::status;
 
@@ -20,6 +21,10 @@ const STATE: [&str; 7] = [
 
 /// The same where a root path means nothing.
 const FIXED: [&str; 4] = ["/run/k3s", "/run/flannel", "/run/calico", "/etc/rancher/rke2"];
+
+/// The containers of pods, by RKE2's containerd (k3s `pkg/agent/templates`), and where runc remembers them (containerd `cmd/containerd-shim-runc-v2/process`).
+const TASKS: &str = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io";
+const RUNC: &str = "/run/containerd/runc/k8s.io";
 
 /// What this program writes outside the steps, and nobody else does (the log stays, because it tells of the reset).
 const OURS: [&str; 3] = [status::ISSUE, record::DIRECTORY, status::MIRROR];
@@ -47,6 +52,9 @@ pub(super) fn actions(host: &Host, targets: &Targets, request: &Request) -> Vec<
         names.into_iter().filter(|name| wanted(name)).map(|name| format!("{directory}/{name}")).collect()
     };
     let namespaces = below("/run/netns", &|name| name.starts_with("cni-"));
+    // Another containerd of the host has its own there.
+    let containers = host.list(TASKS).unwrap_or_default().into_iter().map(|name| format!("{RUNC}/{name}"));
+    let containers = containers.filter(|path| host.is_there(path));
     let leaves = STEPS.into_iter().flat_map(|step| step.leaves).copied().chain(OURS.map(Leaf::Ours));
     let is_there = |leaf: &Leaf| match leaf {
         Leaf::Marked(path) => matches!(Whose::of(host, path), Ok(Whose::Ours)),
@@ -60,7 +68,7 @@ pub(super) fn actions(host: &Host, targets: &Targets, request: &Request) -> Vec<
         kept.contains(&format!("{RUN}/{name}").as_str()) || name.ends_with(".lock") || name.starts_with("ready-")
     };
     let run = below(RUN, &|name| !is_kept(name));
-    let files = namespaces.into_iter().chain(leaves).chain(run);
+    let files = namespaces.into_iter().chain(containers).chain(leaves).chain(run);
     actions.extend(files.map(|path| delete(path, false)));
     actions
 }
@@ -121,11 +129,6 @@ fn releases(host: &Host, path: &str, actions: &mut Vec<Action>) -> bool {
     !others.is_empty()
 }
 
-/// Where RKE2 unpacks a release before it gets its name: `runtime-` and a number (Go `os.MkdirTemp`).
-fn is_unpacking(name: &str) -> bool {
-    name.strip_prefix("runtime-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// What RKE2 writes among the images: its cache, and lists of what it pulls (rke2 `pkg/images/images.go`, `Pull`).
 const LISTS: [&str; 10] = [
     ".cache.json", "cloud-controller-manager-image.txt", "etcd-image.txt", "kube-apiserver-image.txt",
@@ -158,15 +161,4 @@ fn imported(host: &Host, images: &str) -> Vec<String> {
     let ours = Record::read(host, images).archives.into_values().filter_map(|archive| archive.imported);
     let is_there = |it: &Ours| host.size_and_second(&format!("{images}/{}", it.name)) == Some((it.size, it.second));
     ours.filter(is_there).map(|it| it.name).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_rke2_unpacks_into_numbered_directories() {
-        assert!(is_unpacking("runtime-123456"));
-        assert!(!is_unpacking("runtime-") && !is_unpacking("runtime-notes") && !is_unpacking("runtime"));
-    }
 }

@@ -1,13 +1,14 @@
 //! `reset`: a clean node, and nothing else lost.
 //!
 //! In order: the gate is shut, so that nothing starts RKE2 again; units are stopped; what runs from the data directory ends; what is
-//! mounted there is unmounted; interfaces and rules of Kubernetes and the CNI go; then state; the document last. What fails is
+//! mounted there is unmounted; interfaces, rules and control groups of Kubernetes and the CNI go; then state; the document last. What fails is
 //! collected, and what does not depend on it is done all the same.
 //!
 //! RKE2's binary, its units and their links in the file system stay, because they are the image's, and so does all that somebody else wrote.
 
 pub(crate) mod action;
 mod files;
+mod groups;
 mod mounts;
 mod network;
 mod phases;
@@ -31,6 +32,7 @@ use crate::host::{Error, Host, Lock};
 use crate::images::import;
 use crate::plan::{find, staged};
 use crate::report::log::{Level, Log};
+use crate::rke2::is_unpacking;
 use crate::service::gate::{self, RESET_LOCK};
 use crate::service::systemd;
 use crate::text::collected;
@@ -247,7 +249,12 @@ impl Reset<'_> {
                 let limit = TOOL.min(self.time());
                 Ok(self.host.run_with(program, &words, input.as_bytes(), 1 << 16, limit).map(|_| true)?)
             }
-            Action::Delete { path, mounted } => Ok(self.delete(path, *mounted)),
+            Action::DeleteLink { name } => Ok(network::delete_link(self.host, name, TOOL.min(self.time()))?),
+            Action::RemoveGroups { path } => groups::remove(self.host, path, self.end),
+            Action::Delete { path, mounted } => {
+                let aside = self.set_aside(path, targets);
+                Ok(self.delete(aside.as_deref().unwrap_or(path), *mounted))
+            }
             Action::RemoveEmpty { path } => Ok(self.host.remove_empty(path)),
             Action::End(_) | Action::Unmount { .. } => Ok(false),
         }
@@ -348,6 +355,26 @@ impl Reset<'_> {
                 self.leave(format!("{why}, so nothing in it was deleted; end what uses it and run the reset again"));
             }
         }
+    }
+
+    /// Gives a directory of RKE2's data a name that RKE2 does not look for, so that a power cut leaves all of it or nothing: RKE2 takes programs
+    /// that are half deleted for whole (rke2 `pkg/bootstrap`, `Stage`). None where it stays, because something is mounted in it.
+    fn set_aside(&self, path: &str, targets: &Targets) -> Option<String> {
+        if path.rsplit('/').next().is_some_and(is_unpacking) {
+            return None;
+        }
+        let data_dir = targets
+            .data_dirs
+            .iter()
+            .find(|it| path.strip_prefix(it.as_str()).is_some_and(|rest| rest.starts_with('/')))?;
+        let is_below = |mount: &Mount| mount.point == path || mount.point.starts_with(&format!("{path}/"));
+        let is_whole = self.host.mounts().is_ok_and(|all| !all.iter().any(is_below));
+        if !is_whole || self.host.is_symlink(path) || !self.host.is_dir(path) {
+            return None;
+        }
+        (1..100)
+            .map(|number| format!("{data_dir}/{}", targets::aside(number)))
+            .find(|to| self.host.move_whole(path, to))
     }
 
     /// Deletes, and says what stays; true if all of it is gone.

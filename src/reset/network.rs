@@ -52,12 +52,7 @@ pub(super) fn actions(host: &Host) -> (Vec<Action>, Vec<String>) {
         }
     }
     for link in found {
-        let what = format!("delete the network interface {link}");
-        actions.push(Action::Run {
-            what,
-            command: command(&["ip", "link", "delete", "dev", &link]),
-            input: String::new(),
-        });
+        actions.push(Action::DeleteLink { name: link });
     }
     for (tool, rules) in saved_rules(host, &mut notes) {
         let what = format!("delete {} rules and {} chains of {tool}", rules.rules, rules.chains);
@@ -76,6 +71,15 @@ pub(super) fn actions(host: &Host) -> (Vec<Action>, Vec<String>) {
         actions.push(Action::Run { what, command, input: String::new() });
     }
     (actions, notes)
+}
+
+/// Deletes an interface; false if it is gone already: that of a pod goes with the pod's network, which the kernel takes away when it comes to it.
+pub(super) fn delete_link(host: &Host, name: &str, limit: Duration) -> Result<bool, Error> {
+    let ip = |verb| host.run("ip", &["link", verb, "dev", name], limit).map(drop);
+    match ip("delete") {
+        Err(_) if ip("show").is_err() => Ok(false),
+        deleted => deleted.map(|()| true),
+    }
 }
 
 /// The rules of both families in both kernels' tables, by the tool that knows them.

@@ -2,7 +2,7 @@
 
 use super::action::{Action, Phase, Request};
 use super::targets::{Targets, cleared};
-use super::{files, mounts, network, units};
+use super::{files, groups, mounts, network, units};
 use crate::host::Host;
 use crate::host::process::Search;
 use crate::plan::staged::PLAN_PATH;
@@ -29,6 +29,8 @@ pub(super) fn phase(host: &Host, targets: &Targets, request: &Request, phase: Ph
         },
         Phase::Network if host.is_real() => network::actions(host),
         Phase::Network => all(Vec::new()),
+        Phase::Groups if targets.data_dirs.is_empty() && cleared(host).is_empty() => all(Vec::new()),
+        Phase::Groups => all(groups::actions(host)),
         Phase::State => {
             let actions = files::actions(host, targets, request);
             let notes = files::notes(host, targets, &actions);

@@ -10,7 +10,7 @@ use crate::plan::staged::{APPLIED_PLAN, PLAN_PATH};
 use crate::rke2::drop_in;
 use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::assignments;
-use crate::rke2::{DATA_DIR, Unit};
+use crate::rke2::{DATA_DIR, Unit, is_unpacking};
 use crate::text::escape::quoted;
 use crate::text::paths::{is_absolute, normalized};
 use crate::text::yaml::{self, Node, OPTIONS};
@@ -209,6 +209,11 @@ pub(super) fn is_release(name: &str) -> bool {
     name == "current" || name.strip_prefix('v').is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
 }
 
+/// One of the names that [`is_unpacking`] knows: RKE2 does not look there, and a later reset or start deletes it.
+pub(super) fn aside(number: u32) -> String {
+    format!("runtime-{number}")
+}
+
 /// What is in a data directory.
 enum Holds {
     Nothing,
@@ -238,7 +243,8 @@ fn holds(host: &Host, path: &str) -> Result<Holds, String> {
     let names = host.list(path).map_err(|_| refusal(path, "is not a directory that can be read"))?;
     let is_marked = MARKERS.iter().any(|marker| host.is_there(&format!("{path}/{marker}")))
         || host.list(&format!("{path}/data")).is_ok_and(|names| names.iter().any(|name| is_release(name)))
-        || (path.ends_with(DATA_DIR) && names.iter().any(|name| CHILDREN.contains(&name.as_str())));
+        || (path.ends_with(DATA_DIR)
+            && names.iter().any(|name| CHILDREN.contains(&name.as_str()) || is_unpacking(name)));
     if is_marked {
         return Ok(Holds::Rke2);
     }

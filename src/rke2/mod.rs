@@ -17,6 +17,12 @@ use std::fmt;
 /// Where RKE2 holds its state if nothing else is said.
 pub const DATA_DIR: &str = "/var/lib/rancher/rke2";
 
+/// Where RKE2 unpacks a release before it gets its name: `runtime-` and a number (Go `os.MkdirTemp`). Nobody needs what is
+/// there once RKE2 has ended.
+pub(crate) fn is_unpacking(name: &str) -> bool {
+    name.strip_prefix("runtime-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// RKE2's unit: one of servers, one of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
@@ -58,5 +64,16 @@ impl Unit {
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rke2_unpacks_into_numbered_directories() {
+        assert!(is_unpacking("runtime-123456") && is_unpacking("runtime-1"));
+        assert!(!is_unpacking("runtime-") && !is_unpacking("runtime-notes") && !is_unpacking("runtime"));
     }
 }

@@ -20,13 +20,16 @@ use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::log::{Level, Log};
 use crate::report::outcome::Outcome;
-use crate::rke2::Unit;
+use crate::rke2::{Unit, is_unpacking};
 use crate::service::unit::Active;
 use crate::service::{self, gate};
 use crate::status::{self, Waiting};
 
 /// How this phase is called in the log and the status.
 const NAME: &str = "prestart";
+
+/// How long it may take to delete what was left half done.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// How long the user's boot stages are waited for: they may write files that RKE2 reads.
 const BOOT_STAGES: Duration = Duration::from_secs(30);
@@ -68,6 +71,9 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
             Err(reason) => failed.push(reason),
         }
     }
+    if let Some(plan) = &plan {
+        tidy(host, &plan.data_dir);
+    }
     failed.extend(remember(host, unit).err().map(Reason::from));
     failed.extend(started::record(host, unit, plan.as_ref()).into_iter().map(Reason::from));
     let outcome = Outcome { done, failed, ..Outcome::default() };
@@ -78,6 +84,13 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
     outcome.done.iter().for_each(|it| log.line(Level::Info, NAME, it));
     outcome.failed.iter().for_each(|it| log.line(Level::Error, NAME, &it.sentence));
     outcome
+}
+
+/// Deletes what RKE2, or a reset that was cut off, has left half done in the data directory. Without that it only takes room.
+fn tidy(host: &Host, data_dir: &str) {
+    for name in host.list(data_dir).unwrap_or_default().into_iter().filter(|name| is_unpacking(name)) {
+        let _ = host.delete(&format!("{data_dir}/{name}"), false, Instant::now() + TIDYING);
+    }
 }
 
 /// Says, before RKE2 touches the data, which version has used it.

@@ -42,9 +42,15 @@ const NODE: &str = "\
 - /var/log/pods/ns_pod_uid/c/0.log
 - /var/log/containers/c.log -> /var/log/pods/ns_pod_uid/c/0.log
 - /run/k3s/containerd/containerd.sock
+- /run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/0a1b/config.json
+- /run/containerd/runc/k8s.io/0a1b/state.json
++ /run/containerd/runc/k8s.io/of-another-containerd/state.json
 - /run/flannel/subnet.env
 - /run/netns/cni-0a1b
 + /run/netns/mine
+- /sys/fs/cgroup/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/
+- /sys/fs/cgroup/memory/kubepods/besteffort/pod1/
++ /sys/fs/cgroup/memory/system.slice/
 - /etc/rancher/rke2/config.yaml = {\"token\": \"SECRET-token\"}
 - /etc/rancher/rke2/config.d/90_userdata.yaml = {}
 - /etc/rancher/rke2/rke2.yaml
