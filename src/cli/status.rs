@@ -7,13 +7,15 @@ use clap::ValueEnum;
 
 use super::verb::Verb;
 use crate::Context;
+use crate::cluster::role::Role;
 use crate::host::Host;
-use crate::plan::find;
+use crate::plan::{find, staged};
 use crate::report::stdio;
 use crate::rke2::installed;
-use crate::start::started;
+use crate::start::{guard, started};
 use crate::status::report::{Look, Report, Word};
 use crate::text::duration;
+use crate::text::escape::escape;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -40,10 +42,21 @@ fn time(text: &str) -> Result<Duration, &'static str> {
 
 impl Verb for Status {
     fn run(self, context: &Context) -> u8 {
-        let report = settled(context.host, self.wait.unwrap_or_default());
+        let mut report = settled(context.host, self.wait.unwrap_or_default());
+        if report.waits_for_unit() {
+            look_for_server(context.host, &mut report);
+        }
         stdio::to_stdout(&if self.format == Format::Json { report.to_json() } else { report.to_text() });
         report.word.exit_status()
     }
+}
+
+/// Why a node that joins is not ready is mostly the server: one that does not answer, or one with another token.
+fn look_for_server(host: &Host, report: &mut Report) {
+    let plan = staged::applied(host).ok().filter(|plan| plan.role != Role::Init);
+    let Some(name) = plan.and_then(|plan| plan.control_plane_host) else { return };
+    let answers = host.hears_tls(&name, guard::PORT, guard::ANSWER);
+    report.found_server(&format!("{}:{}", escape(&name), guard::PORT), answers);
 }
 
 /// The status, once nothing is pending any more, or as it is when the time is up.

@@ -30,10 +30,10 @@ const DISK_SYSTEMD: Duration = Duration::from_secs(5);
 const DISK_OPENRC: Duration = Duration::from_secs(30);
 
 /// How long a cluster may take to answer, the resolution of its name included.
-const ANSWER: Duration = Duration::from_secs(3);
+pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 
 /// Where a server answers those that join.
-const PORT: u16 = 9345;
+pub(crate) const PORT: u16 = 9345;
 
 /// What a plan makes of a node with the options that RKE2 will read.
 pub(crate) fn intent<'a>(plan: &'a Plan, read: &'a Effective) -> Intent<'a> {

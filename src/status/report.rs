@@ -24,6 +24,9 @@ use crate::service::unit::{Active, Load, UnitState};
 /// The step that sets the unit in motion.
 const SERVICE: &str = "service";
 
+/// What is said of a unit that systemd is starting.
+const READY: &str = "being ready";
+
 /// The one word of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -204,6 +207,23 @@ impl Report {
         self.waits.push(Wait { who: who.into(), what: what.into(), since: since.into(), pid: String::new() });
     }
 
+    /// Whether RKE2 has been started and has not said yet that it is ready.
+    pub(crate) fn waits_for_unit(&self) -> bool {
+        self.waits.iter().any(|wait| wait.what == READY)
+    }
+
+    /// Adds whether the server answers that the node joins: what the unit itself says is in its journal alone.
+    pub(crate) fn found_server(&mut self, server: &str, answers: bool) {
+        let found = if answers {
+            format!(
+                "{READY}; {server} answers, so if this lasts, see the journal (another token, or a server that is not ready)"
+            )
+        } else {
+            format!("{READY}; nobody answers at {server}")
+        };
+        self.waits.iter_mut().filter(|wait| wait.what == READY).for_each(|wait| wait.what.clone_from(&found));
+    }
+
     fn push(&mut self, code: Code, sentence: String) {
         if !self.reasons.iter().any(|reason| reason.sentence == sentence) {
             self.reasons.push(Reason::failed(code, sentence));
@@ -236,7 +256,7 @@ impl Report {
                 self.push(Code::UnitRestarts, sentence);
             }
             (Load::Loaded, Active::Activating | Active::Reloading | Active::Refreshing) => {
-                self.wait(&name, "being ready", &unit.since);
+                self.wait(&name, READY, &unit.since);
             }
             (Load::Loaded, Active::Active) if self.restart_pending => {
                 self.wait(&name, "a restart, because what it reads has changed", "");
