@@ -38,10 +38,33 @@ fn every_scenario_is_complete_and_in_the_table() {
 }
 
 #[test]
+fn every_cluster_is_complete_and_in_the_table() {
+    let readme = fs::read_to_string(Path::new(LAB).join("README.md")).unwrap();
+    let rows = readme.split("| cluster |").nth(1).unwrap().lines().skip(2).map_while(|row| row.strip_prefix("| `"));
+    let table: BTreeSet<String> = rows.filter_map(|row| Some(row.split_once('`')?.0.to_owned())).collect();
+    let clusters = Path::new(LAB).join("clusters");
+    assert_eq!(table, names(&clusters));
+    for name in &table {
+        let directory = clusters.join(name);
+        assert!(directory.join("steps.sh").is_file(), "{name}");
+        let nodes: Vec<String> = names(&directory).into_iter().filter(|node| directory.join(node).is_dir()).collect();
+        assert!(nodes.len() > 1, "{name}: {nodes:?}");
+        for node in &nodes {
+            assert!(directory.join(node).join("cloud-config.yaml").is_file(), "{name}/{node}");
+        }
+    }
+}
+
+#[test]
 fn every_token_of_a_scenario_is_marked() {
     let mut tokens = 0;
-    for name in names(&Path::new(LAB).join("scenarios")) {
-        let directory = Path::new(LAB).join("scenarios").join(&name);
+    let scenarios = names(&Path::new(LAB).join("scenarios")).into_iter().map(|name| format!("scenarios/{name}"));
+    let nodes = names(&Path::new(LAB).join("clusters")).into_iter().flat_map(|name| {
+        let of = move |node| format!("clusters/{name}/{node}");
+        names(&Path::new(LAB).join(of(String::new()))).into_iter().map(of)
+    });
+    for name in scenarios.chain(nodes.filter(|node| Path::new(LAB).join(node).is_dir())) {
+        let directory = Path::new(LAB).join(&name);
         for file in names(&directory).iter().filter(|file| file.ends_with(".yaml")) {
             let text = fs::read_to_string(directory.join(file)).unwrap();
             for line in text.lines().filter(|line| line.contains("cluster_token:") && !line.contains("\"\"")) {

@@ -15,11 +15,11 @@ isolated() {
 }
 
 # make_node DIR [LAYER…]: a node at DIR/root, writable, in memory, from the parts of target/lab; upper layers first. With $init `openrc`
-# it is one with OpenRC; $base_root is another root than `root`.
+# it is one with OpenRC; $base_root is another root than `root`; $node_size is what it may write.
 make_node() {
     local directory=$1 layers= layer
     shift
-    mount -t tmpfs -o size=1g,mode=755 lab "$directory"
+    mount -t tmpfs -o "size=${node_size:-1g},mode=755" lab "$directory"
     local base=(node program rke2 kairos-agent yip "${base_root:-root}")
     [ "${init-}" != openrc ] || base=(openrc-node program rke2 kairos-agent openrc)
     for layer in "$@" "${base[@]}"; do

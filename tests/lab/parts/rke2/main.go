@@ -34,6 +34,9 @@ func oracle(args []string) error {
 			fmt.Printf("%s %s\n", s.Name, toJSON(s.Value))
 		}
 		return err
+	case len(args) == 2 && args[0] == "record":
+		recorded(args[1])
+		return nil
 	case len(args) == 3 && args[0] == "meant":
 		return meantAll(args[1], args[2])
 	case len(args) == 3 && args[0] == "answer":
@@ -49,6 +52,6 @@ func oracle(args []string) error {
 		}
 		return nastyConfigs(args[1], args[2], single)
 	}
-	return errors.New("usage: rke2 server|agent|--version, or answer ADDRESS tls|close, read TABLE ROLE FILE, table FILE, meant TABLE DIR, " +
+	return errors.New("usage: rke2 server|agent|--version, or answer ADDRESS tls|close, record ROLE, read TABLE ROLE FILE, table FILE, meant TABLE DIR, " +
 		"nasty-configs STRINGS DIR SINGLE, documents DOCUMENTS STAGED CASES")
 }

@@ -168,55 +168,74 @@ func data(role string, settings []setting, ready bool) {
 	}
 }
 
-// standIn records what RKE2 would have started with, then behaves as /etc/lab/rke2 says:
-// `ready=SECONDS` (default 0.1) or `ready=never`, `crash=SECONDS`, `sigterm=ignore`, `data=yes`.
-func standIn(role string) int {
-	how := behaviours()
+// start is one start of RKE2, as it is left in startsDir.
+type start struct {
+	record   string
+	settings []setting
+	// What RKE2 would say; empty if it starts.
+	failure string
+}
+
+func (s *start) write(name, text string) {
+	_ = os.WriteFile(filepath.Join(s.record, name), []byte(text), 0o600)
+}
+
+// recorded leaves what RKE2 is started with.
+func recorded(role string) *start {
 	started := uptime()
 	unit := "rke2-" + role
 	record := filepath.Join(startsDir, fmt.Sprintf("%012d-%s", int64(started*1000), unit))
 	for number := 1; os.MkdirAll(filepath.Dir(record), 0o700) == nil && os.Mkdir(record, 0o700) != nil && number < 100; number++ {
 		record = fmt.Sprintf("%s-%d", strings.SplitN(record, unit, 2)[0]+unit, number)
 	}
-	write := func(name, text string) { _ = os.WriteFile(filepath.Join(record, name), []byte(text), 0o600) }
+	s := &start{record: record}
 
-	write("when", fmt.Sprintf("%.3f\n", started))
-	write("argv", strings.Join(os.Args, "\n")+"\n")
+	s.write("when", fmt.Sprintf("%.3f\n", started))
+	s.write("argv", strings.Join(os.Args, "\n")+"\n")
 	environment := os.Environ()
 	sort.Strings(environment)
-	write("env", strings.Join(environment, "\n")+"\n")
-	write("files", describe(watched))
+	s.write("env", strings.Join(environment, "\n")+"\n")
+	s.write("files", describe(watched))
 	content, _ := os.ReadFile(configFile)
-	write("config.yaml", string(content))
+	s.write("config.yaml", string(content))
 	_, gate := os.Stat("/run/systemd/system/" + unit + ".service.d/50-provider-rke2.conf")
 	if _, err := os.Stat("/run/openrc"); err == nil {
 		_, gate = os.Stat("/etc/init.d/" + unit)
 	}
 	_, ready := os.Stat("/run/provider-rke2/ready-" + unit)
-	write("gate", fmt.Sprintf("gate=%t ready=%t\n", gate == nil, ready == nil))
+	s.write("gate", fmt.Sprintf("gate=%t ready=%t\n", gate == nil, ready == nil))
 
 	options, err := readOptions(tableFile)
-	var settings []setting
 	if err == nil {
-		settings, err = read(options, role, configFile)
+		s.settings, err = read(options, role, configFile)
 	}
 	var text strings.Builder
-	for _, s := range settings {
-		fmt.Fprintf(&text, "%s %s\n", s.Name, toJSON(s.Value))
+	for _, one := range s.settings {
+		fmt.Fprintf(&text, "%s %s\n", one.Name, toJSON(one.Value))
 	}
-	write("flags", text.String())
-	failure := fatal(role, settings)
+	s.write("flags", text.String())
+	s.failure = fatal(role, s.settings)
 	if err != nil {
-		failure = err.Error()
+		s.failure = err.Error()
 	}
-	if failure != "" {
-		write("fatal", failure+"\n")
-		fmt.Fprintf(os.Stderr, "stand-in %s: fatal\n", unit)
+	if s.failure != "" {
+		s.write("fatal", s.failure+"\n")
+	}
+	return s
+}
+
+// standIn records what RKE2 would have started with, then behaves as /etc/lab/rke2 says:
+// `ready=SECONDS` (default 0.1) or `ready=never`, `crash=SECONDS`, `sigterm=ignore`, `data=yes`.
+func standIn(role string) int {
+	how := behaviours()
+	s := recorded(role)
+	if s.failure != "" {
+		fmt.Fprintf(os.Stderr, "stand-in rke2-%s: fatal\n", role)
 		return 1
 	}
 
 	if how["data"] == "yes" {
-		data(role, settings, false)
+		data(role, s.settings, false)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -231,17 +250,17 @@ func standIn(role string) int {
 		select {
 		case <-becomesReady:
 			becomesReady = nil
-			write("ready", fmt.Sprintf("%.3f\n", uptime()))
+			s.write("ready", fmt.Sprintf("%.3f\n", uptime()))
 			if how["data"] == "yes" {
-				data(role, settings, true)
+				data(role, s.settings, true)
 			}
 			serve(role)
 			notify("READY=1")
 		case <-crashes:
-			write("crashed", fmt.Sprintf("%.3f\n", uptime()))
+			s.write("crashed", fmt.Sprintf("%.3f\n", uptime()))
 			return 1
 		case <-signals:
-			write("sigterm", fmt.Sprintf("%.3f\n", uptime()))
+			s.write("sigterm", fmt.Sprintf("%.3f\n", uptime()))
 			if how["sigterm"] != "ignore" {
 				return 0
 			}

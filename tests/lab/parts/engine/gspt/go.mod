@@ -1,0 +1,3 @@
+module github.com/erikdubbelboer/gspt
+
+go 1.26
