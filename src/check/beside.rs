@@ -13,8 +13,13 @@ use crate::text::escape::quoted;
 use crate::text::paths::is_below;
 use crate::text::yaml::Node;
 
-/// Judges the files; each by its place.
-pub(super) fn judge(written: &[Written], section: &Section, cluster: Option<&Cluster>, findings: &mut Findings) {
+/// Judges the files, each by its place; and with the cloud-config in which it stands, where there are several.
+pub(super) fn judge(
+    written: &[(String, Written)],
+    section: &Section,
+    cluster: Option<&Cluster>,
+    findings: &mut Findings,
+) {
     // A section that is refused has a role and no more.
     let role = section.node.get("role").and_then(Node::scalar).and_then(|it| Role::of(&it.text));
     let mut around = Around {
@@ -23,7 +28,7 @@ pub(super) fn judge(written: &[Written], section: &Section, cluster: Option<&Clu
         options: cluster.map(|it| vec![&it.options, &it.provider_options]).unwrap_or_default(),
         charts: Vec::new(),
     };
-    around.charts = written.iter().flat_map(helm::charts).collect();
+    around.charts = written.iter().flat_map(|(_, file)| helm::charts(file)).collect();
     let own = |name: &str| match around.option(name) {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
@@ -31,7 +36,8 @@ pub(super) fn judge(written: &[Written], section: &Section, cluster: Option<&Clu
     let registries = own("private-registry").unwrap_or_else(|| registries::FILE.to_owned());
     let kubelet_files = kubelet::named(&around);
     let mut has_registries = false;
-    for file in written {
+    for (source, file) in written {
+        findings.file = Some(source.clone()).filter(|it| !it.is_empty());
         let kind = kind(file, &around, &registries, &kubelet_files);
         let Some(kind) = kind else { continue };
         has_registries |= kind == Of::Registries;
@@ -58,6 +64,7 @@ pub(super) fn judge(written: &[Written], section: &Section, cluster: Option<&Clu
             },
         }
     }
+    findings.file = None;
     if !has_registries && cluster.is_some() {
         registries::missing(&around, findings, section.line);
     }

@@ -4,30 +4,29 @@
 //! Values in, findings out. Nothing here runs on a node that boots.
 
 mod beside;
+mod directory;
 mod encoded;
+mod fleet;
 mod helm;
 mod kubelet;
 mod manifest;
 mod options;
 mod registries;
+mod seen;
 mod written;
 
-use crate::cluster::cloud_config::{self, Section};
-use crate::cluster::{self, Cluster};
-use crate::findings::Findings;
-use crate::host::Host;
-use crate::rke2::version::Version;
+use std::path::Path;
 
-/// A cloud-config that was judged.
-#[derive(Debug)]
-pub struct Judged {
-    /// Its cluster section, if it has one.
-    pub section: Option<Section>,
-    /// What it means; nothing if there is none, or if it is refused.
-    pub cluster: Option<Cluster>,
-    /// What was found.
-    pub findings: Findings,
-}
+use crate::cluster;
+use crate::cluster::cloud_config::{self, SourcesRead};
+use crate::findings::Findings;
+use crate::findings::code::Code;
+use crate::findings::path::At;
+use crate::host::{Error, Host};
+use crate::rke2::version::Version;
+use crate::text::yaml::Node;
+pub use seen::Judged;
+pub(crate) use seen::{Part, Seen};
 
 /// Judges the text of one cloud-config: its section as the boot does, and the files that it writes.
 pub fn of_text(host: &Host, text: &str) -> Judged {
@@ -36,8 +35,11 @@ pub fn of_text(host: &Host, text: &str) -> Judged {
 
 /// The same for a version of RKE2; without one for that of the image, as far as it is known.
 pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged {
-    let mut files = Vec::new();
-    let (section, mut findings) = cloud_config::of_file_with(text, &mut |root| files = written::files(root));
+    let (mut files, mut hostname) = (Vec::new(), None);
+    let (section, mut findings) = cloud_config::of_file_with(text, &mut |root| {
+        files = written::files(root).into_iter().map(|file| (String::new(), file)).collect();
+        hostname = hostname_of(root);
+    });
     let cluster = section.as_ref().and_then(|section| {
         let mut home = cluster::home(host, section);
         home.version = version.cloned().or(home.version);
@@ -47,5 +49,115 @@ pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged
         beside::judge(&files, section, cluster.as_ref(), &mut findings);
     }
     findings.sort();
-    Judged { section, cluster, findings }
+    Judged { section, cluster, findings, hostname }
+}
+
+/// Judges what a person names: a file, of which `read` gives the text, or a directory. Fails with the sentence why it cannot be read.
+pub(crate) fn of_path(
+    host: &Host,
+    path: &Path,
+    read: &dyn Fn(&Path) -> Result<String, String>,
+    version: Option<&Version>,
+) -> Result<Vec<Seen>, String> {
+    let name = path.display().to_string();
+    if path != Path::new("-")
+        && let Ok(tree) = Host::new(path)
+    {
+        return of_directory(host, &tree, &name, version);
+    }
+    let text = read(path)?;
+    let judged = of_text_for(host, &text, version);
+    Ok(vec![Seen { name, part: Part::Whole, judged }])
+}
+
+/// How deep, how many and how large the files of a directory may be.
+const DEPTH: usize = 16;
+const FILES: usize = 10_000;
+const SIZE: u64 = 16 << 20;
+
+/// Judges a directory as Kairos merges it: what it comes to first, then each file. `tree` has the directory as its root. Fails with the sentence
+/// why it cannot be read.
+fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>) -> Result<Vec<Seen>, String> {
+    let name = name.trim_end_matches('/');
+    let mut paths = Vec::new();
+    walk(tree, "", 0, &mut paths).map_err(|error| error.to_string())?;
+    let mut merged = directory::Merged::default();
+    let mut seen = Vec::new();
+    for path in paths {
+        let full = format!("{name}{path}");
+        let mut findings = Findings::default();
+        match tree.read(&path, SIZE) {
+            Ok(bytes) => merged.add(&full, &bytes, &mut findings),
+            Err(error) => {
+                let rest = format!("{error}, so Kairos leaves the file out; mend or remove it");
+                findings.error(Code::SourceUnreadable, At::line(1), &rest);
+            }
+        }
+        seen.push(Seen { name: full, part: Part::OfDirectory, judged: Judged { findings, ..Judged::default() } });
+    }
+    let mut whole = Judged { hostname: merged.root.as_ref().and_then(hostname_of), ..Judged::default() };
+    if seen.is_empty() {
+        whole.findings.warn(Code::SectionMissing, At::line(1), &directory::nothing_in(name));
+    }
+    let directory::Merged { root, sources, files, is_broken } = merged;
+    let is_read = root.is_some() && !is_broken;
+    whole.section = root.filter(|_| !is_broken).and_then(|root| cloud_config::section(root, &mut whole.findings));
+    if let Some(section) = &whole.section {
+        let mut home = cluster::home(host, section);
+        home.version = version.cloned().or(home.version);
+        whole.cluster = cluster::understand(section, &home, &mut whole.findings);
+        let options = section.node.get("config").and_then(Node::scalar).map(|it| it.text.clone());
+        cloud_config::place(&mut whole.findings, options.as_deref(), &sources, SourcesRead::default());
+        beside::judge(&files, section, whole.cluster.as_ref(), &mut whole.findings);
+    } else if is_read {
+        let sentence = "no cluster section in what Kairos merges of the directory, so the provider does nothing; write one if this node is to run RKE2";
+        cloud_config::place(&mut whole.findings, None, &sources, SourcesRead::default());
+        whole.findings.warn(Code::SectionMissing, At::line(1), sentence);
+    }
+    // Each finding to the file in which it is to be mended.
+    let mut kept = Findings::default();
+    for finding in std::mem::take(&mut whole.findings).list {
+        let file = finding.file.as_ref().and_then(|file| seen.iter_mut().find(|it| it.name == *file));
+        let most = finding.severity;
+        match file {
+            Some(it) => it.judged.findings.add(finding, most),
+            None => kept.add(finding, most),
+        }
+    }
+    whole.findings = kept;
+    for it in &mut seen {
+        it.judged.findings.list.iter_mut().for_each(|finding| finding.file = None);
+        it.judged.findings.sort();
+    }
+    seen.insert(0, Seen { name: name.to_owned(), part: Part::Directory, judged: whole });
+    Ok(seen)
+}
+
+/// Compares the nodes of one cluster.
+pub(crate) fn compare(seen: &mut [Seen]) {
+    fleet::compare(seen);
+}
+
+/// The files below a directory that Kairos looks at, in the order of its walk. Links to directories are not followed.
+fn walk(tree: &Host, directory: &str, depth: usize, paths: &mut Vec<String>) -> Result<(), Error> {
+    for name in tree.list(if directory.is_empty() { "/" } else { directory })? {
+        let path = format!("{directory}/{name}");
+        if tree.is_dir(&path) && !tree.is_symlink(&path) {
+            if depth < DEPTH {
+                // What cannot be listed Kairos passes over too.
+                let _ = walk(tree, &path, depth + 1, paths);
+            }
+        } else if directory::is_looked_at(&path) && paths.len() < FILES {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The name that a cloud-config gives the node, at its top or in a stage.
+fn hostname_of(root: &Node) -> Option<String> {
+    let stages = root.get("stages").map(Node::entries).unwrap_or_default().iter();
+    let steps = stages.flat_map(|(_, steps)| steps.items()).filter_map(|step| step.get("hostname"));
+    let name = root.get("hostname").or_else(|| steps.into_iter().next_back())?.scalar()?.text.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }

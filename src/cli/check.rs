@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::input::Judged;
+use super::input;
 use super::verb::{Verb, fail};
 use crate::Context;
+use crate::check::{self, Seen};
 use crate::findings::code::Severity;
 use crate::findings::render::Paint;
 use crate::report::stdio;
@@ -15,8 +16,8 @@ use crate::rke2::version::{self, Version};
 /// The arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// The cloud-configs; - is standard input
-    #[arg(default_value = "-", value_name = "FILE")]
+    /// The cloud-configs: files, which are one cluster, or directories, each merged to one as Kairos does; - is standard input
+    #[arg(default_value = "-", value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Lets warnings fail the check too
     #[arg(long)]
@@ -45,15 +46,16 @@ impl Verb for Check {
         let fails_at = if self.strict { Severity::Warning } else { Severity::Error };
         let version = self.rke2.unwrap_or_else(version::newest);
         let (mut status, mut array) = (0, Vec::new());
+        let mut seen = Vec::new();
         for file in &self.files {
-            let name = file.display().to_string();
-            let findings = match Judged::read_for(context.host, file, Some(&version)) {
-                Ok(judged) => judged.findings,
-                Err(sentence) => {
-                    status = fail(&sentence);
-                    continue;
-                }
-            };
+            match check::of_path(context.host, file, &input::text, Some(&version)) {
+                Ok(of_file) => seen.extend(of_file),
+                Err(sentence) => status = fail(&sentence),
+            }
+        }
+        check::compare(&mut seen);
+        for Seen { name, judged, .. } in seen {
+            let findings = judged.findings;
             match self.format {
                 Format::Text => stdio::to_stdout(&findings.to_text(&name, paint)),
                 Format::Github => stdio::to_stdout(&findings.to_github(&name)),

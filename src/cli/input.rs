@@ -7,7 +7,6 @@ use crate::check;
 use crate::cluster::Cluster;
 use crate::findings::Findings;
 use crate::host::{self, Host};
-use crate::rke2::version::Version;
 use crate::text::escape::escape;
 
 /// How much of a file is read.
@@ -24,18 +23,14 @@ pub(super) struct Judged {
 impl Judged {
     /// Reads a file; `-` is standard input. Fails with the sentence why it cannot be read.
     pub(super) fn read(host: &Host, file: &Path) -> Result<Judged, String> {
-        Judged::read_for(host, file, None)
-    }
-
-    /// The same, judged for a version of RKE2; without one for that of the image, as far as it is known.
-    pub(super) fn read_for(host: &Host, file: &Path, version: Option<&Version>) -> Result<Judged, String> {
         let text = text(file)?;
-        let check::Judged { cluster, findings, .. } = check::of_text_for(host, &text, version);
+        let check::Judged { cluster, findings, .. } = check::of_text(host, &text);
         Ok(Judged { cluster, findings })
     }
 }
 
-fn text(file: &Path) -> Result<String, String> {
+/// The text of a file; `-` is standard input. Fails with the sentence why it cannot be read.
+pub(super) fn text(file: &Path) -> Result<String, String> {
     let name = escape(&file.display().to_string());
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();

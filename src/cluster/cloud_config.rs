@@ -157,7 +157,8 @@ impl LeftOut {
         }
     }
 
-    fn code(self) -> Code {
+    /// Its code.
+    pub(crate) fn code(self) -> Code {
         match self {
             LeftOut::ByteOrderMark => Code::ByteOrderMark,
             LeftOut::NoHeader => Code::HeaderMissing,
@@ -214,7 +215,7 @@ pub(crate) fn is_ours(text: &str) -> bool {
 
 /// The first document of a text as gopkg.in/yaml.v3 would take it, or the findings that say why not.
 /// A key that stands twice is such a finding; the document is given all the same, so that the rest can be judged too.
-fn parse(text: &str) -> (Option<Document>, Findings) {
+pub(crate) fn parse(text: &str) -> (Option<Document>, Findings) {
     let mut findings = Findings::default();
     let mut unreadable = |line, sentence: &str| findings.refuse(Code::Unreadable, At::line(line), sentence);
     let document = match yaml::read(text, CLOUD_CONFIG) {
@@ -272,7 +273,7 @@ pub(crate) fn of_file_with(text: &str, look: &mut dyn FnMut(&Node)) -> (Option<S
 }
 
 /// The section of a document, of which nothing else is kept; what stands in its place, or beside it and harms it, is told.
-fn section(root: Node, findings: &mut Findings) -> Option<Section> {
+pub(crate) fn section(root: Node, findings: &mut Findings) -> Option<Section> {
     around::judge(&root, root.get("cluster").is_some_and(|node| !node.is_null()), findings);
     let Kind::Map(entries) = root.kind else { return None };
     let (key, node) = entries.into_iter().rev().find(|(key, _)| key.scalar.text == "cluster")?;

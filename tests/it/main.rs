@@ -15,6 +15,7 @@
 
 mod before_upgrade;
 mod bus;
+mod checks;
 mod cli;
 mod corpus;
 mod costs;
