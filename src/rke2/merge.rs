@@ -15,7 +15,7 @@ pub(crate) const DROP_INS: &str = "/etc/rancher/rke2/config.d";
 pub(crate) const CONFIG: &str = "/etc/rancher/rke2/config.yaml";
 
 /// The drop-in that holds `token` and `server`: whatever sorts later, they come from here.
-pub(crate) const OWNER: &str = "99_userdata.yaml";
+pub const OWNER: &str = "99_userdata.yaml";
 
 /// The drop-in of the user's options.
 pub(crate) const USER: &str = "90_userdata.yaml";
@@ -28,7 +28,7 @@ pub(crate) fn is_drop_in(name: &str) -> bool {
 
 /// A drop-in that was read.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub struct Source {
     /// Its name in config.d.
     pub name: String,
     /// Its path, for messages.
@@ -50,7 +50,7 @@ struct Merged {
 /// `token` and `server` come from [`OWNER`] alone. Of a single value the last counts. The lists of some options are replaced, those of all
 /// others, unknown ones too, are concatenated; of equal items the last stays. An empty list discards what was given before. A list
 /// against a single value, for an unknown option, is refused, naming both files.
-pub(crate) fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
+pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
     let mut merged: Vec<Merged> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for Source { name: file, path, read } in sources {

@@ -5,7 +5,7 @@ pub mod drop_in;
 pub(crate) mod effective;
 mod go_build;
 pub(crate) mod installed;
-pub(crate) mod merge;
+pub mod merge;
 pub mod options;
 pub(crate) mod overrides;
 pub(crate) mod profile;
