@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
-const EVENTS: [&str; 5] = ["agent.boot", "agent.install", "cluster.reset", "init.provider.info", "init.provider.install"];
+const EVENTS: [&str; 5] =
+    ["agent.boot", "agent.install", "cluster.reset", "init.provider.info", "init.provider.install"];
 
 fuzz_target!(|input: &[u8]| {
     let Some((event, stdin)) = input.split_first() else { return };

@@ -69,14 +69,18 @@ fn scalars(node: &Node, given: &mut BTreeSet<String>) {
 /// What a reader of YAML 1.1 takes a text for.
 fn yaml11(node: &Node) -> Value {
     match &node.kind {
-        Kind::Map(entries) => {
-            entries.iter().map(|(key, value)| (key.scalar.text.clone(), yaml11(value))).collect::<serde_json::Map<_, _>>().into()
-        }
+        Kind::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.scalar.text.clone(), yaml11(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
         Kind::List(items) => items.iter().map(yaml11).collect(),
         Kind::Scalar(scalar) => match scalar.yaml11() {
             Yaml11::Null => Value::Null,
             Yaml11::Bool(it) => it.into(),
-            Yaml11::Int(it) => i64::try_from(it).map_or_else(|_| u64::try_from(it).expect("an unsigned").into(), Value::from),
+            Yaml11::Int(it) => {
+                i64::try_from(it).map_or_else(|_| u64::try_from(it).expect("an unsigned").into(), Value::from)
+            }
             Yaml11::Float(it) => it.into(),
             Yaml11::Text(it) => it.into(),
         },

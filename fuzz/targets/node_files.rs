@@ -9,18 +9,10 @@ const CLOUD_CONFIG: &str = "#cloud-config\ncluster:\n  role: controlplane\n  clu
 
 /// What the program reads of earlier boots, and of other authors.
 const FILES: [&str; 12] = [
-    "usr/local/lib/provider-rke2/node.json",
-    "run/provider-rke2/status.yaml",
-    "run/provider-rke2/plan.yaml",
-    "run/provider-rke2/plan-id",
-    "run/provider-rke2/refused",
-    "run/provider-rke2/applied/plan.yaml",
-    "etc/default/rke2-server",
-    "etc/rancher/rke2/config.yaml",
-    "etc/rancher/rke2/config.yaml.d/10.yaml",
-    "etc/os-release",
-    "proc/self/mountinfo",
-    DOCUMENT,
+    "usr/local/lib/provider-rke2/node.json", "run/provider-rke2/status.yaml", "run/provider-rke2/plan.yaml",
+    "run/provider-rke2/plan-id", "run/provider-rke2/refused", "run/provider-rke2/applied/plan.yaml",
+    "etc/default/rke2-server", "etc/rancher/rke2/config.yaml", "etc/rancher/rke2/config.yaml.d/10.yaml",
+    "etc/os-release", "proc/self/mountinfo", DOCUMENT,
 ];
 
 fuzz_target!(|input: &[u8]| {
@@ -41,7 +33,8 @@ fuzz_target!(|input: &[u8]| {
     assert!(failed.iter().all(|it| support::is_sentence(it)), "{failed:?}");
     if root.join("run/provider-rke2/ready-rke2-server").exists() {
         let config = support::read(root, "etc/rancher/rke2/config.yaml");
-        let config: serde_json::Value = serde_json::from_str(&config).expect("a configuration that RKE2 may start with");
+        let config: serde_json::Value =
+            serde_json::from_str(&config).expect("a configuration that RKE2 may start with");
         assert_eq!(config["server"], "https://vip.test:9345");
         assert_eq!(config["token"], "0123456789abcdef0");
     }
