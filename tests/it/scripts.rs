@@ -247,12 +247,14 @@ fn killing_all_deletes_nothing() {
              '5: cali12d4a061371@if4: <UP>' '6: california1: <UP>' '7: lxcbr0: <UP>' '8: lxc0a1b2c3d4e5f@if12: <UP>'",
         );
         tool(
-            "iptables-save",
+            "iptables-nft-save",
             "printf '%s\\n' '*nat' ':INPUT ACCEPT [0:0]' ':KUBE-X - [0:0]' ':MY-KUBE-X - [0:0]' '[3:180] -A INPUT -j KUBE-X' \
              '-A INPUT -m comment --comment \"-j KUBE-X\" -j MY-KUBE-X' '-A KUBE-X -j DROP' COMMIT '*filter' COMMIT",
         );
-        tool("iptables-restore", "echo iptables-restore $* >>/log; cat >>/log");
-        tool("ip6tables-save", "exit 3");
+        tool("iptables-nft-restore", "echo iptables-nft-restore $* >>/log; cat >>/log");
+        tool("ip6tables-nft-save", "exit 3");
+        // Whatever the host has, no tool of its own is asked.
+        tool("ip6tables-save", "");
         let script = format!(
             "{BUSY}kill $other\nsleep 0.3\nrm $room/var/lib/kubelet/pods/busy/file\ncall /opt/rke2/scripts/rke2-killall.sh\n\
              is_alive $rke2 rke2\nmount | grep -c -e strange -e busy || true\n"
@@ -260,12 +262,12 @@ fn killing_all_deletes_nothing() {
         let Some(ran) = in_room(&node, shell, &script) else { return };
         assert_eq!(ran.stdout, "exit 1\nrke2 is gone\n0\n", "{ran:#?}");
         // One failure is told, and the rest goes on.
-        let said = "rke2-killall.sh: ip6tables-save: fails, so its rules were not looked at; see the line before\n";
+        let said = "rke2-killall.sh: ip6tables-nft-save: fails, so its rules were not looked at; see the line before\n";
         assert_eq!(ran.stderr, said);
         assert_gone(&node, &STATE.replace("- /", "+ /"), &ran);
         let expected = "systemctl stop rke2-server.service\nsystemctl stop rke2-agent.service\nip -o link show\n\
             ip link delete dev cni0\nip link delete dev veth1\nip link delete dev cali12d4a061371\nip link delete dev lxc0a1b2c3d4e5f\n\
-            iptables-restore --noflush\n*nat\n-D INPUT -j KUBE-X\n-F KUBE-X\n-X KUBE-X\nCOMMIT\n";
+            iptables-nft-restore --noflush\n*nat\n-D INPUT -j KUBE-X\n-F KUBE-X\n-X KUBE-X\nCOMMIT\n";
         assert_eq!(node.read("log").unwrap(), expected);
     }
 }
