@@ -67,7 +67,7 @@ pub(crate) fn of_path(
     }
     let text = read(path)?;
     let judged = of_text_for(host, &text, version);
-    Ok(vec![Seen { name, part: Part::Whole, judged }])
+    Ok(vec![Seen { name, part: Part::Whole, judged, text }])
 }
 
 /// How deep, how many and how large the files of a directory may be.
@@ -85,15 +85,19 @@ fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>)
     let mut seen = Vec::new();
     for path in paths {
         let full = format!("{name}{path}");
-        let mut findings = Findings::default();
+        let (mut findings, mut text) = (Findings::default(), String::new());
         match tree.read(&path, SIZE) {
-            Ok(bytes) => merged.add(&full, &bytes, &mut findings),
+            Ok(bytes) => {
+                merged.add(&full, &bytes, &mut findings);
+                text = String::from_utf8(bytes).unwrap_or_default();
+            }
             Err(error) => {
                 let rest = format!("{error}, so Kairos leaves the file out; mend or remove it");
                 findings.error(Code::SourceUnreadable, At::line(1), &rest);
             }
         }
-        seen.push(Seen { name: full, part: Part::OfDirectory, judged: Judged { findings, ..Judged::default() } });
+        let judged = Judged { findings, ..Judged::default() };
+        seen.push(Seen { name: full, part: Part::OfDirectory, judged, text });
     }
     let mut whole = Judged { hostname: merged.root.as_ref().and_then(hostname_of), ..Judged::default() };
     if seen.is_empty() {
@@ -129,7 +133,7 @@ fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>)
         it.judged.findings.list.iter_mut().for_each(|finding| finding.file = None);
         it.judged.findings.sort();
     }
-    seen.insert(0, Seen { name: name.to_owned(), part: Part::Directory, judged: whole });
+    seen.insert(0, Seen { name: name.to_owned(), part: Part::Directory, judged: whole, text: String::new() });
     Ok(seen)
 }
 

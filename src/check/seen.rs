@@ -37,4 +37,6 @@ pub(crate) struct Seen {
     pub part: Part,
     /// What is to be said of it.
     pub judged: Judged,
+    /// The text of a file.
+    pub text: String,
 }

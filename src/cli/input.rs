@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::check;
+use crate::cluster::cloud_config::Section;
 use crate::cluster::Cluster;
 use crate::findings::Findings;
 use crate::host::{self, Host};
@@ -14,6 +15,8 @@ const LIMIT: u64 = 16 << 20;
 
 /// A cloud-config that was read and judged.
 pub(super) struct Judged {
+    /// Its cluster section, if it has one.
+    pub(super) section: Option<Section>,
     /// What its cluster section means; nothing if there is none, or if it is refused.
     pub(super) cluster: Option<Cluster>,
     /// What was found.
@@ -24,8 +27,8 @@ impl Judged {
     /// Reads a file; `-` is standard input. Fails with the sentence why it cannot be read.
     pub(super) fn read(host: &Host, file: &Path) -> Result<Judged, String> {
         let text = text(file)?;
-        let check::Judged { cluster, findings, .. } = check::of_text(host, &text);
-        Ok(Judged { cluster, findings })
+        let check::Judged { section, cluster, findings, .. } = check::of_text(host, &text);
+        Ok(Judged { section, cluster, findings })
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod apply;
 mod check;
+mod completions;
+mod explain;
 mod guard;
 mod input;
 mod prestart;
 mod record;
 mod render;
 mod reset;
+mod schema;
 mod status;
 mod verb;
 
@@ -16,11 +19,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::host::Host;
 use crate::{Context, VERSION};
-use verb::{UNREADABLE, Verb as _, fail};
+use verb::{UNREADABLE, Verb as _, fail, tell};
 
 /// Kairos cluster provider for RKE2: turns the cluster section of a cloud-config into boot stages.
 ///
@@ -29,7 +32,7 @@ use verb::{UNREADABLE, Verb as _, fail};
 #[command(name = "agent-provider-rke2", version = VERSION, arg_required_else_help = true)]
 struct Arguments {
     /// Puts every path on the node below DIR; nothing outside is touched and no process is started
-    #[arg(long, value_name = "DIR", default_value = "/")]
+    #[arg(long, value_name = "DIR", default_value = "/", global = true)]
     root: PathBuf,
     #[command(subcommand)]
     verb: Verb,
@@ -41,6 +44,10 @@ enum Verb {
     Render(render::Render),
     /// Says what is wrong with cloud-configs, with line, code and what to do
     Check(check::Check),
+    /// Says what a code, a key, a setting or an option of RKE2 means
+    Explain(explain::Explain),
+    /// Prints the JSON Schema of a cloud-config with a cluster section, for editors
+    Schema(schema::Schema),
     /// Takes a step of the boot stages on the node, or all of them in order
     Apply(apply::Apply),
     /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
@@ -53,6 +60,10 @@ enum Verb {
     Status(status::Status),
     /// Takes RKE2's state off this node and leaves all else; the cluster is not told
     Reset(reset::Reset),
+    /// Prints the completions for a shell
+    Completions(completions::Completions),
+    /// Prints the manual page
+    Man(completions::Man),
 }
 
 /// The root and name of an event, if that is what the arguments are: `[--root DIR] NAME` with a dot in the name, and standard input
@@ -70,11 +81,29 @@ pub fn event(arguments: &[OsString]) -> Option<(PathBuf, String)> {
     is_event.then(|| (root, name.into_owned()))
 }
 
+/// What is typed like the name of an event, where no event can come.
+fn named_event(arguments: &[OsString]) -> Option<String> {
+    let name = arguments.last()?.to_str()?;
+    let is_name = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase());
+    (name.contains('.') && name.split('.').all(is_name)).then(|| name.to_owned())
+}
+
+fn how_events_are_sent(name: &str) -> String {
+    format!(
+        "{name}: is the name of an event, which is sent on standard input; write \
+         `agent-provider-rke2 {name} <FILE` with {{\"data\": \"…\"}} in the file"
+    )
+}
+
 /// Runs a verb. The exit status is 0 for done and clean, 1 for findings and refusals, 2 for wrong usage and unreadable input.
 pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
+    let arguments_name_event = named_event(&arguments);
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
+            if let Some(name) = arguments_name_event {
+                tell(&how_events_are_sent(&name));
+            }
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNREADABLE));
         }
@@ -87,19 +116,22 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
     ExitCode::from(match arguments.verb {
         Verb::Render(verb) => verb.run(&context),
         Verb::Check(verb) => verb.run(&context),
+        Verb::Explain(verb) => verb.run(&context),
+        Verb::Schema(verb) => verb.run(&context),
         Verb::Apply(verb) => verb.run(&context),
         Verb::Prestart(verb) => verb.run(&context),
         Verb::Guard(verb) => verb.run(&context),
         Verb::Record(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context),
         Verb::Reset(verb) => verb.run(&context),
+        Verb::Completions(verb) => verb.print(Arguments::command()),
+        Verb::Man(_) => completions::Man::print(Arguments::command()),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_fits_together() {

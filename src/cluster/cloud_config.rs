@@ -89,7 +89,7 @@ impl Options {
             Kind::List(_) => Options::WrongType,
             Kind::Map(_) if node.count() > OPTIONS.nodes => {
                 let problem = format!("has more than {} values", OPTIONS.nodes);
-                Options::Broken(Place::Here, yaml::Error { line: node.line, problem })
+                Options::Broken(Place::Here, yaml::Error::new(node.line, problem))
             }
             Kind::Map(_) => {
                 let root = node.clone();
@@ -217,8 +217,12 @@ pub(crate) fn is_ours(text: &str) -> bool {
 /// A key that stands twice is such a finding; the document is given all the same, so that the rest can be judged too.
 pub(crate) fn parse(text: &str) -> (Option<Document>, Findings) {
     let mut findings = Findings::default();
+    (parse_into(text, &mut findings), findings)
+}
+
+fn parse_into(text: &str, findings: &mut Findings) -> Option<Document> {
     let mut unreadable = |line, sentence: &str| findings.refuse(Code::Unreadable, At::line(line), sentence);
-    let document = match yaml::read(text, CLOUD_CONFIG) {
+    match yaml::read(text, CLOUD_CONFIG) {
         Err(error) => {
             unreadable(error.line, &format!("the cloud-config {}", error.problem));
             None
@@ -237,8 +241,7 @@ pub(crate) fn parse(text: &str) -> (Option<Document>, Findings) {
             }
             Some(document)
         }
-    };
-    (document, findings)
+    }
 }
 
 /// A whole cloud-config as a person hands it over: the section if there is one, and what keeps Kairos from reading the file.
@@ -248,7 +251,9 @@ pub fn of_file(text: &str) -> (Option<Section>, Findings) {
 
 /// The same; `look` is shown the whole of the cloud-config, of which the section alone is kept.
 pub(crate) fn of_file_with(text: &str, look: &mut dyn FnMut(&Node)) -> (Option<Section>, Findings) {
-    let (document, mut findings) = parse(text);
+    let mut findings = Findings::default();
+    findings.is_whole = true;
+    let document = parse_into(text, &mut findings);
     if let Some(document) = &document {
         look(&document.root);
     }

@@ -55,6 +55,7 @@ macro_rules! codes {
 
 codes! {
     Unreadable "cloud-config-unreadable" "The cloud-config is not YAML that Kairos can read (a syntax error, a key twice in one mapping); Kairos drops such a file silently, so nothing in it takes effect."
+    InputUnreadable "input-unreadable" "The file that check was to look at cannot be read: it is missing, a directory, not UTF-8 or larger than 16 MiB, so nothing is known about it."
     SourceUnreadable "source-unreadable" "A file that the cloud-config was collected from is missing or does not parse; Kairos leaves such a file out, so what it says has no effect."
     HeaderMissing "header-missing" "Kairos reads a file only if one of its first nine lines is #cloud-config, #kairos-config or #node-config; any other file it leaves out without a word (kairos sdk/collector/collector.go)."
     ByteOrderMark "byte-order-mark" "Kairos leaves a file that begins with a byte order mark out without a word; save it as UTF-8 without one."

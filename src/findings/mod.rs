@@ -6,6 +6,7 @@
 pub mod code;
 pub mod path;
 pub mod render;
+pub mod sarif;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,10 +87,36 @@ pub struct Finding {
     pub file: Option<String>,
     /// The line in that file, counted from 1.
     pub line: Option<usize>,
+    /// What of the line is meant, once somebody has looked for it.
+    pub span: Option<Box<Span>>,
     /// The sentence; see the module.
     pub message: String,
+    /// Whether the person who asks wants to hear nothing of its code.
+    pub is_allowed: bool,
     /// How many of its code were found before it.
     before: usize,
+}
+
+/// What of a line a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Its first column in characters, counted from 1.
+    pub column: usize,
+    /// The column behind it.
+    pub end: usize,
+    /// The line for a person.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A line of a source, of which nothing is left that may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// What is drawn.
+    pub line: String,
+    /// How many characters of it stand before what is meant.
+    pub before: usize,
+    /// How many characters are meant.
+    pub width: usize,
 }
 
 impl Finding {
@@ -130,6 +157,8 @@ pub struct Findings {
     dropped: BTreeMap<Code, (usize, Severity)>,
     /// The file in which what is found next stands, where it is not the only one.
     pub(crate) file: Option<String>,
+    /// None of them is only counted, however many there are.
+    pub is_whole: bool,
     /// The node holds RKE2's state: only the hardest refusals stay refusals (see [`Findings::refuse_fresh`]).
     pub lenient: bool,
 }
@@ -145,14 +174,25 @@ impl Findings {
         let refusals = self.refusals.entry(code).or_default();
         *refusals += usize::from(severity == Severity::Refused);
         let is_told = before < MOST_PRINTED || (severity == Severity::Refused && *refusals <= MOST_PRINTED);
-        if !is_told && self.list.len() >= MOST_KEPT {
+        if !is_told && !self.is_whole && self.list.len() >= MOST_KEPT {
             let (count, heaviest) = self.dropped.entry(code).or_insert((0, severity));
             *count += 1;
             *heaviest = severity.max(*heaviest);
             return;
         }
         let (message, file) = (limit(&escape(&message)), file.or_else(|| self.file.clone()));
-        self.list.push(Finding { code, severity, path, inner, file, line: Some(line), message, before });
+        self.list.push(Finding {
+            code,
+            severity,
+            path,
+            inner,
+            file,
+            line: Some(line),
+            span: None,
+            message,
+            is_allowed: false,
+            before,
+        });
     }
 
     /// Adds what was found elsewhere, with no more than this weight.
@@ -239,7 +279,7 @@ impl Findings {
     /// Those that are printed, as indexes of the list: of each code the heaviest 20, and of equal ones those that were found first.
     pub(crate) fn printed(&self) -> BTreeSet<usize> {
         let mut of_code: BTreeMap<Code, Vec<(usize, &Finding)>> = BTreeMap::new();
-        for (index, it) in self.list.iter().enumerate() {
+        for (index, it) in self.list.iter().enumerate().filter(|(_, it)| !it.is_allowed) {
             of_code.entry(it.code).or_default().push((index, it));
         }
         let mut printed = BTreeSet::new();
@@ -253,6 +293,11 @@ impl Findings {
     /// The heaviest severity.
     pub fn worst(&self) -> Option<Severity> {
         self.list.iter().map(|finding| finding.severity).max()
+    }
+
+    /// The heaviest severity of those that are not allowed.
+    pub(crate) fn worst_told(&self) -> Option<Severity> {
+        self.list.iter().filter(|finding| !finding.is_allowed).map(|finding| finding.severity).max()
     }
 
     /// What is to be told: at most 20 of a code, and how many were left out.
@@ -282,7 +327,7 @@ impl Findings {
         let is_printed = |(index, _): &(usize, &Finding)| printed.contains(index);
         let (shown, left): (Vec<_>, Vec<_>) = self.list.iter().enumerate().partition(is_printed);
         let mut more = self.dropped.clone();
-        for (_, it) in left {
+        for (_, it) in left.into_iter().filter(|(_, it)| !it.is_allowed) {
             let (count, severity) = more.entry(it.code).or_insert((0, it.severity));
             *count += 1;
             *severity = it.severity.max(*severity);

@@ -126,7 +126,7 @@ fn check_ends_with_the_status_of_the_worst_file() {
         (&["unreadable", "refused"], 1, 1),
         (&["clean", "clean"], 0, 0),
     ] {
-        for format in ["text", "json", "github"] {
+        for format in ["text", "json", "github", "sarif"] {
             let arguments = [&["check", "--format", format][..], files].concat();
             let ran = place.run(&arguments);
             assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
@@ -140,30 +140,42 @@ fn check_ends_with_the_status_of_the_worst_file() {
 #[test]
 fn check_prints_findings_to_stdout_and_troubles_to_stderr() {
     let place = Place::all();
-    let line = |ran: &Ran| {
-        assert_eq!((ran.stdout.lines().count(), &*ran.stderr), (1, ""), "{ran:?}");
-        ran.stdout.clone()
+    let check = |file: &str| {
+        let ran = place.run(&["check", file]);
+        assert_eq!(ran.stderr, "", "{ran:?}");
+        let (sentence, rest) = ran.stdout.split_once('\n').unwrap();
+        (sentence.to_owned(), rest.to_owned())
     };
-    assert_eq!(place.run(&["check", "clean"]).outcome(), (Some(0), "", ""));
+    let clean = "clean: init, rke2-server, others join at https://10.10.0.5:9345, no findings\n";
+    assert_eq!(place.run(&["check", "clean"]).outcome(), (Some(0), clean, ""));
     for file in ["no-section", "null", "empty", "comments"] {
-        let found = line(&place.run(&["check", file]));
-        assert!(found.starts_with(&format!("{file}:1: warning: no cluster section")), "{found}");
+        let (found, rest) = check(file);
+        assert!(found.starts_with("warning: no cluster section"), "{found}");
+        assert!(rest.ends_with(&format!("\n{file}: no cluster section, 1 warning\n")), "{rest}");
     }
-    let found = line(&place.run(&["check", "noted"]));
-    assert!(found.starts_with("noted:2: note: cluster.cluster_token: "), "{found}");
-    assert!(found.ends_with(" [token-generated]\n"), "{found}");
-    let found = line(&place.run(&["check", "warned"]));
-    assert!(found.starts_with("warned:5: warning: cluster.colour: "), "{found}");
-    assert!(found.ends_with(" [unknown-key]\n"), "{found}");
-    let found = line(&place.run(&["check", "error"]));
-    assert!(found.starts_with("error:4: error: cluster.cluster_token: "), "{found}");
-    let found = line(&place.run(&["check", "refused"]));
-    assert!(found.starts_with("refused:3: refused: cluster.role: "), "{found}");
+    let (found, rest) = check("noted");
+    assert!(found.starts_with("note: cluster.cluster_token: ") && found.ends_with(" [token-generated]"), "{found}");
+    assert!(rest.starts_with(" --> noted:2:1\n"), "{rest}");
+    assert_eq!(
+        check("warned").1,
+        " --> warned:5:3
+
+more about a code: agent-provider-rke2 explain unknown-key
+warned: init, rke2-server, 1 warning
+"
+    );
+    let (found, rest) = check("error");
+    assert!(found.starts_with("error: cluster.cluster_token: "), "{found}");
+    assert!(rest.starts_with(" --> error:4:18\n  |\n4 |   cluster_token: …\n  |                  ^\n"), "{rest}");
+    let (found, rest) = check("refused");
     assert!(["init", "controlplane", "master"].iter().all(|word| found.contains(word)), "{found}");
-    let found = line(&place.run(&["check", "unreadable"]));
-    assert!(found.starts_with("unreadable:4: refused: "), "{found}");
-    assert!(found.contains("\"role\"") && found.ends_with(" [cloud-config-unreadable]\n"), "{found}");
-    line(&place.run(&["check", "syntax"]));
+    assert!(rest.starts_with(" --> refused:3:9\n  |\n3 |   role: master\n  |         ^^^^^^\n"), "{rest}");
+    let (found, rest) = check("unreadable");
+    assert!(found.contains("\"role\"") && found.ends_with(" [cloud-config-unreadable]"), "{found}");
+    assert!(rest.starts_with(" --> unreadable:4:3\n"), "{rest}");
+    let (found, rest) = check("syntax");
+    assert!(found.contains("`]` is expected"), "{found}");
+    assert!(rest.starts_with(" --> syntax:3:14\n\n"), "nothing is shown of what does not parse: {rest}");
 
     for (file, reason) in
         [("missing", "no such file or directory"), ("node", "directory"), ("not-utf-8", "is not UTF-8 from byte 27 on")]
@@ -171,18 +183,28 @@ fn check_prints_findings_to_stdout_and_troubles_to_stderr() {
         // check merges a directory.
         for verb in ["check", "render"].into_iter().filter(|verb| (*verb, file) != ("check", "node")) {
             let ran = place.run(&[verb, file]);
-            assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{verb} {file}");
+            let told = if verb == "check" { format!("{file}: cannot be read\n") } else { String::new() };
+            assert_eq!((ran.code, &*ran.stdout), (Some(2), &*told), "{verb} {file}");
             assert_eq!(ran.stderr.lines().count(), 1, "{verb}: {ran:?}");
             assert!(ran.stderr.contains(file) && ran.stderr.contains(reason), "{verb}: {ran:?}");
         }
     }
     // One that cannot be read does not hide the others.
     let ran = place.run(&["check", "refused", "missing", "warned"]);
-    assert_eq!(
-        ran.stdout.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
-        ["refused", "warned"]
-    );
+    assert_eq!(places(&ran), ["refused:3:9", "warned:5:3"]);
+    let last: Vec<&str> = ran.stdout.lines().rev().take(3).collect();
+    assert!(last[0].starts_with("warned: init") && last[2].starts_with("refused: no role, 1 refused"), "{ran:?}");
     assert!(ran.stderr.contains("missing"), "{ran:?}");
+}
+
+/// Where findings are said to stand.
+fn places(ran: &Ran) -> Vec<&str> {
+    ran.stdout.lines().filter_map(|line| line.trim_start().strip_prefix("--> ")).collect()
+}
+
+/// The sentences of findings.
+fn sentences(ran: &Ran) -> Vec<&str> {
+    ran.stdout.lines().filter(|line| line.ends_with(']') && line.contains(" [")).collect()
 }
 
 /// What the Kairos collector leaves out (measured with its `HasValidHeader`), and its neighbours that it reads.
@@ -224,9 +246,7 @@ fn a_file_that_kairos_leaves_out_is_refused() {
             "{shown:?}"
         );
         assert!(
-            found
-                .iter()
-                .all(|line| line.starts_with("file:1: refused: ") && line.ends_with(&format!("[{}]", code.unwrap()))),
+            found.iter().all(|line| line.starts_with("refused: ") && line.ends_with(&format!("[{}]", code.unwrap()))),
             "{found:?}"
         );
         assert_eq!(place.run(&["render", "file"]).code, ran.code, "{shown:?}");
@@ -239,11 +259,11 @@ fn standard_input_is_a_file_too() {
     for arguments in [&["check"][..], &["check", "-"]] {
         let ran = place.run_with(arguments, REFUSED.as_bytes());
         assert_eq!(ran.code, Some(1));
-        assert!(ran.stdout.starts_with("-:3: refused: cluster.role: "), "{ran:?}");
+        assert_eq!(places(&ran), ["-:3:9"]);
     }
     let ran = place.run_with(&["check", "warned", "-", "clean"], REFUSED.as_bytes());
     assert_eq!(ran.code, Some(1));
-    assert_eq!(ran.stdout.lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(), ["warned", "-"]);
+    assert_eq!(places(&ran), ["warned:5:3", "-:3:9"]);
     let of_file = place.run(&["render", "clean"]);
     assert_eq!(of_file.code, Some(0));
     for arguments in [&["render"][..], &["render", "-"]] {
@@ -256,11 +276,11 @@ fn standard_input_is_a_file_too() {
     for verb in ["check", "render"] {
         let large = format!("{CLEAN}#{}", "x".repeat(17 << 20));
         let ran = place.run_with(&[verb], large.as_bytes());
-        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert_eq!(ran.code, Some(2));
         assert!(ran.stderr.contains("standard input") && ran.stderr.contains("16 MiB"), "{ran:?}");
         fs::write(place.0.path().join("large"), large).unwrap();
         let ran = place.run(&[verb, "large"]);
-        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""));
+        assert_eq!(ran.code, Some(2));
         assert!(ran.stderr.contains("large"), "{ran:?}");
     }
     // What a shell makes of <(...).
@@ -297,8 +317,8 @@ fn render_prints_the_whole_document_or_nothing() {
         assert_eq!(place.run(&["render", file]).outcome(), ran.outcome(), "{file}: the same input, the same bytes");
     }
     // The same words on each of the ways to a person.
-    let sentence = place.run(&["check", "refused"]).stdout;
-    let sentence = sentence.strip_prefix("refused:3: refused: ").unwrap().strip_suffix(" [role-unknown]\n").unwrap();
+    let checked = place.run(&["check", "refused"]);
+    let sentence = sentences(&checked)[0].strip_prefix("refused: ").unwrap().strip_suffix(" [role-unknown]").unwrap();
     assert!(place.run(&["render", "refused"]).stderr.contains(sentence));
     let node = tempfile::tempdir().unwrap();
     assert_eq!(support::boot(node.path(), REFUSED).error, sentence);
@@ -392,8 +412,13 @@ fn neither_verb_tells_a_secret() {
         "  role: init\n  ca_certs: [\"-----BEGIN PRIVATE KEY-----\\nSECRET\\n-----END PRIVATE KEY-----\\n\"]\n",
     ] {
         let text = format!("#cloud-config\ncluster:\n{section}").replace("SECRET", SECRET);
-        for arguments in [&["render"][..], &["check"], &["check", "--format", "json"], &["check", "--format", "github"]]
-        {
+        for arguments in [
+            &["render"][..],
+            &["check"],
+            &["check", "--format", "json"],
+            &["check", "--format", "github"],
+            &["check", "--format", "sarif"],
+        ] {
             let ran = place.run_with(arguments, text.as_bytes());
             assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET), "{arguments:?} {section:?}: {ran:?}");
         }
@@ -409,10 +434,16 @@ fn json_is_one_array_whatever_was_found() {
         let ran = place.run(arguments);
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
     };
-    for files in [&["clean"][..], &["missing"], &["clean", "not-utf-8"]] {
-        assert_eq!(array(&[&["check", "--format", "json"], files].concat()), [Value::Null; 0], "{files:?}");
+    assert_eq!(array(&["check", "--format", "json", "clean"]), [Value::Null; 0]);
+    for file in ["missing", "node", "not-utf-8"] {
+        let found = array(&["check", "--format", "json", "clean", file]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((&found[0]["code"], &found[0]["file"]), (&"input-unreadable".into(), &file.into()));
     }
-    let found = array(&["check", "--format=json", "refused", "missing", "warned", "unreadable", "noted"]);
+    let found = array(&["check", "--format=json", "refused", "warned", "unreadable", "noted"]);
+    assert_eq!(found.iter().map(|it| it["column"].as_u64().unwrap()).collect::<Vec<_>>(), [9, 3, 3, 1]);
+    assert_eq!(found[0]["end"], serde_json::json!({"line": 3, "column": 15}));
+    assert_eq!(found[0]["explain"], "docs/findings.md#role-unknown");
     let field = |key: &str| found.iter().map(|it| it[key].as_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(field("file"), ["refused", "warned", "unreadable", "noted"]);
     assert_eq!(field("severity"), ["refused", "warning", "refused", "note"]);
@@ -433,10 +464,10 @@ fn github_gets_a_workflow_command_for_each_finding() {
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{ran:?}");
     for (line, start) in lines.iter().zip([
-        "::error file=refused,line=3,title=role-unknown::cluster.role: ",
-        "::warning file=warned,line=5,title=unknown-key::cluster.colour: ",
-        "::notice file=noted,line=2,title=token-generated::cluster.cluster_token: ",
-        "::error file=error,line=4,title=token-malformed::cluster.cluster_token: ",
+        "::error file=refused,line=3,col=9,endColumn=14,title=role-unknown::cluster.role: ",
+        "::warning file=warned,line=5,col=3,endColumn=3,title=unknown-key::cluster.colour: ",
+        "::notice file=noted,line=2,col=1,endColumn=7,title=token-generated::cluster.cluster_token: ",
+        "::error file=error,line=4,col=18,endColumn=18,title=token-malformed::cluster.cluster_token: ",
     ]) {
         assert!(line.starts_with(start), "{line}");
     }
@@ -447,8 +478,11 @@ fn github_gets_a_workflow_command_for_each_finding() {
     let ran = place.run(&["check", "--format", "github", hostile]);
     assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
     let properties = ran.stdout.strip_prefix("::warning ").unwrap().split_once("::").unwrap().0;
-    assert_eq!(properties.matches(',').count(), 2, "{properties}");
-    assert!(properties.ends_with(",line=5,title=unknown-key") && !properties.contains("x%0A"), "{properties}");
+    assert_eq!(properties.matches(',').count(), 4, "{properties}");
+    assert!(
+        properties.ends_with(",line=5,col=3,endColumn=3,title=unknown-key") && !properties.contains("x%0A"),
+        "{properties}"
+    );
     assert!(ran.stdout.contains("100%25"), "{ran:?}");
 }
 
@@ -458,24 +492,22 @@ fn more_than_twenty_of_a_code_are_counted() {
     let text = |count| format!("{}{}", CLEAN, keys(count));
     let place = Place::new(&[("twenty", text(20).as_bytes()), ("many", text(33).as_bytes())]);
     let twenty = place.run(&["check", "twenty"]);
-    assert_eq!(twenty.stdout.lines().count(), 20, "{twenty:?}");
+    assert_eq!(sentences(&twenty).len(), 20, "{twenty:?}");
+    assert!(!twenty.stdout.contains(" more of "), "{twenty:?}");
     let many = place.run(&["check", "many"]);
-    let lines: Vec<&str> = many.stdout.lines().collect();
-    assert_eq!(lines.len(), 21, "{many:?}");
-    assert!(lines[..20].iter().all(|line| line.ends_with("[unknown-key]")), "{many:?}");
-    assert!(lines[20].contains("13 more") && lines[20].contains("unknown-key"), "{many:?}");
+    assert_eq!(places(&many).len(), 20, "{many:?}");
+    assert_eq!(many.stdout.matches("\nmany: 13 more of [unknown-key]\n").count(), 1, "{many:?}");
+    assert!(many.stdout.ends_with("many: init, rke2-server, others join at https://10.10.0.5:9345, 33 warnings\n"));
     // Another code is not counted with them, and a file not with the one before.
     let other = format!("{REFUSED}{}", keys(33));
     let ran = place.run_with(&["check", "many", "-"], other.as_bytes());
-    assert_eq!(ran.stdout.lines().count(), 21 + 22, "{ran:?}");
+    assert_eq!(places(&ran).len(), 20 + 21, "{ran:?}");
     assert_eq!(ran.stdout.lines().filter(|line| line.contains("13 more")).count(), 2);
 
     let array: Vec<Value> = serde_json::from_str(&place.run(&["check", "--format", "json", "many"]).stdout).unwrap();
-    assert_eq!(array.len(), 21);
-    assert_eq!(array[20]["more"], 13);
+    assert_eq!(array.len(), 33, "a machine gets all of them");
     let github = place.run(&["check", "--format", "github", "many"]).stdout;
-    assert_eq!(github.lines().count(), 21);
-    assert!(github.lines().last().unwrap().contains("13 more"), "{github}");
+    assert_eq!(github.lines().count(), 33);
 }
 
 #[test]
@@ -556,7 +588,9 @@ fn colour_is_for_terminals() {
         assert!(text.contains("cluster.role") && text.contains("status 1"), "{set}: {text:?}");
         assert_eq!(text.contains("\u{1b}["), colored, "{set}: {text:?}");
     }
-    for arguments in ["check --format json refused", "check --format github refused", "render clean"] {
+    for arguments in
+        ["check --format sarif refused", "check --format json refused", "check --format github refused", "render clean"]
+    {
         let text = on_a_terminal(&place, "", arguments);
         assert!(!text.contains('\u{1b}'), "{arguments}: {text:?}");
     }
@@ -581,7 +615,6 @@ fn wrong_usage_ends_with_2_and_says_so_on_stderr() {
         &["render", "--strict", "clean"],
         &["check", "--show-secrets", "clean"],
         &["--root"],
-        &["check", "--root", "/", "clean"],
         &["apply", "bogus"],
         &["apply", "config", "service"],
         &["prestart"],
@@ -623,7 +656,7 @@ fn the_root_tells_whether_the_node_has_state() {
     let joined = REFUSED.to_owned() + "  control_plane_host: 10.0.0.1\n";
     let ran = place.run_with(&["check"], joined.as_bytes());
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.starts_with("-:3: warning: cluster.role: "), "{ran:?}");
+    assert!(ran.stdout.starts_with("warning: cluster.role: "), "{ran:?}");
     let ran = place.run_with(&["render"], joined.as_bytes());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("role: controlplane"), "{ran:?}");
@@ -698,7 +731,7 @@ fn a_closed_stream_is_no_error() {
         }
     }
     // Without stdin there is an empty file.
-    for (verb, lines) in [("check", 1), ("render", 0)] {
+    for (verb, lines) in [("check", 5), ("render", 0)] {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "exec \"$0\" \"$@\" <&-", BINARY, "--root"]).arg(place.node()).arg(verb);
         let ran = support::run(&mut shell, b"");

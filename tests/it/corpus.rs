@@ -127,7 +127,7 @@ fn judge(case: &Case, file: &Path) -> Verdict {
     let node = tempfile::tempdir().unwrap();
 
     let (exit, json, mut said) = run(node.path(), &["check", "--format", "json", path]);
-    for format in ["text", "github"] {
+    for format in ["text", "github", "sarif"] {
         let (again, out, err) = run(node.path(), &["check", "--format", format, path]);
         assert_eq!(again, exit, "{name}: check --format {format}");
         said += &(out + &err);

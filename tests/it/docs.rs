@@ -2,11 +2,16 @@
 //! the options that it is given, and each link leads somewhere.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use provider_rke2::cluster::keys;
 use provider_rke2::cluster::settings::ROWS;
+use provider_rke2::findings::code::Code;
+use provider_rke2::rke2::facts;
+use provider_rke2::rke2::options::{self, Class};
 use serde_yaml::Value;
 
 use crate::support::{BINARY, Node};
@@ -279,4 +284,58 @@ fn the_configuration_has_every_setting_as_the_table_has_it() {
         let line = format!("| `{}` | {} | {} | {default} |", row.name, row.meaning, row.accepted);
         assert!(page.lines().any(|it| it == line), "docs/configuration.md must have this line:\n{line}");
     }
+}
+
+/// A page that is made from a table: `DOCS_UPDATE=1` writes it anew.
+fn made(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    if std::env::var_os("DOCS_UPDATE").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == text,
+        "docs/{name} is not what the table says; DOCS_UPDATE=1 cargo test --test it docs:: writes it anew"
+    );
+}
+
+#[test]
+fn the_page_about_findings_is_what_explain_says() {
+    let mut page = "# Findings\n\nThe codes of what `check`, the log and `status` say. `agent-provider-rke2 explain CODE` says the same. This page is made from \
+                    `src/findings/code.rs`.\n"
+        .to_owned();
+    let mut codes = Code::ALL.to_vec();
+    codes.sort_by_key(|code| code.as_str());
+    for code in codes {
+        write!(page, "\n## {}\n\n{}\n", code.as_str(), code.explain()).unwrap();
+    }
+    made("findings.md", &page);
+}
+
+#[test]
+fn the_page_about_options_is_the_table() {
+    let mut page = "# Keys, settings and options\n\nWhat the cluster section of a cloud-config may hold. `agent-provider-rke2 explain NAME` says the same, and \
+                    `agent-provider-rke2 schema` gives it to editors. This page is made from the program's tables.\n\n## Keys of the cluster section\n\n\
+                    | key | what | takes | without it |\n|---|---|---|---|\n"
+        .to_owned();
+    for row in &keys::ROWS {
+        writeln!(page, "| `{}` | {} | {} | {} |", row.name, row.meaning, row.accepted, row.default).unwrap();
+    }
+    page += "\n## Settings of providerConfig\n\n| setting | what | takes | without it |\n|---|---|---|---|\n";
+    for row in ROWS {
+        writeln!(page, "| `{}` | {} | {} | {} |", row.name, row.meaning, row.accepted, (row.default)()).unwrap();
+    }
+    page += "\n## Options of RKE2\n";
+    let (dropped, own): (Vec<_>, Vec<_>) = options::all().iter().partition(|spec| spec.class == Class::Dropped);
+    for spec in own {
+        write!(page, "\n### {}\n\n{}\n\n", spec.name, spec.meaning).unwrap();
+        for (name, value) in facts::of(spec).into_iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(page, "* {name}: {}", value.replace('*', "\\*")).unwrap();
+        }
+    }
+    page += "\n## Options of k3s that have no effect in RKE2\n\n| option | what to know |\n|---|---|\n";
+    for spec in dropped {
+        writeln!(page, "| `{}` | {} |", spec.name, spec.meaning).unwrap();
+    }
+    made("options.md", &page);
 }

@@ -23,6 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use provider_rke2::check;
+use provider_rke2::cluster::locate;
 use provider_rke2::findings::render::Paint;
 use provider_rke2::host::Host;
 use serde_yaml::{Mapping, Value};
@@ -57,7 +58,8 @@ fn every_case_leaves_what_is_written_beside_it() {
         let before: BTreeSet<Vec<u8>> = node.files("").into_values().map(|(_, bytes)| bytes).collect();
 
         let host = Host::new(node.root()).unwrap();
-        let findings = check::of_text(&host, &text).findings;
+        let mut findings = check::of_text(&host, &text).findings;
+        locate::locate(&mut findings, None, &text);
         let response = support::boot(node.root(), &text);
 
         let shows_all = whole.remove(name);

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use provider_rke2::apply::STEPS;
 use provider_rke2::bus::{self, Deadline};
-use provider_rke2::cluster::{self, cloud_config, mask};
+use provider_rke2::cluster::{self, cloud_config, locate, mask};
 use provider_rke2::findings::Findings;
 use provider_rke2::findings::code::{Code, Severity};
 use provider_rke2::findings::path::Path;
@@ -695,6 +695,7 @@ fn secret_places() -> Vec<String> {
 fn shown(config: &str) -> String {
     let (section, mut findings) = cloud_config::of_file(config);
     let understood = section.and_then(|it| cluster::understand(&it, &Home::fresh(DATA_DIR), &mut findings));
+    locate::locate(&mut findings, None, config);
     let mut shown = findings.to_text("f", Paint::Colored) + &findings.to_github("f");
     shown += &serde_json::to_string(&findings.to_json("f")).unwrap();
     if let Some(cluster) = understood {

@@ -337,7 +337,7 @@ fn every_verb(node: &Node, text: &str, case: &str) {
         ran
     };
     say(&["render", name], b"");
-    for format in ["text", "json", "github"] {
+    for format in ["text", "json", "github", "sarif"] {
         say(&["check", "--strict", "--format", format, name], b"");
     }
     say(&["check"], text.as_bytes());

@@ -163,12 +163,14 @@ fn what_a_text_may_not_be() {
     }
 }
 
-/// What is no YAML to gopkg.in/yaml.v2 and v3: the line, and a sentence for a person.
+/// What is no YAML to gopkg.in/yaml.v2 and v3: the line, the column, and a sentence for a person.
 #[test]
 fn what_is_not_yaml() {
     let first = |text: &str| match yaml::read(text, OPTIONS) {
         Ok(_) => "is read".to_owned(),
-        Err(error) => format!("{}: {}", error.line, error.problem.replace("is not valid YAML: ", "")),
+        Err(error) => {
+            format!("{}:{}: {}", error.line, error.column, error.problem.replace("is not valid YAML: ", ""))
+        }
     };
     let cases = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/yaml/refused.txt")).unwrap();
     let texts = cases.split("\n====\n").map(|case| case.split("\n----\n").next().unwrap());

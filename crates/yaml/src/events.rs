@@ -116,6 +116,11 @@ impl<'t> Events<'t> {
         }
     }
 
+    /// Where the last event ends, if it was written.
+    pub(crate) fn end(&self) -> Mark {
+        self.scanner.passed
+    }
+
     // Helpers.
 
     fn peek(&mut self) -> Result<&mut Token<'t>, Error> {

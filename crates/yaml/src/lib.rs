@@ -6,6 +6,7 @@
 //! Every reading is bounded by [`Limits`]; the depth is checked while scanning, before nesting costs quadratic time.
 
 mod events;
+pub mod marks;
 mod scalars;
 mod scanner;
 
@@ -49,8 +50,17 @@ const FEW: usize = 16;
 pub struct Error {
     /// The line, counted from 1.
     pub line: usize,
+    /// The column in characters, counted from 1; 0 where only the line is known.
+    pub column: usize,
     /// What is wrong, in lower case.
     pub problem: String,
+}
+
+impl Error {
+    /// What is wrong in a line.
+    pub fn new(line: usize, problem: impl Into<String>) -> Error {
+        Error { line, column: 0, problem: problem.into() }
+    }
 }
 
 /// The first document of a text.
@@ -166,26 +176,30 @@ pub enum Core {
 pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > limits.bytes {
-        return Err(Error { line: 1, problem: format!("is longer than {} bytes; shorten it", limits.bytes) });
+        return Err(Error::new(1, format!("is longer than {} bytes; shorten it", limits.bytes)));
     }
     // The scanner looks through all of them at each one.
     if text.matches('%').nth(DIRECTIVES).is_some()
         && let Some((line, _)) = text.lines().enumerate().filter(|(_, line)| line.starts_with('%')).nth(DIRECTIVES)
     {
-        return Err(Error {
-            line: line + 1,
-            problem: format!("has more than {DIRECTIVES} directives; leave them out"),
-        });
+        return Err(Error::new(line + 1, format!("has more than {DIRECTIVES} directives; leave them out")));
     }
     if let Some((at, found)) = forbidden(text) {
         let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
         let problem =
             format!("is not valid YAML: the control character U+{:04X} is not allowed; remove it", u32::from(found));
-        return Err(Error { line, problem });
+        let before = text.get(..at).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
+        return Err(Error { column: before.chars().count() + 1, ..Error::new(line, problem) });
     }
     // What is missing at the end is missing in the last line.
     let last = text.lines().count().max(1);
-    Composer::new(text, limits).document().map_err(|error| Error { line: error.line.min(last), ..error })
+    Composer::new(text, limits).document().map_err(|error| match error.line > last {
+        true => {
+            let column = text.lines().last().unwrap_or_default().chars().count() + 1;
+            Error { line: last, column, ..error }
+        }
+        false => error,
+    })
 }
 
 /// The first character that YAML does not allow anywhere.
@@ -264,7 +278,7 @@ impl<'t> Composer<'t> {
         let line = mark.line + 1;
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
-            return Err(Error { line, problem: format!("has more than {} values; shorten it", self.limits.nodes) });
+            return Err(Error::new(line, format!("has more than {} values; shorten it", self.limits.nodes)));
         }
         let (anchor, kind, size, height) = match event {
             Event::Alias { anchor } => return self.alias(anchor, line, depth),
@@ -332,13 +346,10 @@ impl<'t> Composer<'t> {
 
     fn alias(&mut self, name: &str, line: usize, depth: usize) -> Result<(Node, usize, usize), Error> {
         match self.anchors.get(name) {
-            None => Err(Error {
-                line,
-                problem: "has an alias without its anchor; write a value that begins with `*` in quotes".into(),
-            }),
-            Some(Anchor::Open) => {
-                Err(Error { line, problem: "has an alias inside its own anchor; write the value out".into() })
+            None => {
+                Err(Error::new(line, "has an alias without its anchor; write a value that begins with `*` in quotes"))
             }
+            Some(Anchor::Open) => Err(Error::new(line, "has an alias inside its own anchor; write the value out")),
             Some(Anchor::TooLarge) => Err(too_many_by_aliases(line, self.limits)),
             Some(Anchor::Done { node, size, height }) => {
                 self.alias_nodes += size;
@@ -367,12 +378,10 @@ impl<'t> Composer<'t> {
             }
             let (key, key_size, _) = self.node(event, mark, depth + 1)?;
             let Kind::Scalar(scalar) = key.kind else {
-                return Err(Error {
-                    line: key.line,
-                    problem:
-                        "has a key that is a list or a mapping; write a value that begins with `{` or `[` in quotes"
-                            .into(),
-                });
+                return Err(Error::new(
+                    key.line,
+                    "has a key that is a list or a mapping; write a value that begins with `{` or `[` in quotes",
+                ));
             };
             let (event, mark) = self.events.next()?;
             let (value, value_size, value_height) = self.node(event, mark, depth + 1)?;
@@ -421,7 +430,7 @@ fn merge(entries: Entries) -> Result<Entries, Error> {
         };
         for map in maps {
             let Kind::Map(inherited) = map.kind else {
-                return Err(Error { line, problem: "has a `<<` that is not a mapping; write `<<: *anchor`".into() });
+                return Err(Error::new(line, "has a `<<` that is not a mapping; write `<<: *anchor`"));
             };
             for (key, value) in inherited {
                 if known.insert(key.scalar.text.clone()) {
@@ -438,11 +447,11 @@ fn empty(line: usize) -> Node {
 }
 
 fn too_many_by_aliases(line: usize, limits: Limits) -> Error {
-    Error { line, problem: format!("has more than {} values made by aliases; write fewer of them", limits.alias_nodes) }
+    Error::new(line, format!("has more than {} values made by aliases; write fewer of them", limits.alias_nodes))
 }
 
 fn too_deep(line: usize, limits: Limits) -> Error {
-    Error { line, problem: format!("is nested deeper than {} levels; make it flatter", limits.depth) }
+    Error::new(line, format!("is nested deeper than {} levels; make it flatter", limits.depth))
 }
 
 impl Node {

@@ -25,7 +25,8 @@ pub(crate) struct Mark {
 impl Mark {
     /// What is wrong here.
     pub(crate) fn error(self, problem: impl Into<String>) -> Error {
-        Error { line: self.line + 1, problem: format!("is not valid YAML: {}", problem.into()) }
+        let problem = format!("is not valid YAML: {}", problem.into());
+        Error { column: self.column + 1, ..Error::new(self.line + 1, problem) }
     }
 }
 
@@ -107,6 +108,8 @@ pub(crate) struct Scanner<'t> {
     /// Bytes of this line before `at` that are not the first of their character.
     continued: usize,
     pub(crate) tokens: VecDeque<Token<'t>>,
+    /// Where the token ends that was taken last.
+    pub(crate) passed: Mark,
     /// How many tokens were taken.
     taken: usize,
     ended: bool,
@@ -130,6 +133,7 @@ impl<'t> Scanner<'t> {
             continued: 0,
             tokens: VecDeque::with_capacity(16),
             taken: 0,
+            passed: Mark::default(),
             ended: false,
             indent: -1,
             indents: Vec::with_capacity(16),
@@ -153,7 +157,9 @@ impl<'t> Scanner<'t> {
 
     /// Takes the token that was peeked at.
     pub(crate) fn skip(&mut self) {
-        self.tokens.pop_front();
+        if let Some(token) = self.tokens.pop_front() {
+            self.passed = token.end;
+        }
         self.taken += 1;
     }
 

@@ -1,0 +1,120 @@
+//! `explain`: what a code, a key, a setting or an option of RKE2 means.
+
+use std::fmt::Write as _;
+
+use super::verb::{Verb, fail};
+use crate::Context;
+use crate::cluster::keys;
+use crate::cluster::provider::ROOT_PATH;
+use crate::cluster::settings::ROWS;
+use crate::findings::code::Code;
+use crate::report::stdio;
+use crate::rke2::facts;
+use crate::rke2::options::{self, Class, Spec, nearest_of};
+use crate::text::escape::quoted;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Explain {
+    /// The code of a finding, a key of the cluster section, a setting of providerConfig or an option of RKE2; without it all are listed
+    word: Option<String>,
+}
+
+impl Verb for Explain {
+    fn run(self, _: &Context) -> u8 {
+        let Some(word) = &self.word else {
+            stdio::to_stdout(&list());
+            return 0;
+        };
+        let text = explained(word);
+        if !text.is_empty() {
+            stdio::to_stdout(&text);
+            return 0;
+        }
+        let codes = Code::ALL.iter().map(|code| code.as_str());
+        let names: Vec<&str> =
+            keys::ROWS.iter().map(|row| row.name).chain(settings().map(|it| it.0)).chain(codes).collect();
+        let near = nearest_of(last(word), &names).or_else(|| options::nearest(last(word)));
+        let rest = near
+            .map_or_else(|| "`agent-provider-rke2 explain` lists them".into(), |near| format!("did you mean {near}?"));
+        fail(&format!("{}: is no code, key, setting or option; {rest}", quoted(word)))
+    }
+}
+
+/// The last part of a path such as `cluster.config.tls-san`.
+fn last(word: &str) -> &str {
+    word.rsplit('.').next().unwrap_or(word).trim_end_matches('+')
+}
+
+/// Name, what it takes, what holds without it, and what it means.
+fn settings() -> impl Iterator<Item = (&'static str, &'static str, String, &'static str)> {
+    let root = (ROOT_PATH, "an absolute path", String::new(), ROOT_PATH_MEANING);
+    let rows = ROWS.iter().map(|row| (row.name, row.accepted, (row.default)(), row.meaning));
+    std::iter::once(root).chain(rows)
+}
+
+const ROOT_PATH_MEANING: &str = "Prefix of the scripts, of the content directory and of what a reset clears; not of /etc/rancher, \
+    /etc/default, /run";
+
+/// Everything of this name; empty if there is nothing.
+fn explained(word: &str) -> String {
+    let mut text = String::new();
+    if let Some(code) = Code::of(word) {
+        let _ = writeln!(text, "{word}: code of a finding\n\n  {}", code.explain());
+    }
+    let name = last(word);
+    let own = keys::ROWS
+        .iter()
+        .map(|row| ("key of the cluster section", row.name, row.accepted, row.default.to_owned(), row.meaning));
+    let settings = settings().map(|(name, accepted, default, meaning)| {
+        ("setting of cluster.providerConfig", name, accepted, default, meaning)
+    });
+    for (what, name, accepted, default, meaning) in own.chain(settings).filter(|it| it.1 == name) {
+        begin(&mut text, name, what, meaning);
+        line(&mut text, "takes", accepted);
+        line(&mut text, "without it", &default);
+    }
+    if let Some(spec) = options::find(name) {
+        option(&mut text, spec);
+    }
+    text
+}
+
+fn begin(text: &mut String, name: &str, what: &str, meaning: &str) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{name}: {what}\n\n  {meaning}\n");
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = writeln!(text, "  {name:<12} {value}");
+    }
+}
+
+fn option(text: &mut String, spec: &Spec) {
+    if spec.class == Class::Dropped {
+        return begin(text, spec.name, "option of k3s that has no effect in RKE2", spec.meaning);
+    }
+    begin(text, spec.name, "option of RKE2, in cluster.config", spec.meaning);
+    for (name, value) in facts::of(spec) {
+        line(text, name, &value);
+    }
+}
+
+/// Every word with the first sentence of what is said of it.
+fn list() -> String {
+    let mut text = String::new();
+    let mut part = |head: &str, rows: &mut dyn Iterator<Item = (&'static str, &'static str)>| {
+        let _ = writeln!(text, "{}{head}", if text.is_empty() { "" } else { "\n" });
+        for (name, meaning) in rows {
+            let _ = writeln!(text, "  {name:<32} {}", meaning.split("; ").next().unwrap_or(meaning));
+        }
+    };
+    part("Keys of the cluster section", &mut keys::ROWS.iter().map(|row| (row.name, row.meaning)));
+    part("Settings of cluster.providerConfig", &mut settings().map(|(name, _, _, meaning)| (name, meaning)));
+    part("Options of RKE2", &mut options::all().iter().map(|spec| (spec.name, spec.meaning)));
+    part("Codes of findings", &mut Code::ALL.iter().map(|code| (code.as_str(), code.explain())));
+    text
+}
