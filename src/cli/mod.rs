@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod completions;
+mod diff;
 mod explain;
 mod guard;
 mod input;
@@ -11,6 +12,7 @@ mod record;
 mod render;
 mod reset;
 mod schema;
+mod simulate;
 mod status;
 mod verb;
 
@@ -48,6 +50,10 @@ enum Verb {
     Explain(explain::Explain),
     /// Prints the JSON Schema of a cloud-config with a cluster section, for editors
     Schema(schema::Schema),
+    /// Plans and applies a cloud-config in an empty directory, secrets masked, and lists what came to be
+    Simulate(simulate::Simulate),
+    /// Says what changes on a node between two cloud-configs, whether RKE2 restarts, and what a guard would say
+    Diff(diff::Diff),
     /// Takes a step of the boot stages on the node, or all of them in order
     Apply(apply::Apply),
     /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
@@ -118,6 +124,8 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
         Verb::Check(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
         Verb::Schema(verb) => verb.run(&context),
+        Verb::Simulate(verb) => verb.run(&context),
+        Verb::Diff(verb) => verb.run(&context),
         Verb::Apply(verb) => verb.run(&context),
         Verb::Prestart(verb) => verb.run(&context),
         Verb::Guard(verb) => verb.run(&context),

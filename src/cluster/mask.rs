@@ -35,7 +35,8 @@ pub fn masked(mut cluster: Cluster) -> Cluster {
     cluster
 }
 
-fn mask(name: &str, value: &mut Value) {
+/// Takes what is secret out of the value of an option.
+pub(crate) fn mask(name: &str, value: &mut Value) {
     let is_secret = options::is_secret(name);
     let hide = |text: &str| match text.split_once('=') {
         _ if !is_secret => mask_userinfo(text),

@@ -115,6 +115,21 @@ pub(crate) fn last_unit(host: &Host) -> Option<Unit> {
     }
 }
 
+/// Plans a node in a directory of its own, as an event does; gives the sentence what was planned.
+pub(crate) fn simulated(context: &Context, cluster: Cluster) -> Result<String, String> {
+    let mut boot = Boot::new(context).ok_or("nothing is done in this mode of the boot")?;
+    boot.begin();
+    boot.write_plan(cluster, &[], "").map(|(sentence, _)| sentence)
+}
+
+/// What the guards of this node say of a cluster section.
+pub(crate) fn guarded(host: &Host, section: &Section, cluster: &Cluster, findings: &mut Findings) {
+    let home = cluster::home(host, section);
+    let known = recall::recall(host, &home, &|| last_unit(host));
+    let situation = Situation { host, home: &home, known: &known, intent: intent(cluster) };
+    guards::judge(&situation, findings);
+}
+
 /// Whether an event has come to an end in this boot.
 pub(crate) fn is_decided(host: &Host) -> bool {
     Record::read(host).is_ok_and(|record| record.plan.is_some())
