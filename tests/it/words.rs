@@ -191,3 +191,99 @@ fn the_action_annotates_and_fails() {
     let ran = support::run(command.args(&words[1..]).arg("a.yaml").current_dir(room.path()), b"");
     assert_eq!((words[0], ran.code), ("agent-provider-rke2", Some(1)));
 }
+
+const BEFORE: &str = "#cloud-config
+cluster:
+  role: init
+  cluster_token: hUsh7hush-Zx9qpLw2
+  control_plane_host: 10.10.0.5
+  config:
+    cni: canal
+    agent-token: hUsh7hush-Zx9qpLw2-agent
+    tls-san: [a.example.com]
+  env:
+    PASSWORD: hUsh7hush-Zx9qpLw2
+";
+
+/// In a directory of its own, which goes, or in one that is named and empty; without a secret in either.
+#[test]
+fn a_simulation_shows_what_a_boot_makes() {
+    let place = tempfile::tempdir().unwrap();
+    let (file, root) = (place.path().join("file"), place.path().join("root"));
+    fs::write(&file, BEFORE).unwrap();
+    fs::create_dir(&root).unwrap();
+    let (file, root) = (file.to_str().unwrap(), root.to_str().unwrap());
+    let own = run(&["simulate", file]);
+    assert_eq!(own.code, Some(0), "{own:?}");
+    for line in [
+        "0600 /etc/rancher/rke2/config.yaml",
+        "     |   \"cni\": [\"canal\"],",
+        "     |   \"token\": \"***\",",
+        "     |   \"agent-token\": \"***\",",
+        "0600 /etc/default/rke2-server",
+        "     | PASSWORD=\"***\"",
+        "0600 /usr/local/cloud-config/cluster.kairos.yaml",
+    ] {
+        assert!(own.stdout.lines().any(|it| it == line), "{line}: {}", own.stdout);
+    }
+    assert!(!(own.stdout.clone() + &own.stderr).contains("hUsh7hush"), "{own:?}");
+    let left = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    assert!(!left.into_iter().any(|it| it.file_name().to_string_lossy().starts_with("agent-provider-rke2-")));
+    let named = run(&["--root", root, "simulate", file]);
+    assert_eq!((named.code, &named.stdout), (Some(0), &own.stdout), "{named:?}");
+    assert!(!support::tree(Path::new(root)).contains("hUsh7hush"));
+    let again = run(&["--root", root, "simulate", file]);
+    assert!(again.code == Some(2) && again.stderr.contains("not empty"), "{again:?}");
+    let refused =
+        support::run(Command::new(BINARY).args(["simulate", "-"]), b"#cloud-config\ncluster: {role: master}\n");
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+}
+
+#[test]
+fn a_difference_is_told_option_by_option() {
+    let place = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = place.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let before = write("before", BEFORE);
+    let after = BEFORE.replace("canal", "cilium").replace("a.example.com", "a.example.com, b.example.com");
+    let after = write("after", &after.replace("hUsh7hush-Zx9qpLw2", "aNother7hush-Zx9qpLw2"));
+    let ran = run(&["diff", &before, &after]);
+    let told = "99_userdata.token: changed
+config.agent-token: changed
+config.cni: [\"canal\"] -> [\"cilium\"]
+config.tls-san: [\"a.example.com\"] -> [\"a.example.com\", \"b.example.com\"]
+env.PASSWORD: changed
+restarts RKE2: yes, because its configuration changes, and its environment changes
+guard critical-changed: cni cannot change in a cluster that runs, so the plan is refused
+guard token-changed: a server does not start with another token; rke2 token rotate changes it
+";
+    assert_eq!(ran.outcome(), (Some(0), told, ""));
+    let same = "nothing changes\nrestarts RKE2: no\n";
+    assert_eq!(run(&["diff", &before, &before]).outcome(), (Some(0), same, ""));
+    let agent = BEFORE
+        .replace("role: init", "role: worker")
+        .replace("    cni: canal\n", "")
+        .replace("    tls-san: [a.example.com]\n", "");
+    let ran = run(&[
+        "diff",
+        &before,
+        &write("agent", &agent.replace("    agent-token: hUsh7hush-Zx9qpLw2-agent\n", "    debug: true\n")),
+    ]);
+    assert!(
+        ran.stdout.contains("unit: rke2-server -> rke2-agent\n") && ran.stdout.contains("guard role-changed: "),
+        "{ran:?}"
+    );
+    // A single file is compared with the plan of the node.
+    let node = tempfile::tempdir().unwrap();
+    let root = node.path().to_str().unwrap();
+    let ran = run(&["--root", root, "diff", &after]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("no plan to compare with"), "{ran:?}");
+    support::boot(node.path(), BEFORE);
+    assert_eq!(run(&["--root", root, "diff", &before]).outcome(), (Some(0), same, ""));
+    let ran = run(&["--root", root, "diff", &after]);
+    assert!(ran.stdout.contains("config.cni: [\"canal\"] -> [\"cilium\"]\n"), "{ran:?}");
+    assert!(!ran.stdout.contains("hush"), "{ran:?}");
+}
