@@ -94,11 +94,11 @@ func main() {
 			if finding.Severity != "note" {
 				clean = false
 			}
-			// The text form of config is not looked into.
+			// The text form of config is not looked into, nor are files that are written beside the section.
 			whole, _ := value.(map[string]any)
 			section, _ := whole["cluster"].(map[string]any)
 			_, is_text := section["config"].(string)
-			inside := strings.HasPrefix(finding.Path, "cluster.config") && is_text
+			inside := !strings.HasPrefix(finding.Path, "cluster") || strings.HasPrefix(finding.Path, "cluster.config") && is_text
 			if seen[finding.Code] && !inside && finding.Path != "cluster.token" {
 				must_see = finding.Code
 			}
