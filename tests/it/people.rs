@@ -89,7 +89,7 @@ fn a_line_never_shows_a_secret() {
         "  {role: master, env: [SECRET]}\n",
         "  {role: init, config: {selinux: maybe, token: SECRET}}\n",
         "  {role: init, config: {selinux: maybe, node-name: SECRET}}\n",
-        "  {role: init, config: {selinux: maybe, node-label: [SECRET], kubelet-arg: \"a=SECRET\"}}\n",
+        "  {role: init, config: {selinux: maybe, kubelet-arg: \"a=SECRET\"}}\n",
         "  {role: init, config: {selinux: maybe, agent-token: true, vpn-auth: \"SECRET\"}}\n",
         "  {role: init, config: {selinux: maybe, 'SECRET': 1}}\n",
         "  {role: init, config: \"{selinux: maybe, token: SECRET}\"}\n",
