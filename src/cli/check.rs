@@ -91,7 +91,8 @@ impl Verb for Check {
         }
         check::compare(&mut seen);
         let seen = seen.into_iter().map(|it| self.checked(it));
-        let checked: Vec<Checked> = seen.chain(unreadable.into_iter().map(|(name, why)| not_read(name, &why))).collect();
+        let checked: Vec<Checked> =
+            seen.chain(unreadable.into_iter().map(|(name, why)| not_read(name, &why))).collect();
         match self.format {
             Format::Text => stdio::to_stdout(&text(&checked)),
             Format::Github => {

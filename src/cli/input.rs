@@ -4,8 +4,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::check;
-use crate::cluster::cloud_config::Section;
 use crate::cluster::Cluster;
+use crate::cluster::cloud_config::Section;
 use crate::findings::Findings;
 use crate::host::{self, Host};
 use crate::text::escape::escape;
