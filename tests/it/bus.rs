@@ -1090,7 +1090,7 @@ fn an_answer_that_nobody_takes_does_not_hold_the_program() {
 
 fn numbered(number: usize) -> String {
     // Of different lengths, so that a mixture of two would show.
-    GOOD.replace("server-1", &format!("server-{}", "x".repeat(1 + 1000 * number)))
+    GOOD.replace("server-1", &format!("server-1\n    kubelet-arg: [\"root-dir=/{}\"]", "x".repeat(1 + 1000 * number)))
 }
 
 #[test]
