@@ -8,6 +8,7 @@ mod directory;
 mod encoded;
 mod fleet;
 mod helm;
+mod image_root;
 mod kubelet;
 mod manifest;
 mod options;
@@ -135,6 +136,16 @@ fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>)
     }
     seen.insert(0, Seen { name: name.to_owned(), part: Part::Directory, judged: whole, text: String::new() });
     Ok(seen)
+}
+
+/// Judges an image for every node that it is to become. `version` is that of its RKE2, if it is known.
+pub(crate) fn image(image: &Host, version: Option<&Version>, seen: &mut [Seen]) {
+    for it in seen {
+        if let Some(cluster) = &it.judged.cluster {
+            image_root::judge(image, cluster, version, &mut it.judged.findings);
+            it.judged.findings.sort();
+        }
+    }
 }
 
 /// Compares the nodes of one cluster.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::input;
-use super::verb::{FAILED, UNREADABLE, Verb, tell};
+use super::verb::{FAILED, UNREADABLE, Verb, fail, tell};
 use crate::Context;
 use crate::check::{self, Judged, Part, Seen};
 use crate::cluster::host::Endpoint;
@@ -18,7 +18,9 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::At;
 use crate::findings::render::Paint;
 use crate::findings::sarif;
+use crate::host::Host;
 use crate::report::stdio;
+use crate::rke2::installed;
 use crate::rke2::options::nearest_of;
 use crate::rke2::version::{self, Version};
 use crate::text::escape::escape;
@@ -38,6 +40,9 @@ pub(super) struct Check {
     /// The RKE2 that the cloud-configs are for, such as v1.36.5+rke2r1; without it the newest that is known
     #[arg(long, value_name = "VERSION")]
     rke2: Option<Version>,
+    /// The root directory of the Kairos image that the cloud-configs are for: its RKE2, units, provider and archives are looked at too
+    #[arg(long, value_name = "DIR")]
+    image_root: Option<PathBuf>,
     /// Says nothing of findings with this code, and does not fail because of them; may be given several times
     #[arg(long, value_name = "CODE", value_parser = code)]
     allow: Vec<Code>,
@@ -81,13 +86,22 @@ impl Verb for Check {
         if self.files.iter().any(|file| file == Path::new("-")) && io::stdin().is_terminal() {
             tell("reads a cloud-config from standard input; end it with Ctrl-D, or name a file");
         }
-        let version = self.rke2.clone().unwrap_or_else(version::newest);
+        let image = match self.image_root.as_deref().map(Host::new).transpose() {
+            Ok(image) => image,
+            Err(error) => return fail(&error.to_string()),
+        };
+        let installed = image.as_ref().and_then(|image| installed::version(image).version());
+        let known = self.rke2.clone().or(installed);
+        let version = known.clone().unwrap_or_else(version::newest);
         let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
         for file in &self.files {
             match check::of_path(context.host, file, &input::text, Some(&version)) {
                 Ok(of_file) => seen.extend(of_file),
                 Err(sentence) => unreadable.push((file.display().to_string(), sentence)),
             }
+        }
+        if let Some(image) = &image {
+            check::image(image, known.as_ref(), &mut seen);
         }
         check::compare(&mut seen);
         let seen = seen.into_iter().map(|it| self.checked(it));

@@ -9,7 +9,7 @@ pub(crate) fn architecture() -> &'static str {
     }
 }
 
-/// What seems to be missing: a sentence for the core images and for each CNI that was chosen.
+/// What seems to be missing: a sentence for the core images, and for each CNI or ingress controller that was chosen and is not in them.
 ///
 /// `names` are those of all archives; `version` is RKE2's, if it is known. Archives of other names may hold the images all the same, so
 /// this is never more than a warning. `rke2-images` holds the core and canal; Kairos' own images keep the core in `images.tar.zst`.
@@ -30,7 +30,8 @@ pub(crate) fn missing(names: &[&str], cnis: &[String], version: Option<&str>) ->
     for cni in cnis.iter().filter(|cni| *cni != "none" && !cni.is_empty()) {
         let is_there = has(&format!("rke2-images-{cni}")) || (all && cni == "canal");
         if !is_there {
-            sentences.push(sentence(&format!("the CNI {cni}"), &format!("rke2-images-{cni}")));
+            let what = if matches!(cni.as_str(), "traefik" | "ingress-nginx") { "ingress controller" } else { "CNI" };
+            sentences.push(sentence(&format!("the {what} {cni}"), &format!("rke2-images-{cni}")));
         }
     }
     sentences
