@@ -62,17 +62,21 @@ pub(super) fn judge(file: &Written, around: &Around, findings: &mut Findings) {
     }
 }
 
-/// The embedded registry without a file that names its mirrors.
+/// What is wrong where the cloud-config writes no such file: another one is named, or the embedded registry has no mirrors.
 pub(super) fn missing(around: &Around, findings: &mut Findings, line: usize) {
+    let of = |name: &str| Path::of("cluster").key("config").key(name).at(line);
+    if let Some(Value::Text(named)) = around.option("private-registry").filter(|it| it.texts() != [FILE]) {
+        let rest = format!(
+            "names {}, which the cloud-config does not write, and RKE2 says nothing of a file that is missing; write it here, unless the image has it",
+            quoted(named)
+        );
+        findings.warn(Code::RegistriesMissing, of("private-registry"), &rest);
+    }
     if is_embedded(around) {
         let rest = format!(
             "is on, but the cloud-config writes no {FILE}, whose mirrors say which registries are shared; write it here, unless the image has it"
         );
-        findings.warn(
-            Code::EmbeddedRegistry,
-            Path::of("cluster").key("config").key("embedded-registry").at(line),
-            &rest,
-        );
+        findings.warn(Code::EmbeddedRegistry, of("embedded-registry"), &rest);
     }
 }
 

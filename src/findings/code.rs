@@ -216,6 +216,7 @@ codes! {
     RegistriesEndpoint "registries-endpoint" "The endpoints of a mirror are URLs with http:// or https://; any other is passed over, and images are pulled from the upstream registry or not at all."
     RegistriesRewrite "registries-rewrite" "The key of a rewrite is a regular expression; RKE2 leaves out one that does not compile."
     RegistriesTls "registries-tls" "A client certificate needs its key, and files are named by absolute paths."
+    RegistriesMissing "registries-missing" "RKE2 goes on without mirrors, credentials and certificates, and without a word, if the file that private-registry names is not there (rancher/wharfie pkg/registries/registries.go)."
     EmbeddedRegistry "embedded-registry-without-mirrors" "The embedded registry shares the images of those registries that registries.yaml names under mirrors; without one it shares nothing."
     ManifestInvalid "manifest-invalid" "Servers apply the files of server/manifests in the data directory; a file that is no manifest of Kubernetes is left out, with a line in the log."
     ManifestOnAgent "manifest-on-agent" "Servers alone apply the files of server/manifests; on an agent nobody reads them."
