@@ -56,6 +56,10 @@ pub(super) fn charts(view: &View, tell: &mut Tell) {
             Some((_, name)) => format!("RKE2 calls the chart {name}; write that"),
             None => match nearest_of(item, &words) {
                 Some(near) => format!("no chart of RKE2 is called so; write {near}"),
+                None if item.contains(char::is_whitespace) => {
+                    "RKE2 splits names at commas alone; write a list".to_owned()
+                }
+                // A manifest of the user's own is left out by its name too.
                 None => continue,
             },
         };
