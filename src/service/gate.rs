@@ -13,6 +13,7 @@ use crate::findings::Reason;
 use crate::findings::code::Code;
 use crate::host::{Error, Host, Lock};
 use crate::rke2::Unit;
+use crate::text::escape::{escape, limit};
 
 /// The directory of everything that lives as long as the boot.
 pub(crate) const RUN: &str = "/run/provider-rke2";
@@ -268,7 +269,8 @@ pub(crate) fn refused(host: &Host) -> Option<Refused> {
         Ok(bytes) => Some(match str::from_utf8(&bytes).map(str::trim) {
             // Made, but not filled.
             Err(_) | Ok("" | UNFINISHED) => Refused::unfinished(),
-            Ok(sentences) => Refused::decided(sentences.lines().map(str::to_owned)),
+            // Whoever wrote them, they are told on a console.
+            Ok(sentences) => Refused::decided(sentences.lines().map(|it| limit(&escape(it)))),
         }),
     }
 }

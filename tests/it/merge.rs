@@ -541,3 +541,12 @@ fn what_was_refused_is_told_sentence_by_sentence() {
     let status = fs::read_to_string(node.path("run/provider-rke2/status.yaml")).unwrap();
     assert_eq!(status.matches("cluster.ca_certs[").count(), 2, "{status}");
 }
+
+#[test]
+fn what_a_terminal_would_obey_is_escaped_in_what_was_refused() {
+    let node = Node::new();
+    assert_eq!(support::boot(node.root(), JOINER).error, "");
+    fs::write(node.path("run/provider-rke2/refused"), "a \u{2}\u{1b}[2J\n\n").unwrap();
+    let (_, failed) = apply(node.root(), Some("config"));
+    assert_eq!(failed, ["a \\u{2}\\u{1b}[2J"]);
+}
