@@ -13,7 +13,7 @@ use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
 use crate::text::emit::json_string;
-use crate::text::escape::{mask_userinfo, quoted};
+use crate::text::escape::{has_userinfo, mask_userinfo, quoted};
 use crate::text::yaml::{self, Key, Kind, Node, Scalar, Yaml11};
 
 /// The value of an option.
@@ -379,9 +379,10 @@ impl Reader<'_> {
     }
 
     /// The items of a text where RKE2 splits it at commas (k3s `pkg/util/client.go`), trimmed, which RKE2 does not do. A comma inside a template
-    /// is none of them.
+    /// is none of them. One in the password of a URL may be either, so RKE2 gets that text as it is.
     fn split(&self, option: &Current, text: String) -> Vec<String> {
-        if option.spec.is_some_and(|spec| spec.comma_split) && !self.is_template(option, &text) {
+        if option.spec.is_some_and(|spec| spec.comma_split) && !self.is_template(option, &text) && !has_userinfo(&text)
+        {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         } else {
             vec![text]

@@ -36,6 +36,16 @@ pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", shortened(&mask_userinfo(value)))
 }
 
+/// A part of `whole` for a message. Where that has the user information of a URL, the part may be a piece of it, so the whole is quoted.
+pub(crate) fn quoted_part(part: &str, whole: &str) -> String {
+    quoted(if has_userinfo(whole) { whole } else { part })
+}
+
+/// Whether [`mask_userinfo`] finds something to mask.
+pub(crate) fn has_userinfo(text: &str) -> bool {
+    mask_userinfo(text) != text
+}
+
 /// `text` with `***` for the user and password of each URL: all between `://` and the last `@` before the next URL, because a password may hold
 /// anything. Without a scheme, what reads like `user:password@` counts too.
 pub(crate) fn mask_userinfo(text: &str) -> String {

@@ -739,6 +739,26 @@ fn a_password_with_a_comma_stays_secret() {
     assert_eq!(leak(place, "Tr0ub4dorAndAnotherOneAtLength"), None); // reported
 }
 
+/// At which options are split: into labels, keys and values, taints, items.
+#[test]
+fn a_password_with_a_separator_stays_secret() {
+    let is_split = |it: &String| it.contains("SECRET@") && (it.contains("node-label") || it.contains("tls-san"));
+    let places = secret_places().into_iter().filter(is_split);
+    let more = [
+        "#cloud-config\ncluster:\n  role: init\n  config:\n    node-taint: [\"a=https://u:SECRET@h\"]\n".to_owned(),
+        "#cloud-config\ncluster:\n  role: init\n  config:\n    tls-san: \"a,https://u:SECRET@h\"\n".to_owned(),
+    ];
+    let mut leaks = Vec::new();
+    for place in places.chain(more) {
+        for separator in [",", "=", "=,"] {
+            let secret = format!("Tr0ub4dor4ndAnother{separator}OneAtLength");
+            leaks.extend(leak(&place, &secret));
+            leaks.extend(leak(&place, &format!("Tr0ub4dor{separator}4ndAnotherOneAtLength")));
+        }
+    }
+    assert!(leaks.is_empty(), "{}:\n{}", leaks.len(), leaks.join("\n"));
+}
+
 proptest! {
     #![proptest_config(support::generated(200))]
 

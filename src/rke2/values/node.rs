@@ -7,7 +7,7 @@ use super::names::{is_dns, is_key, is_value};
 use super::view::{Tell, View};
 use crate::findings::code::Code;
 use crate::rke2::options::nearest_of;
-use crate::text::escape::quoted;
+use crate::text::escape::{quoted, quoted_part};
 
 /// K3s writes the name in lower case (k3s `pkg/util/net.go`).
 pub(super) fn name(view: &View, tell: &mut Tell) {
@@ -59,26 +59,27 @@ pub(super) fn labels(view: &View, tell: &mut Tell) {
     for item in view.texts(option) {
         for label in item.split(',').filter(|label| !label.is_empty()) {
             let Some((key, value)) = label.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-                let rest = format!("{} has no `=`, so the kubelet does not start; write KEY=VALUE", quoted(label));
+                let rest =
+                    format!("{} has no `=`, so the kubelet does not start; write KEY=VALUE", quoted_part(label, item));
                 tell.error(Code::LabelInvalid, option, Some(item), rest);
                 continue;
             };
             if is_forbidden(key) {
                 let rest = format!(
                     "{} is a label that no node may give itself, so the kubelet does not start; set it with kubectl once the node is there",
-                    quoted(key)
+                    quoted_part(key, item)
                 );
                 tell.error(Code::LabelForbidden, option, Some(item), rest);
             } else if !is_key(key) {
                 let rest = format!(
                     "{} is not a key of a label, so the kubelet does not start; write NAME or DOMAIN/NAME of letters, digits, `-`, `_` and `.`",
-                    quoted(key)
+                    quoted_part(key, item)
                 );
                 tell.error(Code::LabelInvalid, option, Some(item), rest);
             } else if !is_value(value) {
                 let rest = format!(
                     "{} is not a value of a label, so the kubelet does not start; write up to 63 letters, digits, `-`, `_` and `.`",
-                    quoted(value)
+                    quoted_part(value, item)
                 );
                 tell.error(Code::LabelInvalid, option, Some(item), rest);
             }
@@ -113,7 +114,7 @@ fn taint(text: &str) -> Result<(&str, &str), (String, String)> {
             Some(near) => format!("write {near}"),
             None => format!("write one of {}", EFFECTS.join(", ")),
         };
-        return wrong(&format!("has the unknown effect {}", quoted(effect)), todo);
+        return wrong(&format!("has the unknown effect {}", quoted_part(effect, text)), todo);
     }
     let (key, value) = head.split_once('=').unwrap_or((head, ""));
     if !is_key(key) {
