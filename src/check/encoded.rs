@@ -2,6 +2,8 @@
 
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
+use crate::text::base64;
+
 /// How large a file may be once it is unpacked.
 const LIMIT: usize = 4 << 20;
 
@@ -16,43 +18,8 @@ pub(super) fn decoded(content: &str, encoding: &str) -> Result<Vec<u8>, &'static
     }
 }
 
-/// Go's `base64.StdEncoding`: line breaks are passed over, the padding must be there.
 fn base64(text: &str) -> Result<Vec<u8>, &'static str> {
-    const WRONG: &str = "is not base64, as its encoding says; encode the file anew";
-    let value = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let (mut bytes, mut bits, mut count, mut padding) =
-        (Vec::with_capacity(text.len() / 4 * 3), 0_u32, 0_usize, 0_usize);
-    for byte in text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
-        count += 1;
-        if byte == b'=' {
-            padding += 1;
-            continue;
-        }
-        let value = value(byte).filter(|_| padding == 0).ok_or(WRONG)?;
-        bits = (bits << 6) | u32::from(value);
-        if count % 4 == 0 {
-            bytes.extend(bits.to_be_bytes().into_iter().skip(1));
-            bits = 0;
-        }
-    }
-    if count % 4 != 0 || padding > 2 {
-        return Err(WRONG);
-    }
-    if padding > 0 {
-        let [_, first, second, _] = (bits << (6 * padding)).to_be_bytes();
-        bytes.push(first);
-        if padding == 1 {
-            bytes.push(second);
-        }
-    }
-    Ok(bytes)
+    base64::decoded(text).map(|it| it.bytes).ok_or("is not base64, as its encoding says; encode the file anew")
 }
 
 /// The first member of a gzip file (RFC 1952).

@@ -12,8 +12,9 @@ use crate::cluster::role::Role;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::identity::critical::{self, Critical};
+use crate::identity::record::password;
 use crate::rke2::Unit;
-use crate::rke2::drop_in::{DropIn, Value};
+use crate::rke2::drop_in::{self, Value};
 use crate::rke2::options;
 use crate::text::escape::{escape, quoted};
 
@@ -69,9 +70,7 @@ pub(super) fn compare(seen: &mut [Seen]) {
 
 fn member(index: usize, seen: &Seen, cluster: &Cluster) -> Member {
     let all = [&cluster.options, &cluster.provider_options];
-    let last = |name: &str| {
-        all.into_iter().rev().find_map(|options: &DropIn| Some(&options.iter().rev().find(|(it, _)| it == name)?.1))
-    };
+    let last = |name: &str| drop_in::option(&all, name);
     let text = |name: &str| last(name).and_then(|value| value.texts().last()).filter(|it| !it.contains("{{")).cloned();
     let names = ["tls-san", "node-ip", "node-external-ip", "advertise-address", "node-name"];
     let names = names.into_iter().filter_map(last).flat_map(|value| value.texts().to_vec());
@@ -88,14 +87,6 @@ fn member(index: usize, seen: &Seen, cluster: &Cluster) -> Member {
         has_datastore: last("datastore-endpoint").is_some(),
         names: names.chain(hostname).collect(),
     }
-}
-
-/// The part of a token that is the same in its short and in its full form.
-fn password(token: &str) -> &str {
-    let Some(credentials) = token.strip_prefix("K10").and_then(|rest| Some(rest.split_once("::")?.1)) else {
-        return token;
-    };
-    credentials.split_once(':').map_or(credentials, |(_, password)| password)
 }
 
 /// The members of each cluster, in the order of the files. A first server that names no host belongs to the one cluster that has none.

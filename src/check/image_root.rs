@@ -8,7 +8,7 @@ use crate::findings::code::Code;
 use crate::findings::path::At;
 use crate::host::Host;
 use crate::images::{archive, expected};
-use crate::rke2::drop_in::Value;
+use crate::rke2::drop_in;
 use crate::rke2::version::Version;
 use crate::rke2::{Unit, installed};
 use crate::service::kind::Kind;
@@ -75,8 +75,7 @@ fn sets(cluster: &Cluster, version: Option<&Version>) -> Vec<String> {
         return Vec::new();
     }
     let given = |name: &str| -> Option<Vec<String>> {
-        let (_, value): &(String, Value) =
-            cluster.provider_options.iter().chain(&cluster.options).find(|(it, _)| it == name)?;
+        let value = drop_in::option(&[&cluster.options, &cluster.provider_options], name)?;
         Some(value.texts().iter().flat_map(|it| it.split(',')).map(|it| it.trim().to_owned()).collect())
     };
     let beside = if version.is_none_or(|it| it.minor() >= TRAEFIK) { "ingress-nginx" } else { "traefik" };

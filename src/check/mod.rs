@@ -18,8 +18,8 @@ mod written;
 
 use std::path::Path;
 
-use crate::cluster;
-use crate::cluster::cloud_config::{self, SourcesRead};
+use crate::cluster::cloud_config::{self, Section, SourcesRead};
+use crate::cluster::{self, Cluster};
 use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::findings::path::At;
@@ -41,16 +41,19 @@ pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged
         files = written::files(root).into_iter().map(|file| (String::new(), file)).collect();
         hostname = hostname_of(root);
     });
-    let cluster = section.as_ref().and_then(|section| {
-        let mut home = cluster::home(host, section);
-        home.version = version.cloned().or(home.version);
-        cluster::understand(section, &home, &mut findings)
-    });
+    let cluster = section.as_ref().and_then(|section| understood(host, section, version, &mut findings));
     if let Some(section) = &section {
         beside::judge(&files, section, cluster.as_ref(), &mut findings);
     }
     findings.sort();
     Judged { section, cluster, findings, hostname }
+}
+
+/// What a section means to a node with this version of RKE2; without one, with that of the node.
+fn understood(host: &Host, section: &Section, version: Option<&Version>, findings: &mut Findings) -> Option<Cluster> {
+    let mut home = cluster::home(host, section);
+    home.version = version.cloned().or(home.version);
+    cluster::understand(section, &home, findings)
 }
 
 /// Judges what a person names: a file, of which `read` gives the text, or a directory. Fails with the sentence why it cannot be read.
@@ -108,9 +111,7 @@ fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>)
     let is_read = root.is_some() && !is_broken;
     whole.section = root.filter(|_| !is_broken).and_then(|root| cloud_config::section(root, &mut whole.findings));
     if let Some(section) = &whole.section {
-        let mut home = cluster::home(host, section);
-        home.version = version.cloned().or(home.version);
-        whole.cluster = cluster::understand(section, &home, &mut whole.findings);
+        whole.cluster = understood(host, section, version, &mut whole.findings);
         let options = section.node.get("config").and_then(Node::scalar).map(|it| it.text.clone());
         cloud_config::place(&mut whole.findings, options.as_deref(), &sources, SourcesRead::default());
         beside::judge(&files, section, whole.cluster.as_ref(), &mut whole.findings);

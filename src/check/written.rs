@@ -5,7 +5,7 @@ use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::rke2::Unit;
-use crate::rke2::drop_in::{DropIn, Place, Value};
+use crate::rke2::drop_in::{self, DropIn, Place, Value};
 use crate::text::escape::quoted;
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, Document, Kind, Node, OPTIONS, Style};
@@ -38,8 +38,7 @@ pub(super) struct Around<'a> {
 impl Around<'_> {
     /// The value of an option.
     pub(super) fn option(&self, name: &str) -> Option<&Value> {
-        let all = self.options.iter().rev().flat_map(|options| options.iter().rev());
-        all.into_iter().find(|(it, _)| it == name).map(|(_, value)| value)
+        drop_in::option(&self.options, name)
     }
 }
 

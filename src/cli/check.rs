@@ -90,8 +90,8 @@ impl Verb for Check {
             Ok(image) => image,
             Err(error) => return fail(&error.to_string()),
         };
-        let installed = image.as_ref().and_then(|image| installed::version(image).version());
-        let known = self.rke2.clone().or(installed);
+        let installed = || image.as_ref().and_then(|image| installed::version(image).version());
+        let known = self.rke2.clone().or_else(installed);
         let version = known.clone().unwrap_or_else(version::newest);
         let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
         for file in &self.files {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::input::Judged;
+use super::input;
 use super::verb::{FAILED, Verb, fail, tell};
 use crate::Context;
 use crate::cluster::mask;
@@ -12,6 +12,7 @@ use crate::findings::Findings;
 use crate::findings::code::{Code, Severity};
 use crate::host::Host;
 use crate::identity::critical::{self, DECISIVE};
+use crate::identity::record::password;
 use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::plan::{self, find};
@@ -20,7 +21,6 @@ use crate::rke2::Unit;
 use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::rke2::options;
 use crate::text::collected;
-use crate::text::emit::json_string;
 use crate::text::escape::{escape, mask_userinfo};
 
 /// The arguments.
@@ -72,7 +72,7 @@ impl Verb for Diff {
 
 /// The plan of a file, and what the guards of this node say of it where it is for this node. Fails with the exit status.
 fn planned(host: &Host, file: &Path, is_for_this_node: bool) -> Result<(Plan, Vec<String>), u8> {
-    let judged = Judged::read(host, file).map_err(|sentence| fail(&sentence))?;
+    let judged = input::judged(host, file).map_err(|sentence| fail(&sentence))?;
     let name = file.display().to_string();
     let no_plan = |sentence: &str| {
         tell(&format!("{}: {sentence}", escape(&name)));
@@ -122,8 +122,11 @@ fn said(plan: &Plan) -> BTreeMap<String, Said> {
     }
     for (part, text) in [("config", &plan.user), ("99_userdata", &plan.provider)] {
         for (name, value) in drop_in::of_json(text).unwrap_or_default() {
-            let what =
-                if options::is_secret(&name) { Said::Secret(json(&value)) } else { Said::Shown(visible(&name, value)) };
+            let what = if options::is_secret(&name) {
+                Said::Secret(value.to_json())
+            } else {
+                Said::Shown(visible(&name, value))
+            };
             say(format!("{part}.{name}"), what);
         }
     }
@@ -138,19 +141,7 @@ fn said(plan: &Plan) -> BTreeMap<String, Said> {
 
 fn visible(name: &str, mut value: Value) -> String {
     mask::mask(name, &mut value);
-    json(&value)
-}
-
-fn json(value: &Value) -> String {
-    match value {
-        Value::Bool(it) => it.to_string(),
-        Value::Int(it) => it.to_string(),
-        Value::Text(text) => json_string(text),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| json_string(item)).collect();
-            format!("[{}]", items.join(", "))
-        }
-    }
+    value.to_json()
 }
 
 /// A line for each thing that is said otherwise, or by one of them only.
@@ -214,8 +205,12 @@ fn guards(old: &Plan, new: &Plan) -> Vec<String> {
     for name in other {
         say(Code::CriticalDiffers, &format!("{name} must be the same on all servers"));
     }
-    let token = |options: &DropIn| options.iter().find(|(name, _)| name == "token").map(|it| it.1.clone());
-    if token(&two).is_some() && token(&four).is_some() && token(&two) != token(&four) {
+    let token = |options: &DropIn| match drop_in::option(&[options], "token") {
+        Some(Value::Text(token)) => Some(password(token).to_owned()),
+        _ => None,
+    };
+    let (before, after) = (token(&two), token(&four));
+    if before.is_some() && after.is_some() && before != after {
         say(Code::TokenChanged, "a server does not start with another token; rke2 token rotate changes it");
     }
     lines

@@ -3,33 +3,16 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::check;
-use crate::cluster::Cluster;
-use crate::cluster::cloud_config::Section;
-use crate::findings::Findings;
+use crate::check::{self, Judged};
 use crate::host::{self, Host};
 use crate::text::escape::escape;
 
 /// How much of a file is read.
 const LIMIT: u64 = 16 << 20;
 
-/// A cloud-config that was read and judged.
-pub(super) struct Judged {
-    /// Its cluster section, if it has one.
-    pub(super) section: Option<Section>,
-    /// What its cluster section means; nothing if there is none, or if it is refused.
-    pub(super) cluster: Option<Cluster>,
-    /// What was found.
-    pub(super) findings: Findings,
-}
-
-impl Judged {
-    /// Reads a file; `-` is standard input. Fails with the sentence why it cannot be read.
-    pub(super) fn read(host: &Host, file: &Path) -> Result<Judged, String> {
-        let text = text(file)?;
-        let check::Judged { section, cluster, findings, .. } = check::of_text(host, &text);
-        Ok(Judged { section, cluster, findings })
-    }
+/// Reads and judges a file; `-` is standard input. Fails with the sentence why it cannot be read.
+pub(super) fn judged(host: &Host, file: &Path) -> Result<Judged, String> {
+    Ok(check::of_text(host, &text(file)?))
 }
 
 /// The text of a file; `-` is standard input. Fails with the sentence why it cannot be read.

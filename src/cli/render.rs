@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::input::Judged;
+use super::input;
 use super::verb::{FAILED, Verb, fail, tell};
 use crate::Context;
 use crate::cluster::mask;
@@ -24,7 +24,7 @@ pub(super) struct Render {
 
 impl Verb for Render {
     fn run(self, context: &Context) -> u8 {
-        let judged = match Judged::read(context.host, &self.file) {
+        let judged = match input::judged(context.host, &self.file) {
             Ok(judged) => judged,
             Err(sentence) => return fail(&sentence),
         };

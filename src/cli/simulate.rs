@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::input::Judged;
+use super::input;
 use super::verb::{FAILED, Verb, fail, tell, tell_outcome};
 use crate::Context;
 use crate::cluster::{Cluster, mask};
@@ -33,7 +33,7 @@ impl Verb for Simulate {
             Ok(room) => room,
             Err(sentence) => return fail(&sentence),
         };
-        let judged = match Judged::read(&room.host, &self.file) {
+        let judged = match input::judged(&room.host, &self.file) {
             Ok(judged) => judged,
             Err(sentence) => return fail(&sentence),
         };

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::text::base64;
+
 /// How the text of a certificate begins.
 const BEGIN: &str = "-----BEGIN ";
 
@@ -54,8 +56,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<String>, Problem> {
             return Err(Problem::OtherBlock);
         }
         let body = without_blanks(body);
-        let der = decoded(&body).ok_or(Problem::Base64(index + 1))?;
-        if !is_certificate(&der) {
+        // A second spelling of the same bytes would be a second certificate.
+        let der = base64::decoded(&body).filter(|it| it.is_canonical).ok_or(Problem::Base64(index + 1))?;
+        if !is_certificate(&der.bytes) {
             return Err(Problem::Structure(index + 1));
         }
         let pem = pem(&body);
@@ -111,30 +114,6 @@ fn pem(body: &str) -> String {
         text.push(digit);
     }
     text + "\n-----END CERTIFICATE-----\n"
-}
-
-/// The bytes of base64 text (RFC 4648) with its padding; `None` for anything else, also for a second spelling of the same bytes.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for digit in digits.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count).ok()?);
-            bits &= (1 << count) - 1;
-        }
-    }
-    (text.len().is_multiple_of(4) && bits == 0).then_some(bytes)
 }
 
 const INTEGER: u8 = 0x02;
@@ -246,7 +225,7 @@ mod tests {
         let der = include_bytes!("../../testdata/trust/ca-one.der");
         assert_eq!(read_file(der), Err(Problem::Der));
         assert_eq!(read_file(der.get(..400).unwrap()), Err(Problem::NotPem));
-        assert_eq!(decoded(&body(ONE)).as_deref(), Some(&der[..]));
+        assert_eq!(base64::decoded(&body(ONE)).map(|it| it.bytes).as_deref(), Some(&der[..]));
     }
 
     #[test]

@@ -213,10 +213,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// What of a token is secret: all of the short form, what follows the user in `K10<hash>::<user>:<password>`.
-fn password(token: &str) -> &str {
+/// What of a token is secret, the same in its two forms: all of the short one, what follows the user in `K10<hash>::<user>:<password>`.
+/// A full one without a user has the password alone (k3s `pkg/clientaccess/token.go`).
+pub(crate) fn password(token: &str) -> &str {
     let long = token.strip_prefix("K10").and_then(|rest| rest.split_once("::"));
-    long.and_then(|(_, rest)| rest.split_once(':')).map_or(token, |(_, password)| password)
+    long.map_or(token, |(_, rest)| rest.split_once(':').map_or(rest, |(_, password)| password))
 }
 
 #[cfg(test)]
@@ -228,6 +229,7 @@ mod tests {
         assert_eq!(password("K10abc::server:secret"), "secret");
         assert_eq!(password("K10abc::server:se:cret"), "se:cret");
         assert_eq!(password("secret"), "secret");
+        assert_eq!(password("K10abc::secret"), "secret");
         assert_eq!(password("K10abc"), "K10abc");
     }
 

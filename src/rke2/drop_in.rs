@@ -30,6 +30,19 @@ pub enum Value {
 }
 
 impl Value {
+    /// The value as JSON, which YAML 1.1 and 1.2 read alike.
+    pub(crate) fn to_json(&self) -> String {
+        match self {
+            Value::Bool(it) => it.to_string(),
+            Value::Int(it) => it.to_string(),
+            Value::Text(it) => json_string(it),
+            Value::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| json_string(item)).collect();
+                format!("[{}]", items.join(", "))
+            }
+        }
+    }
+
     /// The items of a list.
     pub(crate) fn list(&self) -> Option<&[String]> {
         if let Value::List(list) = self { Some(list) } else { None }
@@ -603,6 +616,12 @@ pub(crate) fn entry(name: &str, text: &str, line: usize) -> (Key, Node) {
     (Key { line, scalar: scalar(name) }, Node { line, kind: Kind::Scalar(scalar(text)) })
 }
 
+/// The value of an option in drop-ins of which the last counts.
+pub(crate) fn option<'a>(drop_ins: &[&'a DropIn], name: &str) -> Option<&'a Value> {
+    let mut all = drop_ins.iter().rev().flat_map(|options| options.iter().rev());
+    all.find(|(it, _)| it == name).map(|(_, value)| value)
+}
+
 /// The options of a file that [`to_json`] has written; nothing if it is not one.
 pub(crate) fn of_json(text: &str) -> Option<DropIn> {
     let document = yaml::read(text, yaml::CLOUD_CONFIG).ok()?;
@@ -628,15 +647,7 @@ pub fn to_json(options: &[(String, Value)]) -> String {
     for (number, (name, value)) in options.iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
         let _ = write!(text, "{comma}\n  {}: ", json_string(name));
-        match value {
-            Value::Bool(it) => text += if *it { "true" } else { "false" },
-            Value::Int(it) => text += &it.to_string(),
-            Value::Text(it) => text += &json_string(it),
-            Value::List(items) => {
-                let items: Vec<String> = items.iter().map(|item| json_string(item)).collect();
-                let _ = write!(text, "[{}]", items.join(", "));
-            }
-        }
+        text += &value.to_json();
     }
     text + if options.is_empty() { "}\n" } else { "\n}\n" }
 }

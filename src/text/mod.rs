@@ -1,5 +1,6 @@
 //! Text: YAML, durations and paths read, YAML written, and what makes text safe to be shown.
 
+pub(crate) mod base64;
 pub(crate) mod duration;
 pub(crate) mod emit;
 pub mod escape;

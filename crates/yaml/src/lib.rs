@@ -191,14 +191,14 @@ pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
         let before = text.get(..at).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
         return Err(Error { column: before.chars().count() + 1, ..Error::new(line, problem) });
     }
-    // What is missing at the end is missing in the last line.
-    let last = text.lines().count().max(1);
-    Composer::new(text, limits).document().map_err(|error| match error.line > last {
-        true => {
-            let column = text.lines().last().unwrap_or_default().chars().count() + 1;
-            Error { line: last, column, ..error }
+    Composer::new(text, limits).document().map_err(|error| {
+        // What is missing at the end is missing in the last line.
+        let last = text.lines().count().max(1);
+        if error.line <= last {
+            return error;
         }
-        false => error,
+        let column = text.lines().last().unwrap_or_default().chars().count() + 1;
+        Error { line: last, column, ..error }
     })
 }
 

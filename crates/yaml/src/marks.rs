@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::events::{Event, Events};
+use crate::scalars;
 use crate::scanner::{Mark, Written};
 use crate::{Error, Limits};
 
@@ -231,25 +232,11 @@ fn escaped(source: &[(Spot, char)], at: usize) -> Option<(char, usize)> {
         let digits: String = source.get(at + 2..at + 2 + count)?.iter().map(|(_, c)| *c).collect();
         Some((char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?, count + 2))
     };
-    let meant = match source.get(at + 1)?.1 {
-        'x' => return digits(2),
-        'u' => return digits(4),
-        'U' => return digits(8),
-        'n' => '\n',
-        't' | '\t' => '\t',
-        'r' => '\r',
-        '0' => '\0',
-        'a' => '\u{7}',
-        'b' => '\u{8}',
-        'v' => '\u{b}',
-        'f' => '\u{c}',
-        'e' => '\u{1b}',
-        'N' => '\u{85}',
-        '_' => '\u{a0}',
-        'L' => '\u{2028}',
-        'P' => '\u{2029}',
-        other @ ('"' | '\\' | '/' | ' ') => other,
-        _ => return None,
-    };
-    Some((meant, 2))
+    let c = source.get(at + 1)?.1;
+    match c {
+        'x' => digits(2),
+        'u' => digits(4),
+        'U' => digits(8),
+        _ => Some((scalars::escaped(u8::try_from(c).ok()?)?, 2)),
+    }
 }

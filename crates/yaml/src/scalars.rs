@@ -315,7 +315,7 @@ impl<'t> Pieces<'t> {
 }
 
 /// What a backslash and this byte mean in double quotes.
-fn escaped(byte: u8) -> Option<char> {
+pub(crate) fn escaped(byte: u8) -> Option<char> {
     Some(match byte {
         b'0' => '\0',
         b'a' => '\x07',

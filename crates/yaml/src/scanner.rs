@@ -482,13 +482,20 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    fn fetch_block_entry(&mut self) -> Result<(), Error> {
+    /// Outside brackets, begins a list or a mapping if the indentation says so. Fails with `problem` where an item cannot stand.
+    fn begin_block(&mut self, kind: Kind<'t>, problem: &str) -> Result<(), Error> {
         if self.flow_level == 0 {
             if !self.simple_key_allowed {
-                return Err(self.mark().error("a list item cannot begin here; begin it on a line of its own"));
+                return Err(self.mark().error(problem));
             }
-            self.roll_indent(self.mark(), None, Kind::BlockSequenceStart);
+            self.roll_indent(self.mark(), None, kind);
         }
+        Ok(())
+    }
+
+    fn fetch_block_entry(&mut self) -> Result<(), Error> {
+        let problem = "a list item cannot begin here; begin it on a line of its own";
+        self.begin_block(Kind::BlockSequenceStart, problem)?;
         self.remove_simple_key()?;
         self.simple_key_allowed = true;
         self.push(Kind::BlockEntry, 1);
@@ -496,12 +503,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn fetch_key(&mut self) -> Result<(), Error> {
-        if self.flow_level == 0 {
-            if !self.simple_key_allowed {
-                return Err(self.mark().error("a key cannot begin here; begin it on a line of its own"));
-            }
-            self.roll_indent(self.mark(), None, Kind::BlockMappingStart);
-        }
+        self.begin_block(Kind::BlockMappingStart, "a key cannot begin here; begin it on a line of its own")?;
         self.remove_simple_key()?;
         self.simple_key_allowed = self.flow_level == 0;
         self.push(Kind::Key, 1);
@@ -523,14 +525,9 @@ impl<'t> Scanner<'t> {
             self.roll_indent(mark, Some(number), Kind::BlockMappingStart);
             self.simple_key_allowed = false;
         } else {
-            if self.flow_level == 0 {
-                if !self.simple_key_allowed {
-                    let problem =
-                        "`: ` is not expected here; write the value that holds it in quotes, or check the indentation";
-                    return Err(self.mark().error(problem));
-                }
-                self.roll_indent(self.mark(), None, Kind::BlockMappingStart);
-            }
+            let problem =
+                "`: ` is not expected here; write the value that holds it in quotes, or check the indentation";
+            self.begin_block(Kind::BlockMappingStart, problem)?;
             self.simple_key_allowed = self.flow_level == 0;
         }
         self.push(Kind::Value, 1);
