@@ -93,9 +93,11 @@ impl Verb for Check {
         let installed = || image.as_ref().and_then(|image| installed::version(image).version());
         let known = self.rke2.clone().or_else(installed);
         let version = known.clone().unwrap_or_else(version::newest);
+        // Files for an image are for nodes that run it, not for this machine.
+        let host = image.as_ref().unwrap_or(context.host);
         let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
         for file in &self.files {
-            match check::of_path(context.host, file, &input::text, Some(&version)) {
+            match check::of_path(host, file, &input::text, Some(&version)) {
                 Ok(of_file) => seen.extend(of_file),
                 Err(sentence) => unreadable.push((file.display().to_string(), sentence)),
             }

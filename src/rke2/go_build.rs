@@ -36,12 +36,27 @@ const WINDOW: u64 = 256 << 10;
 /// The variable that RKE2's build sets to its version, without the path of its module (rancher/rke2 `scripts/build-binary`).
 const VARIABLE: &str = "/pkg/version.Version";
 
+/// The experiment of Go that builds with `BoringCrypto`.
+const BORING: &str = "boringcrypto";
+
 /// RKE2's own module.
 const MODULE: &str = "github.com/rancher/rke2";
 
 /// The version of RKE2 that a program says it was built as; nothing where it does not say, and where it is no such program.
 pub(crate) fn version(program: &mut impl ReadAt) -> Option<Version> {
-    version_of(&text(program)?)
+    version_of(&build(program)?.text)
+}
+
+/// Whether a program was built with cryptography validated for FIPS 140: `BoringCrypto`, as RKE2's own releases are (`rke2 --version` says
+/// `X:boringcrypto`), or Go's own module (go.dev/doc/security/fips140). Nothing where it does not say.
+pub(crate) fn is_fips(program: &mut impl ReadAt) -> Option<bool> {
+    let build = build(program)?;
+    let has_module = |line: &str| {
+        let experiment = line.strip_prefix("build\tGOEXPERIMENT=").unwrap_or_default();
+        let module = line.strip_prefix("build\tGOFIPS140=").unwrap_or("off");
+        experiment.split(',').any(|it| it == BORING) || module != "off"
+    };
+    Some(build.go.contains(BORING) || build.text.lines().any(has_module))
 }
 
 /// The version in the text of a build: what the linker was told, else the version of the module.
@@ -70,18 +85,25 @@ fn unquoted(text: &str) -> String {
     }
 }
 
-/// The text of a build.
-fn text(program: &mut impl ReadAt) -> Option<String> {
+/// What a program says of its build.
+struct Build {
+    /// The version of Go, with the experiments that differ from its own.
+    go: String,
+    text: String,
+}
+
+fn build(program: &mut impl ReadAt) -> Option<Build> {
     let at = place(program)?;
     let header = bytes(program, at, HEADER)?;
     if header.get(MAGIC.len() + 1)? & INLINE == 0 {
         return None;
     }
     let (start, length) = sized(program, at.checked_add(HEADER)?, GO)?;
+    let go = String::from_utf8_lossy(&bytes(program, start, length)?).into_owned();
     let (start, length) = sized(program, start.checked_add(length)?, TEXT)?;
     let marked = bytes(program, start, length)?;
     let text = marked.get(MARK..marked.len().checked_sub(MARK)?)?;
-    str::from_utf8(text).ok().map(str::to_owned)
+    Some(Build { go, text: str::from_utf8(text).ok()?.to_owned() })
 }
 
 /// Where a text begins, and its length, which stands before it in groups of seven bits.
@@ -212,12 +234,16 @@ mod tests {
 
     /// A program of nothing but its tables and its build information.
     fn program(form: Form, text: &str) -> Vec<u8> {
+        program_of("go1.24.5", form, text)
+    }
+
+    fn program_of(go: &str, form: Form, text: &str) -> Vec<u8> {
         let number = |value: usize, length: usize| {
             let bytes = (value as u64).to_le_bytes()[..length].to_vec();
             if form.is_big { bytes.into_iter().rev().collect() } else { bytes }
         };
         let mut info = [MAGIC, &[8, form.flags], &[0; 16]].concat();
-        for text in ["go1.24.5", &format!("{0}{text}{0}", "0123456789abcdef")] {
+        for text in [go, &format!("{0}{text}{0}", "0123456789abcdef")] {
             let mut length = text.len();
             while length > 127 {
                 info.push((length & 127) as u8 | 128);
@@ -308,6 +334,23 @@ mod tests {
         ] {
             assert_eq!(read(&program(FORM, &format!("path\tx\n{text}\n"))).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_build_says_whether_it_is_for_fips() {
+        for (go, text, expected) in [
+            ("go1.24.5 X:boringcrypto", "path\tx\n", true),
+            ("go1.24.5 X:nodwarf5,boringcrypto", "path\tx\n", true),
+            ("go1.24.5", "build\tGOEXPERIMENT=boringcrypto\n", true),
+            ("go1.24.5", "build\tGOFIPS140=v1.0.0-c2097c7c\n", true),
+            ("go1.24.5", "build\tGOFIPS140=off\n", false),
+            ("go1.24.5", "build\tGOEXPERIMENT=nodwarf5\n", false),
+            ("go1.24.5", "build\t-tags=boringcrypto\n", false),
+            ("go1.24.5", "", false),
+        ] {
+            assert_eq!(is_fips(&mut &*program_of(go, FORM, text)), Some(expected), "{go} {text}");
+        }
+        assert_eq!(is_fips(&mut &b"no program"[..]), None);
     }
 
     #[test]

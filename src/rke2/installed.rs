@@ -72,6 +72,16 @@ pub(crate) fn lacks_policy(host: &Host) -> bool {
     binary(host).is_some() && !POLICIES.into_iter().any(|path| host.exists(path))
 }
 
+/// Whether the RKE2 of the image is built for FIPS 140; nothing where there is none, or it does not say.
+pub(crate) fn is_fips(host: &Host) -> Option<bool> {
+    go_build::is_fips(&mut host.file(binary(host)?).ok()?)
+}
+
+/// Whether Kairos says that the image is built for FIPS 140 (kairos `kairos-init/pkg/stages/steps_init.go`).
+pub(crate) fn is_fips_image(host: &Host) -> bool {
+    RELEASES.into_iter().any(|path| variable(host, path, "KAIROS_FIPS").as_deref() == Some("true"))
+}
+
 /// Which RKE2 is installed. The program is believed first, because it is what runs: its build information takes a few reads. RKE2 itself is
 /// asked only where that tells nothing, and only on the machine itself; its answer is kept for the boot.
 ///
@@ -172,15 +182,17 @@ fn versions(bytes: &[u8]) -> impl Iterator<Item = Version> {
 /// The version that the image was made with, as Kairos wrote it down.
 fn of_release(host: &Host) -> Option<Version> {
     RELEASES.into_iter().find_map(|path| {
-        let bytes = host.read(path, FILE_LIMIT).ok()?;
-        let text = String::from_utf8_lossy(&bytes);
-        let value = |key: &str| {
-            let line = text.lines().rev().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
-            Some(line.trim().trim_matches(['"', '\'']).to_owned())
-        };
-        let is_rke2 = value("KAIROS_SOFTWARE_VERSION_PREFIX").as_deref() == Some("rke2");
-        is_rke2.then(|| value("KAIROS_SOFTWARE_VERSION")?.parse().ok())?
+        let is_rke2 = variable(host, path, "KAIROS_SOFTWARE_VERSION_PREFIX").as_deref() == Some("rke2");
+        is_rke2.then(|| variable(host, path, "KAIROS_SOFTWARE_VERSION")?.parse().ok())?
     })
+}
+
+/// A variable of a file in which each line is one; the last counts.
+pub(crate) fn variable(host: &Host, path: &str, name: &str) -> Option<String> {
+    let bytes = host.read(path, FILE_LIMIT).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let value = text.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
 #[cfg(test)]

@@ -263,6 +263,7 @@ fn what_provider_config_asks_for_comes_and_goes() {
     assert_eq!(files(&node), accounts());
 }
 
+/// The finding `sysctl-overridden`: a warning of a step that did its part stands in the log.
 #[test]
 fn files_that_would_undo_a_setting_are_named() {
     let node = node();

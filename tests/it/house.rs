@@ -27,6 +27,29 @@ struct File {
     imports: Vec<Import>,
 }
 
+/// A test, a case or a scenario says what came of each, so none is there in words alone.
+#[test]
+fn every_code_has_a_case() {
+    fn read(path: &Path, all: &mut String) {
+        if path.is_dir() {
+            for it in fs::read_dir(path).unwrap() {
+                read(&it.unwrap().path(), all);
+            }
+        } else if path.is_file() {
+            all.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap()));
+        }
+    }
+    let mut all = String::new();
+    for directory in ["testdata", "tests"] {
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut all);
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let words: BTreeSet<&str> = all.split(|c| !is_name(c)).collect();
+    let codes = provider_rke2::findings::code::Code::ALL.iter().map(|code| code.as_str());
+    let without: Vec<&str> = codes.filter(|code| !words.contains(code)).collect();
+    assert!(without.is_empty(), "no case says {without:?}");
+}
+
 #[test]
 fn modules_use_what_is_below_them() {
     let mut wrong = Vec::new();

@@ -18,6 +18,19 @@ within 10 restarts
 equal degraded status_word
 rm /etc/lab/rke2
 within 10 status_is ok
+# It has ended for good.
+mkdir -p /run/systemd/system/rke2-server.service.d
+printf '[Service]\nRestart=no\n' >/run/systemd/system/rke2-server.service.d/50-lab.conf
+systemctl daemon-reload
+echo crash=1 >/etc/lab/rke2
+systemctl restart --no-block rke2-server
+failed() { has unit-failed <("$provider" status); }
+within 10 failed
+equal degraded status_word
+rm -r /etc/lab/rke2 /run/systemd/system/rke2-server.service.d
+systemctl daemon-reload
+systemctl start rke2-server
+within 10 status_is ok
 # It may not read what was recorded.
 equal unknown head -n 1 <(setpriv --reuid 65534 --clear-groups "$provider" status)
 setpriv --reuid 65534 --clear-groups "$provider" status >/dev/null
