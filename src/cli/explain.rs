@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use super::verb::{Verb, fail};
 use crate::Context;
 use crate::cluster::keys;
-use crate::cluster::provider::ROOT_PATH;
-use crate::cluster::settings::ROWS;
+use crate::cluster::settings::{ROOT_PATH, ROWS};
 use crate::findings::code::Code;
 use crate::report::stdio;
 use crate::rke2::facts;
@@ -48,13 +47,8 @@ fn last(word: &str) -> &str {
 
 /// Name, what it takes, what holds without it, and what it means.
 fn settings() -> impl Iterator<Item = (&'static str, &'static str, String, &'static str)> {
-    let root = (ROOT_PATH, "an absolute path", String::new(), ROOT_PATH_MEANING);
-    let rows = ROWS.iter().map(|row| (row.name, row.accepted, (row.default)(), row.meaning));
-    std::iter::once(root).chain(rows)
+    [&ROOT_PATH].into_iter().chain(ROWS).map(|row| (row.name, row.accepted, (row.default)(), row.meaning))
 }
-
-const ROOT_PATH_MEANING: &str = "Prefix of the scripts, of the content directory and of what a reset clears; not of /etc/rancher, \
-    /etc/default, /run";
 
 /// Everything of this name; empty if there is nothing.
 fn explained(word: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::reader::{self, Reader};
 use super::role::Role;
-use super::settings::{ROWS, Settings};
+use super::settings::{self, ROWS, Settings};
 use crate::findings::code::Code;
 use crate::rke2::drop_in::{self, Braces, Place, Read};
 use crate::rke2::options::{self, Class};
@@ -10,7 +10,7 @@ use crate::text::escape::quoted;
 use crate::text::yaml::{Key, Node};
 
 /// The key of the prefix for scripts and content.
-pub(crate) const ROOT_PATH: &str = "cluster_root_path";
+pub(crate) const ROOT_PATH: &str = settings::ROOT_PATH.name;
 
 /// What the key holds.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::role::Role;
-use super::{keys, provider, settings};
+use super::{keys, settings};
 use crate::rke2::options::{self, Class, Kind, Spec};
 
 /// The schema.
@@ -92,9 +92,7 @@ fn deprecated(mut schema: Value) -> Value {
 
 fn provider_config() -> Value {
     let mut properties = options(false);
-    let root = told(text("text"), "an absolute path", "Prefix of the scripts and of the content directory", "");
-    properties.insert(provider::ROOT_PATH.into(), root);
-    for row in settings::ROWS {
+    for row in [&settings::ROOT_PATH].into_iter().chain(settings::ROWS) {
         properties.insert(row.name.into(), told(text("text"), row.accepted, row.meaning, &(row.default)()));
     }
     json!({"type": ["object", "null"], "properties": properties, "patternProperties": {"^[a-z0-9-]+\\+$": {}},

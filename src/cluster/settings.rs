@@ -127,6 +127,14 @@ pub struct Row {
     pub meaning: &'static str,
 }
 
+/// The key below `providerConfig` that is read before the settings, because the places of other files depend on it.
+pub const ROOT_PATH: Row = Row {
+    name: "cluster_root_path",
+    accepted: "an absolute path",
+    default: String::new,
+    meaning: "Prefix of the scripts, of the content directory and of what a reset clears; not of `/etc/rancher`, `/etc/default`, `/run`",
+};
+
 macro_rules! settings {
     ($($name:ident: $kind:ty = $default:expr, $meaning:literal;)*) => {
         /// The settings of a node.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use provider_rke2::cluster::keys;
-use provider_rke2::cluster::settings::ROWS;
+use provider_rke2::cluster::settings::{ROOT_PATH, ROWS};
 use provider_rke2::findings::code::Code;
 use provider_rke2::rke2::facts;
 use provider_rke2::rke2::options::{self, Class};
@@ -279,7 +279,7 @@ fn every_page_is_linked_from_the_readme() {
 #[test]
 fn the_configuration_has_every_setting_as_the_table_has_it() {
     let page = read("docs/configuration.md");
-    for row in ROWS {
+    for row in [&ROOT_PATH].into_iter().chain(ROWS) {
         let default = Some((row.default)()).filter(|it| !it.is_empty()).unwrap_or_else(|| "none".into());
         let line = format!("| `{}` | {} | {} | {default} |", row.name, row.meaning, row.accepted);
         assert!(page.lines().any(|it| it == line), "docs/configuration.md must have this line:\n{line}");
@@ -322,7 +322,7 @@ fn the_page_about_options_is_the_table() {
         writeln!(page, "| `{}` | {} | {} | {} |", row.name, row.meaning, row.accepted, row.default).unwrap();
     }
     page += "\n## Settings of providerConfig\n\n| setting | what | takes | without it |\n|---|---|---|---|\n";
-    for row in ROWS {
+    for row in [&ROOT_PATH].into_iter().chain(ROWS) {
         writeln!(page, "| `{}` | {} | {} | {} |", row.name, row.meaning, row.accepted, (row.default)()).unwrap();
     }
     page += "\n## Options of RKE2\n";
