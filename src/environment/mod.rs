@@ -11,7 +11,7 @@ use crate::findings::Reason;
 use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::rke2::Unit;
-use crate::service::gate::RUN;
+use crate::text::paths::RUN;
 
 /// Variables by name.
 pub(crate) type Variables = BTreeMap<String, String>;

@@ -20,6 +20,7 @@ use rustix::{
 };
 
 use super::files::{kind_name, made, set_mode};
+pub use super::read_at::ReadAt;
 use super::{Error, Host, normal};
 use sha2::{Digest as _, Sha256};
 
@@ -54,28 +55,6 @@ pub struct Present {
 
 /// What lies in RKE2's directory, by name.
 pub type Target = BTreeMap<String, Present>;
-
-/// Bytes that can be read at any place.
-pub trait ReadAt {
-    /// How many there are.
-    fn size(&self) -> u64;
-
-    /// Reads from a place on; fewer bytes than asked for only at the end.
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-}
-
-impl ReadAt for &[u8] {
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Ok(count)
-    }
-}
 
 /// Counts whatever is read or copied here, so that somebody else sees whether anything moves.
 pub(crate) static PROGRESS: AtomicU64 = AtomicU64::new(0);

@@ -3,8 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use super::run::SEARCH_PATH;
 use crate::text::escape::escape;
+
+/// Where a program without a path is looked for, and the only variable that a child gets.
+pub(super) const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the machine refused to do: one sentence, with the path as the node knows it and the reason in words.
 #[derive(Debug, thiserror::Error)]

@@ -35,6 +35,19 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     read_all(&file, &named, limit, 0)
 }
 
+/// True as soon as a descriptor takes bytes or has nobody at its other end any more: then a write does not wait.
+/// False if neither is so within `wait`: the pipe is full and nobody reads it.
+pub(crate) fn is_writable(target: &impl AsFd, wait: Duration) -> bool {
+    let end = after(wait);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match poll(&mut [PollFd::new(target, PollFlags::OUT)], Some(&timespec(left))) {
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
+        }
+    }
+}
+
 /// Reads until a point in time.
 ///
 /// Every read waits for the file descriptor, at most until the deadline, and fails with [`io::ErrorKind::TimedOut`]

@@ -21,6 +21,7 @@ pub(crate) mod mounts;
 mod network;
 pub(crate) mod owned;
 pub(crate) mod process;
+mod read_at;
 mod run;
 pub(crate) mod tree;
 
@@ -38,16 +39,15 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 
+use crate::text::paths::PROGRAM;
+
 pub(crate) use duplicate::Extent;
 pub use error::Error;
 pub(crate) use error::reason;
 pub(crate) use files::Lock;
 pub(crate) use files::{flock_until, is_at, open_own};
-pub(crate) use input::{DeadlineReader, read_file, read_payload};
+pub(crate) use input::{DeadlineReader, is_writable, read_file, read_payload};
 pub use kernel::forbid_core_dumps;
-
-/// Where a provider image holds this program; the last answer of [`Host::program`].
-const INSTALLED: &str = "/system/providers/agent-provider-rke2";
 
 /// An address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +169,7 @@ fn split<'p>(doing: &'static str, path: &'p str) -> Result<(&'p str, &'p str), E
 fn program_from(own: Option<&OsStr>, argv0: Option<&OsStr>) -> String {
     let own = own.and_then(OsStr::to_str).map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
     let absolute = |path: &&str| path.starts_with('/');
-    own.filter(absolute).or(argv0.and_then(OsStr::to_str).filter(absolute)).unwrap_or(INSTALLED).to_owned()
+    own.filter(absolute).or(argv0.and_then(OsStr::to_str).filter(absolute)).unwrap_or(PROGRAM).to_owned()
 }
 
 /// The end of a wait that may be as long as the caller likes.

@@ -14,11 +14,9 @@ use rustix::fs::{FileType, MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::error::SEARCH_PATH;
 use super::{Error, Host, after, timespec};
 use crate::text::escape::push_escaped;
-
-/// Where a program without a path is looked for, and the only variable that a child gets.
-pub(super) const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is kept of a child's stdout (its start) and of its stderr (its end).
 const KEPT: usize = 64 * 1024;

@@ -8,9 +8,10 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use super::carry_out::{Count, Run};
-use super::job::{Job, Limits, STALLED, Said, Seen, WAIT};
-pub(crate) use super::job::{Mode, Request};
+use super::job::{Job, Limits, STALLED, Said, Seen};
 use super::record::Record;
+use super::request::WAIT;
+pub(crate) use super::request::{Mode, Request};
 use super::{Source, expected, plan};
 use crate::Context;
 use crate::findings::Reason;

@@ -10,6 +10,7 @@ pub(crate) mod expected;
 pub(crate) mod import;
 mod job;
 pub mod record;
+pub(crate) mod request;
 pub(crate) mod scripts;
 pub mod sums;
 

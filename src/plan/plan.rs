@@ -10,7 +10,7 @@ use crate::cluster::host::Endpoint;
 use crate::cluster::role::Role;
 use crate::cluster::settings::Settings;
 use crate::environment::{Asked, Networks};
-use crate::images::import::Request;
+use crate::images::request::Request;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{self, DropIn, Value};
 use crate::text::collected;

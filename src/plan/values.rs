@@ -17,11 +17,10 @@ use crate::findings::{Findings, Instead};
 use crate::rke2::Unit;
 use crate::rke2::defaults::{CLUSTER_V6, SERVICE_V6};
 use crate::rke2::drop_in::{self, DropIn, is_template};
-use crate::service::gate::RUN;
 use crate::text::collected;
 use crate::text::emit;
 use crate::text::escape::{mask_user, quoted};
-use crate::text::paths::normalized;
+use crate::text::paths::{RUN, normalized};
 
 /// Where the files are, below the staged ones; a number is the name of each.
 pub(super) const DIRECTORY: &str = "values";

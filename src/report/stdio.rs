@@ -4,34 +4,15 @@
 use std::{
     ffi::OsStr,
     io::{self, IsTerminal as _, Write as _},
-    os::fd::AsFd,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::Errno,
-};
-
-use crate::host::{after, timespec};
+pub(crate) use crate::host::is_writable;
 
 /// Writes text to stdout; if nobody can read it, nothing happens.
 pub(crate) fn to_stdout(text: &str) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// True as soon as a descriptor takes bytes or has nobody at its other end any more: then a write does not wait.
-/// False if neither is so within `wait`: the pipe is full and nobody reads it.
-pub(crate) fn is_writable(target: &impl AsFd, wait: Duration) -> bool {
-    let end = after(wait);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        match poll(&mut [PollFd::new(target, PollFlags::OUT)], Some(&timespec(left))) {
-            Err(Errno::INTR) => {}
-            ready => return ready.is_ok_and(|count| count > 0),
-        }
-    }
 }
 
 /// Writes one line to stderr; if nobody can read it, nothing happens.
@@ -56,6 +37,7 @@ fn color_from(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
+    use std::time::Instant;
 
     use super::*;
 

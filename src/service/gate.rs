@@ -14,9 +14,7 @@ use crate::findings::code::Code;
 use crate::host::{Error, Host, Lock};
 use crate::rke2::Unit;
 use crate::text::escape::{escape, limit};
-
-/// The directory of everything that lives as long as the boot.
-pub(crate) const RUN: &str = "/run/provider-rke2";
+pub(crate) use crate::text::paths::RUN;
 
 /// The lock that plan and apply hold.
 pub(crate) const LOCK: &str = "/run/provider-rke2/lock";

@@ -1,6 +1,5 @@
 //! Which service manager the node has.
 
-use super::openrc;
 use crate::host::Host;
 
 /// Which service manager a node has.
@@ -11,6 +10,9 @@ pub enum Kind {
     /// OpenRC.
     OpenRc,
 }
+
+/// What OpenRC keeps while it runs: a directory per state, a link per service in it (OpenRC `src/librc`).
+pub(crate) const OPENRC: &str = "/run/openrc";
 
 /// What systemd is started from (Debian before the merged /usr has the second).
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
@@ -26,8 +28,7 @@ impl Kind {
     pub fn of(host: &Host) -> Kind {
         if host.is_dir("/run/systemd/system") {
             Kind::Systemd
-        } else if host.is_dir(openrc::RUN) || (host.exists(OPENRC_RUN) && !SYSTEMD.iter().any(|path| host.exists(path)))
-        {
+        } else if host.is_dir(OPENRC) || (host.exists(OPENRC_RUN) && !SYSTEMD.iter().any(|path| host.exists(path))) {
             Kind::OpenRc
         } else {
             Kind::Systemd

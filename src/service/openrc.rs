@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub(crate) use super::kind::OPENRC as RUN;
 use super::manager::{Manager, Verb};
 use super::unit::{Active, Load, UnitState};
 use crate::Context;
@@ -9,9 +10,6 @@ use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::rke2::{Unit, installed};
 use crate::text::emit::shell_quoted;
-
-/// What OpenRC keeps while it runs: a directory per state, a link per service in it (OpenRC `src/librc`).
-pub(crate) const RUN: &str = "/run/openrc";
 
 /// Where runlevels are, each a directory with a link per service. Kairos keeps them across boots.
 pub(crate) const RUNLEVELS: &str = "/etc/runlevels";

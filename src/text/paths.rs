@@ -1,5 +1,11 @@
 //! Paths of the node as the cloud-config has them.
 
+/// The directory of everything of ours that lives as long as the boot.
+pub(crate) const RUN: &str = "/run/provider-rke2";
+
+/// Where a provider image holds this program.
+pub(crate) const PROGRAM: &str = "/system/providers/agent-provider-rke2";
+
 /// Whether a path begins at the root and stays below where it leads, on one line.
 pub(crate) fn is_absolute(path: &str) -> bool {
     path.starts_with('/') && !path.chars().any(char::is_control) && !path.split('/').any(|part| part == "..")
