@@ -24,18 +24,20 @@ use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::findings::path::At;
 use crate::host::{Error, Host};
+use crate::identity::home::Home;
 use crate::rke2::version::Version;
 use crate::text::yaml::Node;
 pub use seen::Judged;
 pub(crate) use seen::{Part, Seen};
 
-/// Judges the text of one cloud-config: its section as the boot does, and the files that it writes.
-pub fn of_text(host: &Host, text: &str) -> Judged {
+/// Judges the text of one cloud-config: its section as the boot does, and the files that it writes. `host` is the node that it is for, without
+/// one a node on which RKE2 has never been.
+pub fn of_text(host: Option<&Host>, text: &str) -> Judged {
     of_text_for(host, text, None)
 }
 
 /// The same for a version of RKE2; without one for that of the image, as far as it is known.
-pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged {
+pub fn of_text_for(host: Option<&Host>, text: &str, version: Option<&Version>) -> Judged {
     let (mut files, mut hostname) = (Vec::new(), None);
     let (section, mut findings) = cloud_config::of_file_with(text, &mut |root| {
         files = written::files(root).into_iter().map(|file| (String::new(), file)).collect();
@@ -49,16 +51,22 @@ pub fn of_text_for(host: &Host, text: &str, version: Option<&Version>) -> Judged
     Judged { section, cluster, findings, hostname }
 }
 
-/// What a section means to a node with this version of RKE2; without one, with that of the node.
-fn understood(host: &Host, section: &Section, version: Option<&Version>, findings: &mut Findings) -> Option<Cluster> {
-    let mut home = cluster::home(host, section);
+/// What a section means to a node, or to one on which RKE2 has never been, with this version of RKE2; without one, with that of the node.
+fn understood(
+    host: Option<&Host>,
+    section: &Section,
+    version: Option<&Version>,
+    findings: &mut Findings,
+) -> Option<Cluster> {
+    let fresh = || Home::fresh(&cluster::data_dir(section));
+    let mut home = host.map_or_else(fresh, |host| cluster::home(host, section));
     home.version = version.cloned().or(home.version);
     cluster::understand(section, &home, findings)
 }
 
 /// Judges what a person names: a file, of which `read` gives the text, or a directory. Fails with the sentence why it cannot be read.
 pub(crate) fn of_path(
-    host: &Host,
+    host: Option<&Host>,
     path: &Path,
     read: &dyn Fn(&Path) -> Result<String, String>,
     version: Option<&Version>,
@@ -81,7 +89,7 @@ const SIZE: u64 = 16 << 20;
 
 /// Judges a directory as Kairos merges it: what it comes to first, then each file. `tree` has the directory as its root. Fails with the sentence
 /// why it cannot be read.
-fn of_directory(host: &Host, tree: &Host, name: &str, version: Option<&Version>) -> Result<Vec<Seen>, String> {
+fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&Version>) -> Result<Vec<Seen>, String> {
     let name = name.trim_end_matches('/');
     let mut paths = Vec::new();
     walk(tree, "", 0, &mut paths).map_err(|error| error.to_string())?;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::input;
-use super::verb::{FAILED, UNREADABLE, Verb, fail, tell};
-use crate::Context;
+use super::verb::{FAILED, UNREADABLE, fail, tell};
+use crate::VERSION;
 use crate::check::{self, Judged, Part, Seen};
 use crate::cluster::host::Endpoint;
 use crate::cluster::locate;
@@ -81,8 +81,9 @@ struct Checked {
     summary: String,
 }
 
-impl Verb for Check {
-    fn run(self, context: &Context) -> u8 {
+impl Check {
+    /// Judges the files for a node, or for a fresh one; gives the exit status.
+    pub(super) fn run(self, host: Option<&Host>) -> u8 {
         if self.files.iter().any(|file| file == Path::new("-")) && io::stdin().is_terminal() {
             tell("reads a cloud-config from standard input; end it with Ctrl-D, or name a file");
         }
@@ -94,7 +95,7 @@ impl Verb for Check {
         let known = self.rke2.clone().or_else(installed);
         let version = known.clone().unwrap_or_else(version::newest);
         // Files for an image are for nodes that run it, not for this machine.
-        let host = image.as_ref().unwrap_or(context.host);
+        let host = image.as_ref().or(host);
         let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
         for file in &self.files {
             match check::of_path(host, file, &input::text, Some(&version)) {
@@ -121,7 +122,7 @@ impl Verb for Check {
             }
             Format::Sarif => {
                 let files: Vec<_> = checked.iter().map(|it| (it.name.as_str(), &it.findings)).collect();
-                let log = sarif::log(&files, context.version, HOME);
+                let log = sarif::log(&files, VERSION, HOME);
                 stdio::to_stdout(&(serde_json::to_string_pretty(&log).unwrap_or_default() + "\n"));
             }
         }
@@ -133,9 +134,7 @@ impl Verb for Check {
         };
         checked.iter().map(status).max().unwrap_or(0)
     }
-}
 
-impl Check {
     /// Gives the findings of a file their columns, and says what the file is.
     fn checked(&self, seen: Seen) -> Checked {
         let Seen { name, part, mut judged, text } = seen;

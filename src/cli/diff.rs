@@ -72,7 +72,7 @@ impl Verb for Diff {
 
 /// The plan of a file, and what the guards of this node say of it where it is for this node. Fails with the exit status.
 fn planned(host: &Host, file: &Path, is_for_this_node: bool) -> Result<(Plan, Vec<String>), u8> {
-    let judged = input::judged(host, file).map_err(|sentence| fail(&sentence))?;
+    let judged = input::judged(Some(host), file).map_err(|sentence| fail(&sentence))?;
     let name = file.display().to_string();
     let no_plan = |sentence: &str| {
         tell(&format!("{}: {sentence}", escape(&name)));

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::verb::{Verb, fail};
-use crate::Context;
+use super::verb::fail;
 use crate::cluster::keys;
 use crate::cluster::settings::{ROOT_PATH, ROWS};
 use crate::findings::code::Code;
@@ -19,8 +18,9 @@ pub(super) struct Explain {
     word: Option<String>,
 }
 
-impl Verb for Explain {
-    fn run(self, _: &Context) -> u8 {
+impl Explain {
+    /// Prints what is known; gives the exit status.
+    pub(super) fn run(self) -> u8 {
         let Some(word) = &self.word else {
             stdio::to_stdout(&list());
             return 0;

@@ -10,8 +10,8 @@ use crate::text::escape::escape;
 /// How much of a file is read.
 const LIMIT: u64 = 16 << 20;
 
-/// Reads and judges a file; `-` is standard input. Fails with the sentence why it cannot be read.
-pub(super) fn judged(host: &Host, file: &Path) -> Result<Judged, String> {
+/// Reads a file and judges it for a node, or for one on which RKE2 has never been; `-` is standard input. Fails with the sentence why it cannot be read.
+pub(super) fn judged(host: Option<&Host>, file: &Path) -> Result<Judged, String> {
     Ok(check::of_text(host, &text(file)?))
 }
 

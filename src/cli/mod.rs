@@ -18,7 +18,7 @@ mod verb;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -34,8 +34,8 @@ use verb::{UNREADABLE, Verb as _, fail, tell};
 #[command(name = "agent-provider-rke2", version = VERSION, arg_required_else_help = true)]
 struct Arguments {
     /// Puts every path on the node below DIR; nothing outside is touched and no process is started
-    #[arg(long, value_name = "DIR", default_value = "/", global = true)]
-    root: PathBuf,
+    #[arg(long, value_name = "DIR", global = true)]
+    root: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -114,15 +114,15 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNREADABLE));
         }
     };
-    let host = match Host::new(&arguments.root) {
+    let host = match Host::new(arguments.root.as_deref().unwrap_or(Path::new("/"))) {
         Ok(host) => host,
         Err(error) => return ExitCode::from(fail(&error.to_string())),
     };
     let context = Context { host: &host, program, version: VERSION };
     ExitCode::from(match arguments.verb {
-        Verb::Render(verb) => verb.run(&context),
-        Verb::Check(verb) => verb.run(&context),
-        Verb::Explain(verb) => verb.run(&context),
+        Verb::Render(verb) => verb.run(arguments.root.is_some().then_some(&host)),
+        Verb::Check(verb) => verb.run(Some(&host)),
+        Verb::Explain(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(&context),
         Verb::Simulate(verb) => verb.run(&context),
         Verb::Diff(verb) => verb.run(&context),

@@ -33,7 +33,7 @@ impl Verb for Simulate {
             Ok(room) => room,
             Err(sentence) => return fail(&sentence),
         };
-        let judged = match input::judged(&room.host, &self.file) {
+        let judged = match input::judged(Some(&room.host), &self.file) {
             Ok(judged) => judged,
             Err(sentence) => return fail(&sentence),
         };

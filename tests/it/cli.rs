@@ -329,7 +329,7 @@ fn render_prints_the_whole_document_or_nothing() {
 #[test]
 fn render_shows_what_boot_writes_and_masks_what_is_secret() {
     let place = Place::all();
-    let shown = place.run(&["render", "--show-secrets", "clean"]).stdout;
+    let shown = place.run(&["render", "--show-secrets", "--program", BINARY, "clean"]).stdout;
     let node = tempfile::tempdir().unwrap();
     let event = support::event("agent.boot", CLEAN);
     let output = Command::new(BINARY)
@@ -346,7 +346,7 @@ fn render_shows_what_boot_writes_and_masks_what_is_secret() {
     assert_eq!(shown, format!("{first}\n{}", rest.split_once('\n').unwrap().1));
     assert_eq!(shown.matches(SECRET).count(), 2, "the token and the variable: {shown}");
 
-    let masked = place.run(&["render", "clean"]).stdout;
+    let masked = place.run(&["render", "--program", BINARY, "clean"]).stdout;
     assert!(!masked.contains(SECRET), "{masked}");
     assert!(masked.contains("***") && !shown.contains("***"));
     assert_eq!(masked.lines().count(), shown.lines().count());
@@ -355,7 +355,49 @@ fn render_shows_what_boot_writes_and_masks_what_is_secret() {
     }
     // Nothing in it depends on a secret: not a length, not a hash (the plan id).
     let other = CLEAN.replace(SECRET, "another-and-a-longer-one");
-    assert_eq!(place.run_with(&["render"], other.as_bytes()).stdout, masked);
+    assert_eq!(place.run_with(&["render", "--program", BINARY], other.as_bytes()).stdout, masked);
+}
+
+/// So that it is the same on every machine, whatever is installed there and whatever its name and its addresses are.
+#[test]
+fn render_reads_nothing_of_the_machine_unless_it_is_named() {
+    if !support::can_trace() {
+        return;
+    }
+    let asking = format!("{CLEAN}  providerConfig:\n    profile: cis\n    selinux: \"true\"\n");
+    let place = Place::new(&[("asking", asking.as_bytes())]);
+    let (file, log) = (place.0.path().join("asking"), place.0.path().join("log"));
+    let ran = |arguments: &[&str]| {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-e", "trace=%file,%network,uname", "-o"]).arg(&log).arg(BINARY).args(arguments).arg(&file);
+        let ran = support::run(&mut command, b"");
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+        let log = fs::read_to_string(&log).unwrap();
+        // Before it are the loader and the standard library, behind it the program.
+        let (_, own) = log.split_once("\"/proc/self/exe\"").expect(&log);
+        let calls = own.lines().skip(1).filter(|line| !line.contains("+++"));
+        let paths: Vec<String> =
+            calls.map(|line| line.split('"').nth(1).unwrap_or(line).to_owned()).filter(|it| it != "/").collect();
+        (ran.stdout, paths)
+    };
+    let (fresh, paths) = ran(&["render"]);
+    assert_eq!(paths, [file.to_str().unwrap()]);
+    assert_eq!(ran(&["--root", place.node().to_str().unwrap(), "render"]).0, fresh, "a node without RKE2");
+    let (_, paths) = ran(&["render", "--root", "/"]);
+    assert!(paths.iter().any(|path| path.starts_with("/var/lib/rancher/rke2/")), "{paths:?}");
+    assert!(paths.iter().any(|path| path == "/usr/bin/rke2"), "{paths:?}");
+}
+
+#[test]
+fn render_is_for_the_node_that_is_named() {
+    let place = Place::new(&[]);
+    fs::create_dir_all(place.node().join("var/lib/rancher/rke2/server/db")).unwrap();
+    let text = format!("{REFUSED}  control_plane_host: 10.10.0.5\n");
+    // A server that runs keeps what the Go provider made of its role.
+    let named = place.run_with(&["render"], text.as_bytes());
+    assert_eq!(named.code, Some(0), "{named:?}");
+    let unnamed = support::run(Command::new(BINARY).arg("render"), text.as_bytes());
+    assert_eq!((unnamed.code, &*unnamed.stdout), (Some(1), ""), "{unnamed:?}");
 }
 
 #[test]

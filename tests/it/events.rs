@@ -58,7 +58,7 @@ fn every_case_leaves_what_is_written_beside_it() {
         let before: BTreeSet<Vec<u8>> = node.files("").into_values().map(|(_, bytes)| bytes).collect();
 
         let host = Host::new(node.root()).unwrap();
-        let mut findings = check::of_text(&host, &text).findings;
+        let mut findings = check::of_text(Some(&host), &text).findings;
         locate::locate(&mut findings, None, &text);
         let response = support::boot(node.root(), &text);
 
