@@ -11,33 +11,46 @@
 //!
 //! The core takes values and gives values; [`host::Host`] is the only door to files, processes and the clock. The modules are in the order
 //! in which they use each other: each uses only those below it (`tests/it/house.rs`).
+//!
+//! For WebAssembly, the page of `crates/page`, there is no machine: what needs one is left out below, and nothing else differs.
+#![cfg_attr(target_family = "wasm", allow(dead_code, unreachable_pub, reason = "what is left out used it"))]
 
+#[cfg(not(target_family = "wasm"))]
 pub mod bus;
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 
 // What a person is told beforehand; nothing of it runs at boot.
 pub mod check;
 
 // What happens to a node, the last phase first.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod reset;
 
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod install;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod apply;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod start;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod plan;
 
 // Subjects that phases share.
+#[cfg(not(target_family = "wasm"))]
 pub mod images;
 
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod status;
 
 pub mod cluster;
 
 pub mod environment;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod service;
 
 pub mod identity;
@@ -45,10 +58,12 @@ pub mod identity;
 pub mod rke2;
 
 // What all of them tell and use.
+#[cfg(not(target_family = "wasm"))]
 pub mod report;
 
 pub mod findings;
 
+#[cfg(not(target_family = "wasm"))]
 pub mod host;
 
 pub mod text;
@@ -66,3 +81,38 @@ pub struct Context<'a> {
 
 /// The version of this program with its git revision.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("GIT_REVISION"), ")");
+
+// What is left of those modules without a machine: the files that ask none.
+#[cfg(target_family = "wasm")]
+#[path = "cli/page.rs"]
+pub mod cli;
+
+#[cfg(target_family = "wasm")]
+mod plan {
+    pub(crate) mod document;
+    #[allow(clippy::module_inception, reason = "the plan of the plan phase")]
+    pub(crate) mod plan;
+    pub(crate) mod values;
+}
+
+#[cfg(target_family = "wasm")]
+mod images {
+    pub(crate) mod archive;
+    pub(crate) mod expected;
+    pub(crate) mod request;
+}
+
+#[cfg(target_family = "wasm")]
+mod service {
+    pub(crate) mod kind;
+}
+
+#[cfg(target_family = "wasm")]
+mod report {
+    pub(crate) mod outcome;
+    pub(crate) mod stdio;
+}
+
+#[cfg(target_family = "wasm")]
+#[path = "host/nowhere.rs"]
+pub mod host;
