@@ -155,7 +155,7 @@ codes! {
     DomainInvalid "cluster-domain-invalid" "The domain of a cluster is a DNS name; it is part of a URL of the kube-apiserver and of every Service."
     PortRangeInvalid "port-range-invalid" "A range of ports is FIRST-LAST, up to 65535; RKE2 does not start with anything else."
     HostNameInvalid "host-name-invalid" "The option takes HOST or HOST:PORT, or a proxy by its URL; it is looked at only when a snapshot is uploaded."
-    ArgumentInvalid "argument-invalid" "Each item is one flag, NAME=VALUE, of the program that the option is for; the program does not start with anything else."
+    ArgumentInvalid "argument-invalid" "Each item is one flag, NAME=VALUE, of the program that the option is for; the program does not start with anything else, nor with a flag that its version does not have or a value that the flag does not take. The flags are those that the programs of Kubernetes 1.31 to 1.37 register."
     VariableInvalid "variable-invalid" "RKE2 leaves out a variable of a pod that is not NAME=VALUE."
     MountInvalid "mount-invalid" "RKE2 leaves out a mount of a pod that is not SOURCE:TARGET, with :ro or :rw or a type behind it."
     ResourceInvalid "resource-invalid" "RKE2 does not start with a resource without =, and leaves out one of another name or quantity."

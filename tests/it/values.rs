@@ -130,7 +130,7 @@ const NEVER_SEEN: [(&str, &str); 2] =
     [("cni\t''", "an empty value is left out"), ("server\t10.99.0.9:9345", "the URL is written by this program")];
 
 /// What RKE2 goes on with and something else refuses.
-const REFUSED_BY_OTHERS: [(&str, &str); 12] = [
+const REFUSED_BY_OTHERS: [(&str, &str); 13] = [
     ("advertise-address\ta.example", "the kube-apiserver takes an address"),
     ("cluster-domain\ta b", "the kube-apiserver takes a URL with the domain"),
     ("kubelet-arg\t[max-pods 200]", "the kubelet does not know the flag"),
@@ -143,6 +143,7 @@ const REFUSED_BY_OTHERS: [(&str, &str); 12] = [
     ("node-taint\t['a=b']", "the kubelet takes no taint without an effect"),
     ("node-taint\t['a=b:NoExec']", "the kubelet does not know the effect"),
     ("node-external-ip\thost.example", "RKE2 itself, as soon as it has a server"),
+    ("kube-apiserver-arg\t[anonymous-auth=maybe]", "the API server"),
 ];
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) mod view;
 use view::{Tell, Told, View};
 
 use super::drop_in::{DropIn, Value};
-use super::options::{self, Class};
+use super::options::{self, Class, Kind};
 
 /// A rule: looks at the options and says what is wrong.
 type Rule = fn(&View, &mut Tell);
@@ -93,5 +93,6 @@ pub(crate) fn asks_for_version(written: &str) -> bool {
     let Some(spec) = options::find(written.trim_end_matches('+')) else { return false };
     spec.since.contains('.') && !spec.since.starts_with("<=")
         || [spec.allowed, spec.default].iter().any(|words| words.contains(['@', '<']))
+        || spec.kind == Kind::Argument
         || versions::JUDGED.contains(&spec.name)
 }

@@ -2,7 +2,9 @@
 
 use super::view::{Tell, View};
 use crate::findings::code::{Code, Severity};
+use crate::rke2::flags::{self, Found};
 use crate::rke2::options::{Kind, nearest_of};
+use crate::rke2::version::Version;
 use crate::text::escape::quoted;
 
 const COMPONENTS: [&str; 6] =
@@ -119,17 +121,19 @@ const VITAL: [&str; 5] = ["etcd-arg", "helm-controller-arg", "kube-apiserver-arg
 
 const TLS: [&str; 4] = ["VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"];
 
-/// Each item is one flag of the program (k3s `pkg/util/args.go`).
+/// Each item is one flag of the program (k3s `pkg/util/args.go`), which does not start with one that it does not have.
 pub(super) fn arguments(view: &View, tell: &mut Tell) {
     for (spec, value) in view.all().filter(|(spec, _)| spec.kind == Kind::Argument) {
         let program = spec.name.strip_suffix("-arg").unwrap_or(spec.name);
+        let severity = if VITAL.contains(&spec.name) { Severity::Error } else { Severity::Warning };
         for item in value.texts() {
             let (name, value) = item.split_once('=').map_or((item.as_str(), None), |(name, value)| (name, Some(value)));
             let bare = name.trim_start_matches('-').trim_end_matches(['+', '-']);
             if bare.is_empty() || bare.contains(char::is_whitespace) {
-                let severity = if VITAL.contains(&spec.name) { Severity::Error } else { Severity::Warning };
                 let rest =
                     format!("{} is not a flag of {program}, which does not start; write NAME=VALUE", quoted(item));
+                tell.push(severity, Code::ArgumentInvalid, spec.name, Some(item), rest);
+            } else if let Some(rest) = wrong_flag(program, bare, value.unwrap_or("true"), view.version) {
                 tell.push(severity, Code::ArgumentInvalid, spec.name, Some(item), rest);
             }
             let is_tls = spec.name == "kube-apiserver-arg" && matches!(bare, "tls-min-version" | "tls-cipher-suites");
@@ -144,6 +148,31 @@ pub(super) fn arguments(view: &View, tell: &mut Tell) {
             }
         }
     }
+}
+
+/// What is wrong with a flag, and what to do. Its value may be a secret that was put in the wrong place, so it is not said.
+fn wrong_flag(program: &str, name: &str, value: &str, version: Option<&Version>) -> Option<String> {
+    let minor = version.map(Version::minor).map(|(_, minor)| minor);
+    let what = quoted(name);
+    Some(match flags::find(program, name, minor)? {
+        Found::Flag(form) if form.takes(value) => return None,
+        Found::Flag(form) => {
+            let expected = form.expected();
+            format!("the value of {what} is not {expected}, so {program} does not start; write {expected}")
+        }
+        Found::Unknown(Some(near)) => {
+            format!("{what} is no flag of {program}, which does not start with it; did you mean {near}?")
+        }
+        Found::Unknown(None) => format!("{what} is no flag of {program}, which does not start with it; remove it"),
+        Found::NotYet(first) => {
+            format!(
+                "{what} is a flag of {program} from 1.{first} on, and an earlier one does not start with it; remove it"
+            )
+        }
+        Found::NoMore(last) => {
+            format!("{what} is a flag of {program} up to 1.{last}, and a later one does not start with it; remove it")
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,182 @@
+//! The flags of the programs of Kubernetes that RKE2 runs, for its options `…-arg`: a program that gets a flag which it does not have, or a
+//! value which is none, does not start.
+//!
+//! The table is what the programs themselves list (kubernetes `cmd/*/app/options`, printed through pflag), a minor version each.
+
+use super::drop_in::is_duration;
+use super::options::nearest_of;
+
+/// The table; its first lines explain its columns.
+const TABLE: &str = include_str!("flags.tsv");
+
+/// The minor versions of Kubernetes 1 that the table knows.
+const KNOWN: std::ops::RangeInclusive<u32> = 31..=37;
+
+/// The programs: how RKE2's option calls each, and its letter in the table.
+const PROGRAMS: [(&str, char); 5] = [
+    ("kubelet", 'k'),
+    ("kube-apiserver", 'a'),
+    ("kube-controller-manager", 'c'),
+    ("kube-scheduler", 's'),
+    ("kube-proxy", 'p'),
+];
+
+/// What a program takes for a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It has the flag, and takes this for its value.
+    Flag(Form),
+    /// Only later versions have it: from this minor version on.
+    NotYet(u32),
+    /// Only earlier versions have it: up to this minor version.
+    NoMore(u32),
+    /// No version has it; the name that it may be a typo of.
+    Unknown(Option<&'static str>),
+}
+
+/// What the value of a flag is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Boolean,
+    Integer,
+    Duration,
+    /// Anything, or what is not judged.
+    Text,
+}
+
+impl Form {
+    /// Whether a program of Kubernetes takes this value (spf13/pflag, by Go's strconv and time).
+    pub(crate) fn takes(self, value: &str) -> bool {
+        match self {
+            Form::Boolean => {
+                matches!(
+                    value,
+                    "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE" | "False"
+                )
+            }
+            Form::Integer => is_integer(value),
+            Form::Duration => is_duration(value),
+            Form::Text => true,
+        }
+    }
+
+    /// What to write, for a message.
+    pub(crate) fn expected(self) -> &'static str {
+        match self {
+            Form::Boolean => "true or false",
+            Form::Integer => "an integer",
+            Form::Duration => "a duration such as 10s",
+            Form::Text => "a text",
+        }
+    }
+}
+
+/// Looks a flag up, for Kubernetes of this minor version if it is known. Nothing for a program, or a version, that is not in the table.
+///
+/// The programs take `_` for `-` in a name (k8s.io/component-base `cli/flag/flags.go`).
+pub(crate) fn find(program: &str, name: &str, minor: Option<u32>) -> Option<Found> {
+    let (_, letter) = PROGRAMS.into_iter().find(|(it, _)| *it == program)?;
+    if minor.is_some_and(|minor| !KNOWN.contains(&minor)) {
+        return None;
+    }
+    let name = name.replace('_', "-");
+    let Some(row) = rows_of(&name).find(|row| row.programs.contains(letter)) else {
+        let rows = TABLE.lines().filter_map(Row::of).filter(|row| row.programs.contains(letter));
+        let names: Vec<&str> = rows.map(|row| row.name).collect();
+        return Some(Found::Unknown(nearest_of(&name, &names)));
+    };
+    Some(match minor {
+        Some(minor) if minor < row.first => Found::NotYet(row.first),
+        Some(minor) if minor > row.last => Found::NoMore(row.last),
+        _ => Found::Flag(row.form),
+    })
+}
+
+/// The rows of a flag, one for each of its forms. The table is sorted by name.
+fn rows_of(name: &str) -> impl Iterator<Item = Row> {
+    let (mut low, mut high) = (0, TABLE.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let start = TABLE.get(..middle).and_then(|it| it.rfind('\n')).map_or(0, |it| it + 1);
+        let line = TABLE.get(start..).and_then(|it| it.lines().next()).unwrap_or_default();
+        if line.split('\t').next().unwrap_or_default() < name {
+            low = start + line.len() + 1;
+        } else {
+            high = start;
+        }
+    }
+    let rows = TABLE.get(low..).unwrap_or_default().lines().map_while(Row::of);
+    rows.take_while(move |row| row.name == name)
+}
+
+/// An integer as Go's `strconv.ParseInt` reads it with base 0.
+fn is_integer(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let based = |prefix: [&str; 2]| prefix.into_iter().find_map(|it| text.strip_prefix(it));
+    let (digits, base) = match (based(["0x", "0X"]), based(["0o", "0O"]), based(["0b", "0B"])) {
+        (Some(digits), _, _) => (digits, 16),
+        (_, Some(digits), _) => (digits, 8),
+        (_, _, Some(digits)) => (digits, 2),
+        _ => (text, 10),
+    };
+    !digits.is_empty() && i64::from_str_radix(&digits.replace('_', ""), base).is_ok_and(|it| it >= 0)
+}
+
+/// A line of the table.
+struct Row {
+    name: &'static str,
+    form: Form,
+    programs: &'static str,
+    first: u32,
+    last: u32,
+}
+
+impl Row {
+    fn of(line: &'static str) -> Option<Row> {
+        let mut columns = line.split('\t');
+        let mut next = || columns.next();
+        let (name, form, programs) = (next()?, next()?, next()?);
+        let form = match form {
+            "boolean" => Form::Boolean,
+            "integer" => Form::Integer,
+            "duration" => Form::Duration,
+            _ => Form::Text,
+        };
+        let (first, last) = (next()?.parse().ok(), next()?.parse().ok());
+        Some(Row { name, form, programs, first: first.unwrap_or(0), last: last.unwrap_or(u32::MAX) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_whole() {
+        let lines: Vec<&str> = TABLE.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() > 430, "{}", lines.len());
+        assert!(lines.is_sorted_by_key(|line| line.split('\t').next()));
+        for line in lines {
+            let row = Row::of(line).unwrap();
+            let columns: Vec<&str> = line.split('\t').collect();
+            assert_eq!(columns.len(), 5, "{line}");
+            assert!(matches!(columns[1], "boolean" | "integer" | "duration" | "text"), "{line}");
+            assert!(PROGRAMS.iter().any(|(_, letter)| row.programs.contains(*letter)), "{line}");
+            assert!(row.first == 0 || KNOWN.contains(&row.first) && row.first > *KNOWN.start(), "{line}");
+            assert!(row.last == u32::MAX || KNOWN.contains(&row.last) && row.last < *KNOWN.end(), "{line}");
+            for (program, _) in PROGRAMS.into_iter().filter(|(_, letter)| row.programs.contains(*letter)) {
+                assert_eq!(find(program, row.name, None), Some(Found::Flag(row.form)), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_those_of_go() {
+        for text in ["0", "110", "-1", "+5", "0x1F", "0b101", "0o17", "017", "1_000"] {
+            assert!(is_integer(text), "{text}");
+        }
+        for text in ["", "-", "1.5", "10m", "true", "0x", "1 0", "--1", "+-1", "99999999999999999999"] {
+            assert!(!is_integer(text), "{text}");
+        }
+    }
+}
