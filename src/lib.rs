@@ -21,6 +21,8 @@ pub mod bus;
 pub mod cli;
 
 // What a person is told beforehand; nothing of it runs at boot.
+pub(crate) mod migrate;
+
 pub mod check;
 
 // What happens to a node, the last phase first.

@@ -8,7 +8,7 @@ use crate::text::base64;
 const LIMIT: usize = 4 << 20;
 
 /// The bytes of a content; the encoding is as written. Fails with what is wrong, for a message.
-pub(super) fn decoded(content: &str, encoding: &str) -> Result<Vec<u8>, &'static str> {
+pub(crate) fn decoded(content: &str, encoding: &str) -> Result<Vec<u8>, &'static str> {
     match encoding {
         "" => Ok(content.as_bytes().to_vec()),
         "b64" | "base64" => base64(content),

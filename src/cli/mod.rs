@@ -7,6 +7,7 @@ mod diff;
 mod explain;
 mod guard;
 mod input;
+mod migrate;
 mod prestart;
 mod record;
 mod render;
@@ -54,6 +55,8 @@ enum Verb {
     Simulate(simulate::Simulate),
     /// Says what changes on a node between two cloud-configs, whether RKE2 restarts, and what a guard would say
     Diff(diff::Diff),
+    /// Makes a cloud-config with a cluster section of one for the Go provider, k3s, kubeadm or plain RKE2, and says each change
+    Migrate(migrate::Migrate),
     /// Takes a step of the boot stages on the node, or all of them in order
     Apply(apply::Apply),
     /// Called by the unit before each start: waits for what must wait, keeps what RKE2 is about to read
@@ -126,6 +129,7 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
         Verb::Schema(verb) => verb.run(&context),
         Verb::Simulate(verb) => verb.run(&context),
         Verb::Diff(verb) => verb.run(&context),
+        Verb::Migrate(verb) => verb.run(&context),
         Verb::Apply(verb) => verb.run(&context),
         Verb::Prestart(verb) => verb.run(&context),
         Verb::Guard(verb) => verb.run(&context),

@@ -85,7 +85,7 @@ pub struct Cluster {
 }
 
 /// Keys of the cluster section (kairos `sdk/clusterplugin/config.go`).
-const KEYS: [&str; 10] = [
+pub(crate) const KEYS: [&str; 10] = [
     "role", "cluster_token", "control_plane_host", "config", "providerConfig", "env", "ca_certs",
     "import_local_images", "local_images_path", "cluster_config_path",
 ];

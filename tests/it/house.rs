@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// The modules from the top down. A module may use itself and what stands below it.
 const ORDER: &[&str] = &[
-    "bus", "cli", "check", "reset", "install", "apply", "start", "plan", "images", "status", "cluster", "environment",
-    "service", "identity", "rke2", "report", "findings", "host", "text",
+    "bus", "cli", "migrate", "check", "reset", "install", "apply", "start", "plan", "images", "status", "cluster",
+    "environment", "service", "identity", "rke2", "report", "findings", "host", "text",
 ];
 
 /// What stands in `lib.rs` itself, for all.

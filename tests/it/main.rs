@@ -34,6 +34,7 @@ mod lab;
 mod log;
 mod merge;
 mod merge_properties;
+mod migrate;
 mod migrating;
 mod people;
 mod properties;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::{env, mem};
 
@@ -26,7 +27,7 @@ const SOURCE: &str = "oem/90_custom.yaml";
 const VALUES: &str = "run/provider-rke2/values/";
 
 /// What was given to the Go provider, and what came of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     #[serde(rename = "case")]
@@ -582,6 +583,45 @@ fn counted(classes: &[Class]) -> String {
 }
 
 const UPDATE: &str = "MIGRATING_UPDATE";
+
+/// Classes that `migrate` settles: of what it writes, a new node becomes what the Go provider made of it.
+const SETTLED: [&str; 6] =
+    ["cluster-reset", "role", "server-on-init", "token-glued", "options-of-provider", "variables"];
+
+/// What `migrate` writes means on a new node what the Go provider made of the cloud-config, or differs as before for a reason of the table.
+#[test]
+fn what_migrate_writes_means_the_same() {
+    let table = fs::read_to_string(path("testdata/migrating/differences.yaml")).unwrap();
+    let classes = classes(&table);
+    let known: BTreeMap<(&str, &str), &str> =
+        classes.iter().flat_map(|class| class.lines().map(|line| (aspect(line), class.name.as_str()))).collect();
+    let cases: Vec<Case> = cases().into_iter().filter(|it| it.no_document.is_none() && it.event.is_none()).collect();
+    let found: Vec<Mutex<Vec<String>>> = cases.iter().map(|_| Mutex::default()).collect();
+    support::each(cases.len(), |at| {
+        let node = Node::new();
+        let mut command = Command::new(support::BINARY);
+        command.arg("--root").arg(node.root()).arg("migrate");
+        let ran = support::run(&mut command, cases[at].cloud_config.as_bytes());
+        let case = Case { cloud_config: ran.stdout.clone(), ..cases[at].clone() };
+        let lines = if ran.stdout.is_empty() {
+            vec![format!("no output {}", ran.stderr)]
+        } else {
+            differences(&case, Before::Fresh)
+        };
+        *found[at].lock().unwrap() = lines.into_iter().map(|it| format!("fresh {}: {it}", case.name)).collect();
+    });
+    let found: Vec<String> = found.iter().flat_map(|it| mem::take(&mut *it.lock().unwrap())).collect();
+    let class = |line: &&String| known.get(&aspect(line)).copied();
+    let wrong: Vec<&String> = found
+        .iter()
+        .filter(|line| class(line).is_none_or(|it| SETTLED.contains(&it)))
+        .filter(|it| **it != RESET)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What the Go provider had RKE2 do at each boot, and what a person must do, once.
+const RESET: &str = "fresh sc-reset: option cluster-reset true → none";
 
 fn assert_page(table: &str) {
     let path = path("docs/migrating.md");

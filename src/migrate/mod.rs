@@ -1,0 +1,180 @@
+//! What other programs read, as a cluster section of this one: a section of the Go provider or of another provider of Kairos, k3s, kubeadm, and
+//! RKE2's own config.yaml.
+//!
+//! Text in, text out. The text is changed by whole lines: what is not about the cluster stays as it is, and so do comments.
+
+mod facts;
+mod files;
+mod kubeadm;
+mod options;
+mod section;
+mod sheet;
+
+use std::fmt::Write as _;
+
+use crate::cluster::cloud_config::LeftOut;
+use crate::cluster::host::Endpoint;
+use crate::cluster::role::Role;
+use crate::findings::path::Path;
+use crate::rke2::options::find;
+use crate::text::emit::scalar;
+use crate::text::yaml::{self, CLOUD_CONFIG, Document, OPTIONS};
+pub(crate) use facts::Asked;
+use facts::Facts;
+use sheet::{Sheet, indented};
+
+/// What became of a file.
+#[derive(Debug)]
+pub(crate) struct Migrated {
+    /// The cloud-config.
+    pub(crate) text: String,
+    /// What was changed, and why: sentences without a secret.
+    pub(crate) said: Vec<String>,
+}
+
+/// The first line of a cloud-config; Kairos leaves out a file that has none.
+const HEADER: &str = "#cloud-config";
+
+/// Signs of k3s in a value or a key; a comment is none.
+const SIGNS: [&str; 7] = ["/rancher/k3s", "get.k3s.io", "k3s ctr", "k3s kubectl", "k3s server", "k3s agent", "K3S_"];
+
+/// Makes a cloud-config with a cluster section of a file. Fails with the sentence why it cannot.
+pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let mut facts = Facts {
+        asked,
+        is_k3s: false,
+        role: asked.role,
+        token: None,
+        server: None,
+        host: None,
+        other_token: None,
+        other_host: None,
+        is_kubeadm: false,
+        path: None,
+        said: Vec::new(),
+    };
+    let text = if kubeadm::is_of(source) {
+        let converted = options::convert(source, &mut facts).unwrap_or_default();
+        fresh(&converted, &[], &mut facts)
+    } else {
+        let document = read(source)?;
+        facts.is_k3s = is_k3s(&document.root);
+        let sheet = Sheet::new(source, CLOUD_CONFIG).ok_or(NOTHING)?;
+        let is_cloud_config = LeftOut::of(source.as_bytes()) != Some(LeftOut::NoHeader);
+        let is_options =
+            || document.root.entries().iter().any(|(key, _)| find(key.scalar.text.trim_end_matches('+')).is_some());
+        match document.root.get("cluster") {
+            Some(node) if !node.is_null() => {
+                once(&document)?;
+                of_section(sheet, &mut facts)?
+            }
+            _ if is_cloud_config || !is_options() => {
+                once(&document)?;
+                files::convert(sheet, &mut facts)?.ok_or(NOTHING)?
+            }
+            _ => {
+                facts.role = facts.role.or_else(|| options::role(&sheet));
+                let converted = options::convert(source, &mut facts).ok_or(NOTHING)?;
+                fresh(&converted, &[], &mut facts)
+            }
+        }
+    };
+    let text = match LeftOut::of(text.as_bytes()) {
+        Some(LeftOut::NoHeader) => {
+            facts.path = None;
+            facts.say("", "begins with #cloud-config now, because Kairos leaves out one that has no such line");
+            format!("{HEADER}\n{text}")
+        }
+        _ => text,
+    };
+    read(&text).map_err(|problem| format!("what comes of it cannot be read: {problem}; write the section by hand"))?;
+    Ok(Migrated { text, said: facts.said })
+}
+
+const NOTHING: &str =
+    "the file has neither a cluster section nor a configuration of RKE2, k3s or kubeadm; name a file with one of them";
+
+/// Reads a file, as RKE2 and Kairos do.
+fn read(text: &str) -> Result<Document, String> {
+    yaml::read(text, CLOUD_CONFIG).map_err(|error| format!("line {}: {}", error.line, error.problem))
+}
+
+/// Kairos leaves out a file in which a key stands twice.
+fn once(document: &Document) -> Result<(), String> {
+    match document.duplicates.first() {
+        None => Ok(()),
+        Some(it) => Err(format!(
+            "lines {} and {}: a key stands twice, so Kairos leaves the file out; write one file for each node, or remove one of the two",
+            it.first, it.second
+        )),
+    }
+}
+
+fn is_k3s(node: &yaml::Node) -> bool {
+    let is_sign = |line: &str| !line.trim_start().starts_with('#') && SIGNS.iter().any(|sign| line.contains(sign));
+    let has = |text: &str| text.lines().any(is_sign);
+    node.scalar().is_some_and(|it| has(&it.text))
+        || node.items().iter().any(is_k3s)
+        || node.entries().iter().any(|(key, value)| has(&key.scalar.text) || is_k3s(value))
+        || ["k3s", "k3s-agent"].iter().any(|key| node.get(key).is_some())
+}
+
+/// A file with a cluster section.
+fn of_section(mut sheet: Sheet, facts: &mut Facts) -> Result<String, String> {
+    let refused =
+        || "cluster: cannot be changed as it is written; write its keys below it, and a mapping in config".to_owned();
+    let entry = sheet.entry("cluster").ok_or_else(refused)?;
+    let options = sheet::get(entry.value, "config").and_then(sheet::text).unwrap_or_default();
+    if let Err(error) = yaml::read(options, OPTIONS) {
+        return Err(format!("cluster.config: line {} of it {}", error.line, error.problem));
+    }
+    let lines = entry.lines.clone();
+    let body = sheet.inner(&lines, entry.value).ok_or_else(refused)?;
+    let converted = section::convert(&body.text, facts).ok_or_else(refused)?;
+    if converted != body.text {
+        let head =
+            if body.margin.is_some() { sheet.written(lines.start..lines.start + 1) } else { "cluster:\n".into() };
+        let text = format!("{head}{}", indented(&converted, body.margin.unwrap_or(2)));
+        sheet.replace(lines, &text);
+    }
+    facts.path = None;
+    files::beside(&mut sheet, facts);
+    Ok(sheet.text())
+}
+
+/// A section of its own, of options that were converted.
+fn fresh(options: &str, env: &[(String, String)], facts: &mut Facts) -> String {
+    facts.path = Some(Path::of("cluster"));
+    let role = facts.role.unwrap_or_else(|| {
+        let why = "nothing says whether the node is a server or an agent; give --role controlplane for a server";
+        facts.say("role", &format!("is worker, because {why}"));
+        Role::Worker
+    });
+    let token = section::new_token(None, facts);
+    let server = facts.server.take().and_then(|it| Some(Endpoint::parse(&it).ok()?.0.host()));
+    let host = server.or(facts.other_host.take());
+    let mut text = String::new();
+    for (key, value) in
+        [("role", Some(role.as_str())), ("cluster_token", token.as_deref()), ("control_plane_host", host.as_deref())]
+    {
+        if let Some(value) = value {
+            text += key;
+            text.push(':');
+            scalar(&mut text, value, 2);
+            text.push('\n');
+        }
+    }
+    if !env.is_empty() {
+        text += "env:\n";
+        for (name, value) in env {
+            let _ = write!(text, "  {name}:");
+            scalar(&mut text, value, 4);
+            text.push('\n');
+        }
+    }
+    if !options.trim().is_empty() {
+        text += &section::block("config", options, true, "");
+    }
+    format!("cluster:\n{}", indented(&text, 2))
+}
