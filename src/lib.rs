@@ -21,6 +21,7 @@ pub mod bus;
 pub mod cli;
 
 // What a person is told beforehand; nothing of it runs at boot.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod migrate;
 
 pub mod check;

@@ -61,7 +61,7 @@ impl Verb for Migrate {
         };
         migrated.said.iter().for_each(|sentence| tell(sentence));
         stdio::to_stdout(&migrated.text);
-        let findings = check::of_text(context.host, &migrated.text).findings;
+        let findings = check::of_text(Some(context.host), &migrated.text).findings;
         let mut status = 0;
         for finding in findings.list.iter().filter(|it| it.severity >= Severity::Error) {
             tell(&format!("to be mended by hand: {}", finding.sentence()));

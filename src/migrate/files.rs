@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::facts::Facts;
-use super::sheet::{Entry, Sheet, get, items, line, text, texts};
-use super::{fresh, options};
+use super::options;
+use super::section::fresh;
+use super::sheet::{Entry, Sheet, get, items, line, option, text, texts};
 use crate::check;
 use crate::cluster::role::Role;
 use crate::findings::path::Path;
@@ -131,7 +132,7 @@ fn of_k3s(entry: &Entry, facts: &mut Facts, env: &mut Vec<(String, String)>) -> 
 }
 
 fn written_options(given: &[(String, Vec<String>)]) -> String {
-    given.iter().map(|(name, values)| options::option(name, values)).collect()
+    given.iter().map(|(name, values)| option(name, values)).collect()
 }
 
 /// The files that a cloud-config writes, and their paths in it.

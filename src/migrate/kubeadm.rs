@@ -4,8 +4,7 @@
 use std::fmt::Write as _;
 
 use super::facts::Facts;
-use super::options::{left, option};
-use super::sheet::{Sheet, get, indented, items, text, texts};
+use super::sheet::{Sheet, get, indented, items, left, option, text, texts};
 use crate::cluster::host::Endpoint;
 use crate::cluster::role::Role;
 use crate::rke2::options;

@@ -10,14 +10,8 @@ mod options;
 mod section;
 mod sheet;
 
-use std::fmt::Write as _;
-
 use crate::cluster::cloud_config::LeftOut;
-use crate::cluster::host::Endpoint;
-use crate::cluster::role::Role;
-use crate::findings::path::Path;
 use crate::rke2::options::find;
-use crate::text::emit::scalar;
 use crate::text::yaml::{self, CLOUD_CONFIG, Document, OPTIONS};
 pub(crate) use facts::Asked;
 use facts::Facts;
@@ -56,7 +50,7 @@ pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
     };
     let text = if kubeadm::is_of(source) {
         let converted = options::convert(source, &mut facts).unwrap_or_default();
-        fresh(&converted, &[], &mut facts)
+        section::fresh(&converted, &[], &mut facts)
     } else {
         let document = read(source)?;
         facts.is_k3s = is_k3s(&document.root);
@@ -76,7 +70,7 @@ pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
             _ => {
                 facts.role = facts.role.or_else(|| options::role(&sheet));
                 let converted = options::convert(source, &mut facts).ok_or(NOTHING)?;
-                fresh(&converted, &[], &mut facts)
+                section::fresh(&converted, &[], &mut facts)
             }
         }
     };
@@ -141,40 +135,4 @@ fn of_section(mut sheet: Sheet, facts: &mut Facts) -> Result<String, String> {
     facts.path = None;
     files::beside(&mut sheet, facts);
     Ok(sheet.text())
-}
-
-/// A section of its own, of options that were converted.
-fn fresh(options: &str, env: &[(String, String)], facts: &mut Facts) -> String {
-    facts.path = Some(Path::of("cluster"));
-    let role = facts.role.unwrap_or_else(|| {
-        let why = "nothing says whether the node is a server or an agent; give --role controlplane for a server";
-        facts.say("role", &format!("is worker, because {why}"));
-        Role::Worker
-    });
-    let token = section::new_token(None, facts);
-    let server = facts.server.take().and_then(|it| Some(Endpoint::parse(&it).ok()?.0.host()));
-    let host = server.or(facts.other_host.take());
-    let mut text = String::new();
-    for (key, value) in
-        [("role", Some(role.as_str())), ("cluster_token", token.as_deref()), ("control_plane_host", host.as_deref())]
-    {
-        if let Some(value) = value {
-            text += key;
-            text.push(':');
-            scalar(&mut text, value, 2);
-            text.push('\n');
-        }
-    }
-    if !env.is_empty() {
-        text += "env:\n";
-        for (name, value) in env {
-            let _ = write!(text, "  {name}:");
-            scalar(&mut text, value, 4);
-            text.push('\n');
-        }
-    }
-    if !options.trim().is_empty() {
-        text += &section::block("config", options, true, "");
-    }
-    format!("cluster:\n{}", indented(&text, 2))
 }

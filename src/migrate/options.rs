@@ -5,11 +5,10 @@ use std::ops::Range;
 
 use super::facts::Facts;
 use super::kubeadm;
-use super::sheet::{Entry, Sheet, commented, get, items, text, texts};
+use super::sheet::{Entry, Sheet, get, items, text, texts};
 use crate::cluster::role::Role;
 use crate::rke2::Unit;
-use crate::rke2::options::{Class, Roles, Spec, find};
-use crate::text::emit::scalar;
+use crate::rke2::options::{Class, Roles, find};
 use crate::text::yaml::OPTIONS;
 
 /// Where k3s has its files, and where RKE2 has those of the same name.
@@ -250,24 +249,4 @@ fn at_home(text: &str, facts: &mut Facts) -> String {
         moved += &line;
     }
     moved
-}
-
-/// An option as a line of YAML, or as several.
-pub(super) fn option(name: &str, values: &[String]) -> String {
-    let mut text = format!("{name}:");
-    match values {
-        [value] if !find(name).is_some_and(Spec::is_list) => scalar(&mut text, value, 2),
-        values => {
-            for value in values {
-                text += "\n  -";
-                scalar(&mut text, value, 4);
-            }
-        }
-    }
-    text + "\n"
-}
-
-/// Lines that say what was not carried over.
-pub(super) fn left(path: &str, written: &str) -> String {
-    commented(&format!("{path}: {}\n", written.trim()))
 }

@@ -1,5 +1,7 @@
 //! The cluster section: what the Go provider made of it, said so that this program makes the same of it.
 
+use std::fmt::Write as _;
+
 use super::facts::Facts;
 use super::options;
 use super::sheet::{Entry, Sheet, indented, line, text};
@@ -85,7 +87,7 @@ pub(super) fn convert(body: &str, facts: &mut Facts) -> Option<String> {
 }
 
 /// The token that counts, where it is another than that of the section.
-pub(super) fn new_token(given: Option<&str>, facts: &mut Facts) -> Option<String> {
+fn new_token(given: Option<&str>, facts: &mut Facts) -> Option<String> {
     let mut token = match (given, facts.token.take()) {
         (Some(given), Some(first)) if !facts.is_kubeadm && !facts.is_k3s && first != given => {
             let rest = "is now the text of config.token and its own in one, as the Go provider joined them when it founded the cluster";
@@ -144,7 +146,7 @@ fn config(sheet: &Sheet, facts: &mut Facts) -> Option<Option<(std::ops::Range<us
 }
 
 /// A key with a text, or with a mapping.
-pub(super) fn block(key: &str, text: &str, is_text: bool, remark: &str) -> String {
+fn block(key: &str, text: &str, is_text: bool, remark: &str) -> String {
     let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     let mark = match (is_text, is_empty) {
         (true, _) => " |",
@@ -213,4 +215,40 @@ fn below(
         inner.comment(lines);
     }
     is_any.then(|| (entry.lines.clone(), block(entry.key, &inner.text(), false, "")))
+}
+
+/// A section of its own, of options that were converted.
+pub(super) fn fresh(options: &str, env: &[(String, String)], facts: &mut Facts) -> String {
+    facts.path = Some(Path::of("cluster"));
+    let role = facts.role.unwrap_or_else(|| {
+        let why = "nothing says whether the node is a server or an agent; give --role controlplane for a server";
+        facts.say("role", &format!("is worker, because {why}"));
+        Role::Worker
+    });
+    let token = new_token(None, facts);
+    let server = facts.server.take().and_then(|it| Some(Endpoint::parse(&it).ok()?.0.host()));
+    let host = server.or(facts.other_host.take());
+    let mut text = String::new();
+    for (key, value) in
+        [("role", Some(role.as_str())), ("cluster_token", token.as_deref()), ("control_plane_host", host.as_deref())]
+    {
+        if let Some(value) = value {
+            text += key;
+            text.push(':');
+            scalar(&mut text, value, 2);
+            text.push('\n');
+        }
+    }
+    if !env.is_empty() {
+        text += "env:\n";
+        for (name, value) in env {
+            let _ = write!(text, "  {name}:");
+            scalar(&mut text, value, 4);
+            text.push('\n');
+        }
+    }
+    if !options.trim().is_empty() {
+        text += &block("config", options, true, "");
+    }
+    format!("cluster:\n{}", indented(&text, 2))
 }

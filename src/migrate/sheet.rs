@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::rke2::options::{Spec, find};
+use crate::text::emit::scalar;
 use crate::text::yaml::marks::{self, Marked, Spot, What};
 use crate::text::yaml::{CLOUD_CONFIG, Limits};
 
@@ -256,4 +258,24 @@ pub(super) fn commented(text: &str) -> String {
 /// A text that ends in a line break.
 pub(super) fn line(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+/// An option as a line of YAML, or as several.
+pub(super) fn option(name: &str, values: &[String]) -> String {
+    let mut text = format!("{name}:");
+    match values {
+        [value] if !find(name).is_some_and(Spec::is_list) => scalar(&mut text, value, 2),
+        values => {
+            for value in values {
+                text += "\n  -";
+                scalar(&mut text, value, 4);
+            }
+        }
+    }
+    text + "\n"
+}
+
+/// Lines that say what was not carried over.
+pub(super) fn left(path: &str, written: &str) -> String {
+    commented(&format!("{path}: {}\n", written.trim()))
 }
