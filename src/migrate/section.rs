@@ -88,6 +88,11 @@ pub(super) fn convert(body: &str, facts: &mut Facts) -> Option<String> {
 
 /// The token that counts, where it is another than that of the section.
 fn new_token(given: Option<&str>, facts: &mut Facts) -> Option<String> {
+    let asked = facts.asked.token.as_deref().filter(|it| given.is_some_and(|given| given != *it));
+    if let Some(asked) = asked {
+        facts.say("cluster_token", "is now what the file of --token-file holds, because a person said so");
+        return Some(asked.to_owned());
+    }
     let mut token = match (given, facts.token.take()) {
         (Some(given), Some(first)) if !facts.is_kubeadm && !facts.is_k3s && first != given => {
             let rest = "is now the text of config.token and its own in one, as the Go provider joined them when it founded the cluster";
