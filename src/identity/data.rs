@@ -68,6 +68,14 @@ fn remembered(host: &Host, data_dir: &str) -> Option<Version> {
     record.started.max(record.ready)
 }
 
+/// Whether a server has come so far as a CA or a database. Before its first answer from a cluster RKE2 makes the directories, and its name in
+/// etcd (k3s `pkg/cluster/bootstrap.go`, `pkg/etcd/etcd.go`).
+pub(super) fn is_used(host: &Host, data_dir: &str) -> bool {
+    ["tls/server-ca.crt", "db/etcd/member", "db/state.db"]
+        .iter()
+        .any(|path| host.exists(&format!("{data_dir}/server/{path}")))
+}
+
 /// The highest version that has unpacked its programs.
 pub(crate) fn unpacked(host: &Host, data_dir: &str) -> Option<Version> {
     let names = host.list(&format!("{data_dir}/data")).unwrap_or_default();

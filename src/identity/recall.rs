@@ -41,6 +41,10 @@ pub(crate) fn recall(host: &Host, home: &Home, last: &dyn Fn() -> Option<Unit>) 
     if home.unmounted.is_some() || !home.state.is_any() || record.as_ref().is_some_and(|it| fits(host, home, it)) {
         return Known { record, is_new: false, unreadable };
     }
+    // A server that was let in nowhere has become nothing: a right token, or another role, is no change.
+    if record.is_none() && !home.state.agent && !data::is_used(host, &home.data_dir) {
+        return Known { record, is_new: false, unreadable };
+    }
     // Who has no data of a server was none, whatever was planned.
     let last = last().filter(|unit| *unit == Unit::Agent || home.state.server);
     let record = Some(rebuilt(host, home, record, last));
