@@ -207,21 +207,28 @@ impl Report {
         self.waits.push(Wait { who: who.into(), what: what.into(), since: since.into(), pid: String::new() });
     }
 
-    /// Whether RKE2 has been started and has not said yet that it is ready.
+    /// Whether RKE2 has been started, once or again and again, and has not said yet that it is ready.
     pub(crate) fn waits_for_unit(&self) -> bool {
-        self.waits.iter().any(|wait| wait.what == READY)
+        self.waits.iter().any(|wait| wait.what == READY) || self.reasons.iter().any(|it| it.code == Code::UnitRestarts)
     }
 
     /// Adds whether the server answers that the node joins: what the unit itself says is in its journal alone.
     pub(crate) fn found_server(&mut self, server: &str, answers: bool) {
-        let found = if answers {
-            format!(
-                "{READY}; {server} answers, so if this lasts, see the journal (another token, or a server that is not ready)"
-            )
+        let (found, why) = if answers {
+            let found = format!(
+                "{server} answers, so if this lasts, see the journal (another token, or a server that is not ready)"
+            );
+            (found, format!("{server} answers, so it may have another token, or still know a node of this name"))
         } else {
-            format!("{READY}; nobody answers at {server}")
+            let found = format!("nobody answers at {server}");
+            (found.clone(), found)
         };
-        self.waits.iter_mut().filter(|wait| wait.what == READY).for_each(|wait| wait.what.clone_from(&found));
+        for wait in self.waits.iter_mut().filter(|wait| wait.what == READY) {
+            wait.what = format!("{READY}; {found}");
+        }
+        for reason in self.reasons.iter_mut().filter(|it| it.code == Code::UnitRestarts) {
+            reason.sentence = format!("{}; {why}", reason.sentence);
+        }
     }
 
     fn push(&mut self, code: Code, sentence: String) {
