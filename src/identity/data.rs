@@ -68,12 +68,13 @@ fn remembered(host: &Host, data_dir: &str) -> Option<Version> {
     record.started.max(record.ready)
 }
 
-/// Whether a server has come so far as a CA or a database. Before its first answer from a cluster RKE2 makes the directories, and its name in
-/// etcd (k3s `pkg/cluster/bootstrap.go`, `pkg/etcd/etcd.go`).
+/// Whether a server may have come so far as a CA or a database. Before its first answer from a cluster RKE2 makes directories, and its name in
+/// etcd (k3s `pkg/cluster/bootstrap.go`, `pkg/etcd/etcd.go`); whatever else there is counts.
 pub(super) fn is_used(host: &Host, data_dir: &str) -> bool {
-    ["tls/server-ca.crt", "db/etcd/member", "db/state.db"]
-        .iter()
-        .any(|path| host.exists(&format!("{data_dir}/server/{path}")))
+    let holds = |directory: &str, names: &[&str]| {
+        host.list(&format!("{data_dir}/server/{directory}")).is_ok_and(|found| found == names)
+    };
+    !(holds("tls", &[]) && holds("db", &["etcd"]) && holds("db/etcd", &["name"]))
 }
 
 /// The highest version that has unpacked its programs.
