@@ -8,6 +8,7 @@
 #   stop NODE, reboot NODE  checks what holds for every node, then shuts it down
 #   cut_off NODE            ends it as a power cut does
 #   lose_disk NODE          all that it had is gone
+#   asked                   what the site's proxy was asked for, each once; end_services: registry and proxy are gone
 #   snapshot NODE NAME      what runs, is mounted, is up, is a rule or a control group; differs NODE NAME NAME prints what came and went
 #
 #   must, must_not, within, equal as in node/lab/lib.sh
@@ -69,8 +70,29 @@ make_bridge() {
     ip link set lab0 up
     ip link set lo up
     [[ $families != *4* ]] || ip address add 10.17.0.1/24 dev lab0
+    [ -z "$(setting services)" ] || ip address add 10.17.0.2/24 dev lab0
     [[ $families != *6* ]] || ip address add fd17::1/64 dev lab0 nodad
 }
+
+# Whatever a site has beside its nodes.
+start_services() {
+    services=/run/services
+    mkdir "$services"
+    "$lab/services/services" "$lab/engine/usr/lib/lab/pause" "$services" >"$out/services.log" 2>&1 &
+    services_process=$!
+    within 10 test -e "$services/ca.pem"
+}
+
+end_services() {
+    kill "$services_process"
+    ! wait "$services_process" || true
+    cp "$services/proxy.log" "$out/"
+    # Nor does anybody say that nobody is there.
+    ip address delete 10.17.0.2/24 dev lab0
+    say "registry and proxy are gone"
+}
+
+asked() { sort -u "$services/proxy.log"; }
 
 make_cluster_node() {
     local node=$1 place=/run/nodes/$1 other family
@@ -84,6 +106,7 @@ make_cluster_node() {
     printf '%s\n' "$node" >"$place/root/etc/hostname"
     {
         printf '127.0.0.1 localhost\n::1 localhost\n'
+        [ -z "$(setting services)" ] || printf '10.17.0.2 registry.lab proxy.lab\n'
         for family in 4 6; do
             [[ $families == *$family* ]] || continue
             for other in "${nodes[@]}"; do printf '%s %s\n' "$(address "$other" $family)" "$other"; done
@@ -95,6 +118,7 @@ make_cluster_node() {
         [[ $families != *4* ]] || printf '%s/24 10.17.0.1\n' "$(address "$node" 4)"
         [[ $families != *6* ]] || printf '%s/64 fd17::1\n' "$(address "$node" 6)"
     } >"$place/root/lab/addresses"
+    [ -z "$(setting services)" ] || install -D -m 0644 "$services/ca.pem" "$place/root/etc/site/ca.pem"
     [ ! -d "$directory/$node/files" ] || cp -a --no-preserve=ownership "$directory/$node/files/." "$place/root/"
     config "$node" cloud-config.yaml
 }
@@ -199,16 +223,19 @@ ready() { [ "$(kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type==
 # has_label NODE NAME VALUE
 has_label() { [ "$(kubectl get node "$1" -o "jsonpath={.metadata.labels.$2}")" = "$3" ]; }
 
-# pod NODE: a pod of an image that the node has imported, which nobody else has.
+# pod NODE [NAME IMAGE]: a pod of an image that the node has imported, which nobody else has; or another, of an image that it pulls.
 pod() {
+    local policy=Never
+    [ $# = 1 ] || policy=IfNotPresent
     kubectl "kubectl create -f - <<end
-{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"on-$1\"}, \"spec\": {\"nodeName\": \"$1\", \"terminationGracePeriodSeconds\": 1,
-\"tolerations\": [{\"operator\": \"Exists\"}], \"containers\": [{\"name\": \"main\", \"image\": \"lab/pod:1\", \"imagePullPolicy\": \"Never\"}]}}
+{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"on-${2-$1}\"}, \"spec\": {\"nodeName\": \"$1\", \"terminationGracePeriodSeconds\": 1,
+\"tolerations\": [{\"operator\": \"Exists\"}], \"containers\": [{\"name\": \"main\", \"image\": \"${3-lab/pod:1}\", \"imagePullPolicy\": \"$policy\"}]}}
 end"
 }
 
-# runs NODE: its pod does; container NODE: which container it has, and how often it was started anew.
+# runs NODE, runs NAME: its pod does; runs_anew NODE: in another container than the first; container NODE: which container it has, and how often it was started anew.
 runs() { [ "$(kubectl get pod "on-$1" -o 'jsonpath={.status.phase}')" = Running ]; }
+runs_anew() { [[ $(kubectl get pod "on-$1" -o 'jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.running}') == [1-9]*startedAt* ]]; }
 container() { kubectl get pod "on-$1" -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'; }
 
 # members: the names of the nodes whose etcd the cluster has, sorted.
@@ -222,9 +249,9 @@ snapshot() { on "$1" 'lab_snapshot=1 /lab/snapshot' >"$out/$1/$2.snapshot"; }
 differs() { diff "$out/$1/$2.snapshot" "$out/$1/$3.snapshot" | sed -n 's/^\([<>]\) [0-9]* /\1 /p'; }
 
 # changed NODE: what is not as it was before the first start, but for what docs/reset.md says stays, the marks of the reset, which last until
-# the next boot, and what is not RKE2's alone: empty directories of runc, containerd and network namespaces, containerd's socket for plugins, agetty's mark.
+# the next boot, routes that the kernel adds because RKE2 has switched forwarding on, and what is not RKE2's alone: empty directories of runc, containerd and network namespaces, containerd's socket for plugins, agetty's mark.
 changed() {
-    differs "$1" fresh reset | grep -vxE '[<>] file (/etc/rancher(/node(/password)?)?|/opt/cni(/bin(/[a-z-]+)?)?|/opt/rke2(/scripts(/[a-z0-9-]+\.sh)?)?|/run/provider-rke2(/.*)?|/run/tmpfiles\.d(/provider-rke2\.conf)?|/run/nri(/nri\.sock)?|/run/containerd(/runc(/k8s\.io)?|/s)?|/run/netns|/run/agetty\.reload)' || true
+    differs "$1" fresh reset | grep -vE '^[<>] route6? anycast ' | grep -vxE '[<>] file (/etc/rancher(/node(/password)?)?|/opt/cni(/bin(/[a-z-]+)?)?|/opt/rke2(/scripts(/[a-z0-9-]+\.sh)?)?|/run/provider-rke2(/.*)?|/run/tmpfiles\.d(/provider-rke2\.conf)?|/run/nri(/nri\.sock)?|/run/containerd(/runc(/k8s\.io)?|/s)?|/run/netns|/run/agetty\.reload)' || true
 }
 
 replan() {

@@ -31,7 +31,30 @@ within 30 on worker1 status_is ok
 must on worker1 kairos-agent run-stage boot
 equal 2 on worker1 starts rke2-agent
 
-# A reboot of each: what is imported stays imported.
+# Images that it pulls: from a registry with a password and a CA that only ca_certs has, and through a proxy. Nothing of the cluster goes there.
+must pod worker1 mirror site.example/lab/app:1
+must pod worker1 outside outside.example:5443/lab/app:1
+environ() { echo "/proc/\$(busybox pidof $1)/environ"; }
+# asks PROGRAM HOST: as that program would.
+asks() {
+    on worker1 "xargs -0 sh -c 'exec env -i \"\$@\" /var/lib/rancher/rke2/bin/kubectl --request-timeout=1s --server=http://$2:81 get --raw /' sh <$(environ "$1")"
+}
+asking=()
+for program in containerd kubelet; do
+    must on worker1 "tr '\\0' '\\n' <$(environ $program) | grep -Fx HTTPS_PROXY=http://proxy.lab:3128"
+    for host in server1 10.17.0.11 10.42.0.9 10.43.0.1 kubernetes.default.svc localhost "$program.example"; do
+        asks $program $host >"$out/asked-$program-$host" 2>&1 &
+        asking+=($!)
+    done
+done
+wait "${asking[@]}" || true
+within 60 runs mirror
+within 60 runs outside
+equal $'CONNECT outside.example:5443\nGET containerd.example:81\nGET kubelet.example:81' asked
+must_not on worker1 "find /var/lib/rancher/rke2/agent/images -name '*app*' | grep ."
+
+# A reboot of each, without a registry: what is imported stays imported, and what was pulled is there.
+end_services
 for node in worker1 server2 server1; do
     unit=rke2-server
     [ $node != worker1 ] || unit=rke2-agent
@@ -40,7 +63,8 @@ for node in worker1 server2 server1; do
     within 120 on $node is_active $unit
     kubectl_on=server1
     within 60 ready $node
-    within 60 runs $node
+    within 60 runs_anew $node
+    [ $node != worker1 ] || for name in mirror outside; do within 60 runs_anew $name; done
     must on $node 'unchanged $images/pause.tar && unchanged $images/pod.tar'
     must_not on $node 'journalctl --boot --quiet -u rke2-server -u rke2-agent | grep "Importing images from"'
     equal 1 on $node starts $unit

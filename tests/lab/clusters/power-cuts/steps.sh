@@ -37,6 +37,25 @@ within 90 on worker1 is_active rke2-agent
 within 60 ready worker1
 within 30 on worker1 status_is ok
 
+# In the reset of a server, in the middle of what it deletes: nothing half of it is left. The cluster has not been told, so RKE2 asks for that.
+on server3 'mkdir -p /var/lib/rancher/rke2/server/db/snapshots && cd /var/lib/rancher/rke2/server/db/snapshots && touch {1..30000}'
+process=$(leader server3)
+on server3 '"$provider" reset' >/dev/null 2>&1 &
+until [ ! -e /run/nodes/server3/state/rancher/rke2/server ]; do :; done
+kill -KILL "$process"
+gone server3
+wait $! || true
+must test -e /run/nodes/server3/root/usr/local/cloud-config/cluster.kairos.yaml
+must test -e /run/nodes/server3/state/rancher/rke2/runtime-1/tls
+boot server3
+within 60 on server3 "journalctl --boot --quiet -u rke2-server | grep 'duplicate node name'"
+must kubectl delete node server3
+within 180 on server3 is_active rke2-server
+within 60 ready server3
+within 30 on server3 status_is ok
+within 30 has_members server1 server2 server3
+must_not on server3 'ls -d /var/lib/rancher/rke2/runtime-*'
+
 # The first server comes back without its disk, with a cloud-config that still says init. The others are the cluster.
 cut_off server1
 lose_disk server1

@@ -1,4 +1,4 @@
-# What a node is before its first start is what it is after a reset; it rejoins under its name.
+# In a cluster with IPv4 and IPv6: what a node is before its first start is what it is after a reset; it rejoins under its name.
 boot server1 server2 worker1
 snapshot server2 fresh
 snapshot worker1 fresh
@@ -16,6 +16,12 @@ for node in server2 worker1; do
 done
 for node in server2 worker1; do within 60 runs $node; done
 within 30 has_members server1 server2
+for node in server2 worker1; do
+    equal "$(address $node 4) $(address $node 6)" kubectl get node $node -o 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'
+    must kubectl "[ \$(kubectl get pod on-$node -o 'jsonpath={.status.podIPs[*].ip}' | wc -w) = 2 ]"
+done
+equal 127.0.0.0/8,::1,localhost,10.42.0.0/16,fd00:42::/56,10.43.0.0/16,fd00:43::/112,10.17.0.0/24,fd17::/64,server1,.svc,.svc.cluster,.svc.cluster.local,.cluster.local \
+    on worker1 variable rke2-agent NO_PROXY
 
 # With a pod that runs.
 must on worker1 '"$provider" reset'

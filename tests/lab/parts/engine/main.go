@@ -21,6 +21,7 @@ import (
 	"github.com/k3s-io/k3s/pkg/version"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/util/net"
 	kubecli "k8s.io/component-base/cli"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
@@ -101,6 +102,14 @@ func common(context *cli.Context) error {
 	return os.Setenv("PATH", filepath.Join(directory, "bin")+":"+os.Getenv("PATH"))
 }
 
+// anyAddress is that of the family that the node has first: the API server takes its own address from it where nobody gives one.
+func anyAddress() string {
+	if address, err := net.ChooseHostInterface(); err == nil && address.To4() == nil {
+		return "::"
+	}
+	return "0.0.0.0"
+}
+
 func runServer(context *cli.Context) error {
 	if err := common(context); err != nil {
 		return err
@@ -108,7 +117,7 @@ func runServer(context *cli.Context) error {
 	config := &cmds.ServerConfig
 	// RKE2's two ports; on agents the supervisor tells.
 	config.SupervisorPort, config.HTTPSPort, config.APIServerPort, config.AdvertisePort = 9345, 6443, 6443, 6443
-	config.APIServerBindAddress = "0.0.0.0"
+	config.APIServerBindAddress = anyAddress()
 	config.ClusterInit = true
 	config.FlannelBackend = "none"
 	config.DisableNPC = true

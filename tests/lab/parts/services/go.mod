@@ -1,0 +1,3 @@
+module lab/services
+
+go 1.26
