@@ -24,6 +24,9 @@ pub(crate) const STEP: Step = Step {
 fn step(context: &Context, plan: &Plan) -> Outcome {
     match Home::of(context.host, &plan.data_dir).unmounted {
         Some(mount) => Outcome::done(format!("{mount} is not mounted yet, so images are imported when RKE2 starts")),
+        None if context.host.is_rehearsal() => {
+            import::run(context.host, &Request { mode: Mode::Rehearse, ..plan.images() })
+        }
         None => import::step(context, &plan.images()),
     }
 }

@@ -27,6 +27,7 @@ use crate::host::{Error, Host};
 use crate::identity::home::Home;
 use crate::rke2::version::Version;
 use crate::text::yaml::Node;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) use encoded::decoded;
 pub use seen::Judged;
 pub(crate) use seen::{Part, Seen};

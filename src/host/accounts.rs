@@ -17,6 +17,7 @@ use rustix::{
     process::{Pid, getpid, test_kill_process},
 };
 
+use super::changes::{Became, Changes};
 use super::files::{PERMISSIONS, create_temporary, kind_name, not_followed, open_own, read_regular, set_mode};
 use super::{Error, Host, after};
 
@@ -43,6 +44,8 @@ pub(crate) struct AccountFiles {
     made: Vec<String>,
     /// Released last: a process that has it expects no lock file in its way.
     _lock: OwnedFd,
+    /// Where changes go instead, if nothing is to change.
+    rehearsal: Option<Changes>,
 }
 
 impl Host {
@@ -51,6 +54,9 @@ impl Host {
     ///
     /// Fails if somebody else holds one of them for the whole of `wait`.
     pub(crate) fn lock_accounts(&self, names: &[&str], wait: Duration) -> Result<AccountFiles, Error> {
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.rehearse_accounts(rehearsal);
+        }
         let end = after(wait);
         let etc = self.directory("lock", ETC, ETC)?;
         let path = format!("{ETC}/{PASSWORD_LOCK}");
@@ -63,7 +69,7 @@ impl Host {
                 Err(errno) => return Err(Error::os("lock", &path, errno)),
             }
         }
-        let mut files = AccountFiles { etc, made: Vec::new(), _lock: lock };
+        let mut files = AccountFiles { etc, made: Vec::new(), _lock: lock, rehearsal: None };
         for name in names {
             while !files.make_lock(name)? {
                 if Instant::now() >= end {
@@ -73,6 +79,14 @@ impl Host {
             }
         }
         Ok(files)
+    }
+
+    fn rehearse_accounts(&self, rehearsal: &Changes) -> Result<AccountFiles, Error> {
+        let open = || {
+            let directory = self.open(ETC, OFlags::RDONLY | OFlags::DIRECTORY);
+            directory.map_err(|errno| Error::os("lock", ETC, errno))
+        };
+        Ok(AccountFiles { etc: open()?, made: Vec::new(), _lock: open()?, rehearsal: Some(rehearsal.clone()) })
     }
 
     /// User and group of what is behind the path, symlinks followed.
@@ -130,6 +144,9 @@ impl AccountFiles {
 
     fn read_named(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = format!("{ETC}/{name}");
+        if let Some(Became::File(bytes, _)) = self.rehearsal.as_ref().and_then(|it| it.at(&path)) {
+            return Ok(Some(bytes));
+        }
         self.open(name, &path)?.map(|file| read_regular(&file, &path, LIMIT)).transpose()
     }
 
@@ -154,6 +171,11 @@ impl AccountFiles {
         let path = format!("{ETC}/{name}");
         let refused = |error: std::io::Error| Error::os("write", &path, error);
         let old = self.open(name, &path)?.ok_or_else(|| refused(Errno::NOENT.into()))?;
+        if let Some(rehearsal) = &self.rehearsal {
+            let mode = fstat(&old).map_err(|errno| refused(errno.into()))?.st_mode & PERMISSIONS;
+            rehearsal.set(&path, Became::File(bytes.to_vec(), mode));
+            return Ok(());
+        }
         let temporary = format!(".{name}.provider-rke2");
         let new = create_temporary(&self.etc, &path, &temporary)?;
         let written = like(&old, &new).and_then(|()| {

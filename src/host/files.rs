@@ -8,12 +8,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, flock, fstat, fsync, mkdirat, openat, renameat,
-    statat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, MemfdFlags, Mode, OFlags, fchmod, flock, fstat, fsync, memfd_create,
+    mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
+use super::changes::Became;
 use super::{Error, Host, after, is_normal, normal, same, split};
+use crate::text::paths::prefixes;
 
 /// How much memory the size of a file is trusted with before it is read.
 const MOST_HINTED: u64 = 1 << 20;
@@ -84,12 +86,6 @@ pub(crate) fn flock_until(file: &OwnedFd, end: Instant) -> rustix::io::Result<bo
 /// True if the name in the directory still is this file.
 pub(crate) fn is_at(file: &OwnedFd, directory: &OwnedFd, name: &str) -> bool {
     same(&fstat(file), &statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
-}
-
-/// `/a`, `/a/b`, `/a/b/c`.
-pub(super) fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
-    ends.filter_map(|end| path.get(..end)).filter(|prefix| !prefix.ends_with('/'))
 }
 
 /// Why a last name that may not be a symlink could not be opened.
@@ -190,16 +186,25 @@ fn fill(mut file: &File, bytes: &[u8], mode: u32) -> io::Result<()> {
 impl Host {
     /// True if there is something behind the path, symlinks followed.
     pub fn exists(&self, path: &str) -> bool {
+        if let Some(became) = self.rehearsed(path) {
+            return became != Became::Nothing;
+        }
         is_normal(path) && self.open(path, OFlags::PATH).is_ok()
     }
 
     /// True if there is a directory behind the path, symlinks followed.
     pub fn is_dir(&self, path: &str) -> bool {
+        if let Some(became) = self.rehearsed(path) {
+            return matches!(became, Became::Directory(_));
+        }
         is_normal(path) && self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
     /// True if the path is a regular file with exactly these bytes; symlinks are not followed.
     pub(crate) fn holds(&self, path: &str, bytes: &[u8]) -> bool {
+        if let Some(became) = self.rehearsed(path) {
+            return matches!(became, Became::File(its, _) if its == bytes);
+        }
         let Ok((parent, name)) = split("read", path) else { return false };
         let directory = self.open(parent, OFlags::PATH | OFlags::DIRECTORY);
         directory.is_ok_and(|directory| is_file_of(&directory, path, name, bytes).is_some())
@@ -207,6 +212,9 @@ impl Host {
 
     /// Gives the permission bits of what is behind the path, symlinks followed.
     pub(crate) fn mode(&self, path: &str) -> Option<u32> {
+        if let Some(became) = self.rehearsed(path) {
+            return became.mode();
+        }
         let stat = self.open(path, OFlags::PATH).and_then(fstat);
         is_normal(path).then(|| Some(stat.ok()?.st_mode & PERMISSIONS))?
     }
@@ -222,6 +230,9 @@ impl Host {
     /// Fails for anything else there (without waiting for it: a FIFO), and if it has more than `limit` bytes.
     pub fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
         normal("read", path)?;
+        if let Some(became) = self.rehearsed(path) {
+            return became.read(path, limit);
+        }
         let refused = |errno: Errno| Error::os("read", path, errno);
         // Looked at before it is opened: opening a FIFO wakes who waits to write to it, opening a device may do anything.
         let found = self.open(path, OFlags::PATH).and_then(fstat).map_err(refused)?;
@@ -260,6 +271,9 @@ impl Host {
         sync: fn(&File) -> io::Result<()>,
         sync_directory: fn(&OwnedFd) -> io::Result<()>,
     ) -> Result<bool, Error> {
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.rehearse_file(rehearsal, path, bytes, mode);
+        }
         let (directory, name) = self.parent_made("write", path)?;
         if has_bytes(&directory, path, name, bytes, mode)? {
             return Ok(false);
@@ -283,6 +297,9 @@ impl Host {
     ///
     /// Fails if something stands there.
     pub(crate) fn create(&self, path: &str, mode: u32) -> Result<File, Error> {
+        if self.is_rehearsal() {
+            return Err(Error::os("write", path, Errno::ROFS));
+        }
         let (directory, name) = self.parent_made("write", path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| openat(&directory, name, flags, Mode::from_raw_mode(0o600)));
@@ -296,6 +313,9 @@ impl Host {
     pub fn make_dir(&self, path: &str, mode: u32) -> Result<(), Error> {
         const DOING: &str = "make the directory";
         let (parent, name) = split(DOING, path)?;
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.rehearse_directory(rehearsal, DOING, path, path, Some(mode));
+        }
         let refused = |errno: Errno| Error::os(DOING, path, errno);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let fd = match self.open(path, flags) {
@@ -315,6 +335,9 @@ impl Host {
     /// Fails for a directory.
     pub fn remove(&self, path: &str) -> Result<bool, Error> {
         let (parent, name) = split("remove", path)?;
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.rehearse_removal(rehearsal, path);
+        }
         let gone = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).and_then(|directory| {
             match unlinkat(&directory, name, AtFlags::empty()) {
                 // A read-only file system says so before it looks.
@@ -335,6 +358,9 @@ impl Host {
     pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
         let (old_parent, old) = split("rename", from)?;
         let (new_parent, new) = split("rename", to)?;
+        if let Some(rehearsal) = &self.rehearsal {
+            return self.rehearse_name(rehearsal, from, to);
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let renamed = || {
             let from_directory = self.open(old_parent, flags)?;
@@ -355,13 +381,27 @@ impl Host {
     pub fn list(&self, dir: &str) -> Result<Vec<String>, Error> {
         normal("list", dir)?;
         let refused = |errno: Errno| Error::os("list", dir, errno);
+        let (mut names, mut went) = (Vec::new(), Vec::new());
+        if let Some(rehearsal) = &self.rehearsal {
+            (names, went) = rehearsal.names(dir);
+        }
+        // What is there of the machine itself, unless the rehearsal has removed it.
+        if matches!(self.rehearsed(dir), None | Some(Became::Directory(_))) {
+            names.extend(self.list_own(dir, refused)?.into_iter().filter(|name| !went.contains(name)));
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn list_own(&self, dir: &str, refused: impl Fn(Errno) -> Error) -> Result<Vec<String>, Error> {
         let fd = match self.open(dir, OFlags::RDONLY | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => return Ok(Vec::new()),
-            other => other.map_err(refused)?,
+            other => other.map_err(&refused)?,
         };
         let mut names = Vec::new();
-        for entry in Dir::new(fd).map_err(refused)? {
-            let name = entry.map_err(refused)?.file_name().to_bytes().to_vec();
+        for entry in Dir::new(fd).map_err(&refused)? {
+            let name = entry.map_err(&refused)?.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
                 names.push(name);
             }
@@ -376,6 +416,11 @@ impl Host {
     /// Fails if somebody else holds it for the whole of `wait`, and if it is no regular file.
     pub fn lock(&self, path: &str, wait: Duration) -> Result<Lock, Error> {
         let (parent, name) = split("lock", path)?;
+        if self.is_rehearsal() {
+            // Whoever holds the real one is not waited for, because nothing is changed.
+            let file = memfd_create("lock", MemfdFlags::CLOEXEC).map_err(|errno| Error::os("lock", path, errno))?;
+            return Ok(Lock { file });
+        }
         let refused = |errno: Errno| Error::os("lock", path, errno);
         let directory = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).map_err(refused)?;
         let end = after(wait);
@@ -402,6 +447,9 @@ impl Host {
 
     /// Gives the time at which the content of what is behind the path was changed, symlinks followed.
     pub(crate) fn modified(&self, path: &str) -> Option<SystemTime> {
+        if let Some(became) = self.rehearsed(path) {
+            return (became != Became::Nothing).then(|| self.now());
+        }
         is_normal(path).then(|| {
             File::from(self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?).metadata().ok()?.modified().ok()
         })?
@@ -412,6 +460,9 @@ impl Host {
     /// Fails if there is none or the system says no.
     pub(crate) fn set_modified(&self, path: &str, time: SystemTime) -> Result<(), Error> {
         normal("set the time of", path)?;
+        if self.is_rehearsal() {
+            return Ok(());
+        }
         let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from).map_err(io::Error::from);
         let set = file.and_then(|file| file.set_modified(time));
         set.map_err(|error| Error::os("set the time of", path, error))

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod addresses;
+mod changes;
 pub mod copy;
 mod duplicate;
 mod error;
@@ -22,6 +23,7 @@ mod network;
 pub(crate) mod owned;
 pub(crate) mod process;
 mod read_at;
+mod rehearsal;
 mod run;
 pub(crate) mod tree;
 
@@ -66,6 +68,8 @@ pub struct Host {
     /// The root directory, opened once: what happens to its name later does not matter.
     root: OwnedFd,
     real: bool,
+    /// Where changes go instead, if nothing is to change.
+    rehearsal: Option<changes::Changes>,
 }
 
 impl Host {
@@ -80,7 +84,7 @@ impl Host {
         // The name alone is not enough: /proc/1/root reads `/` inside a chroot. Nor the inode: a bind mount of / has
         // the same.
         let real = canonicalize(root).map_err(refused)? == Path::new("/") && same(&fstat(&fd), &rustix::fs::stat("/"));
-        let host = Self { root: fd, real };
+        let host = Self { root: fd, real, rehearsal: None };
         match host.open("/", OFlags::PATH) {
             Err(Errno::NOSYS | Errno::PERM) => Err(Error::Confine { path: named() }),
             Err(errno) => Err(refused(errno.into())),
@@ -91,7 +95,7 @@ impl Host {
     /// Gives the same host once more, for another thread.
     pub(crate) fn again(&self) -> Result<Host, Error> {
         let root = self.root.try_clone().map_err(|error| Error::os("use", "/", error))?;
-        Ok(Host { root, real: self.real })
+        Ok(Host { root, real: self.real, rehearsal: self.rehearsal.clone() })
     }
 
     /// True if the root is `/`: the machine itself, not a tree.

@@ -19,9 +19,10 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
-use super::files::prefixes;
+use super::changes::Became;
 use super::{Error, Host, is_normal, split};
 use crate::text::escape::escape;
+use crate::text::paths::prefixes;
 
 /// Directories that stay open on the way down; the way back up from deeper ones leads through `..`.
 const KEPT_OPEN: usize = 64;
@@ -67,6 +68,10 @@ impl Host {
     /// A directory that is itself a mount is emptied and stays if `mounted` says that it may be one; otherwise it is
     /// one that was met. What is gone already is no failure. At `end` the rest is left.
     pub(crate) fn delete(&self, path: &str, mounted: bool, end: Instant) -> Remains {
+        if let Some(rehearsal) = &self.rehearsal {
+            self.rehearse_deletion(rehearsal, path);
+            return Remains::default();
+        }
         let mut walk = Walk::new(path, end);
         if let Err(error) = self.delete_in(path, mounted, &mut walk) {
             walk.fail(&error.to_string(), false);
@@ -115,6 +120,9 @@ impl Host {
     /// Gives a directory another path on its file system, at once and with all that is in it; nothing is replaced, and no symlink followed. False
     /// if it stays.
     pub(crate) fn move_whole(&self, path: &str, to: &str) -> bool {
+        if self.is_rehearsal() {
+            return false;
+        }
         let moved = || {
             let ((old, name), (new, other)) = (split("move", path).ok()?, split("move", to).ok()?);
             let (old, new) = (self.open_unfollowed(old).ok()?, self.open_unfollowed(new).ok()?);
@@ -154,6 +162,13 @@ impl Host {
 
     /// Removes a directory if it is empty and no mount; false if it stays.
     pub(crate) fn remove_empty(&self, path: &str) -> bool {
+        if let Some(rehearsal) = &self.rehearsal {
+            let is_empty = self.is_dir(path) && self.list(path).is_ok_and(|names| names.is_empty());
+            if is_empty {
+                rehearsal.set(path, Became::Nothing);
+            }
+            return is_empty;
+        }
         let removed = || {
             let (parent, name) = split("remove", path).ok()?;
             unlinkat(self.open_unfollowed(parent).ok()?, name, AtFlags::REMOVEDIR).ok()
@@ -172,6 +187,9 @@ impl Host {
     }
 
     fn kind(&self, path: &str) -> Option<FileType> {
+        if let Some(became) = self.rehearsed(path) {
+            return became.kind();
+        }
         let (parent, name) = split("read", path).ok()?;
         let parent = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).ok()?;
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;

@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
 
     /// Writes the scripts that other programs call by their path; the import is what they are called for most.
     pub(super) fn scripts(&self) -> Result<(), host::Error> {
-        if self.is_rehearsal() || self.request.cnis.is_none() {
+        if (self.is_rehearsal() && !self.host.is_rehearsal()) || self.request.cnis.is_none() {
             return Ok(());
         }
         scripts::install(self.host, &self.request.root_path)

@@ -88,7 +88,8 @@ pub(super) fn convert(body: &str, facts: &mut Facts) -> Option<String> {
 
 /// The token that counts, where it is another than that of the section.
 fn new_token(given: Option<&str>, facts: &mut Facts) -> Option<String> {
-    let asked = facts.asked.token.as_deref().filter(|it| given.is_some_and(|given| given != *it));
+    let written = given.or(facts.token.as_deref());
+    let asked = facts.asked.token.as_deref().filter(|it| written.is_some_and(|written| written != *it));
     if let Some(asked) = asked {
         facts.say("cluster_token", "is now what the file of --token-file holds, because a person said so");
         return Some(asked.to_owned());

@@ -29,6 +29,12 @@ pub(crate) fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The paths on the way to an absolute one, itself included: `/a`, `/a/b`, `/a/b/c`.
+pub(crate) fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+    ends.filter_map(|end| path.get(..end)).filter(|prefix| !prefix.ends_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,7 @@ mod migrating;
 mod people;
 mod properties;
 mod recorded_options;
+mod rehearsal;
 mod reset;
 mod scripts;
 mod secrets;

@@ -3,6 +3,13 @@ equal ok head -n 1 <("$provider" status --wait 5)
 must has '"status": "ok"' <("$provider" status --format json)
 equal '0644 0:0' mode /var/log/provider-rke2.status.json
 must_not has SECRET /var/log/provider-rke2.status.json
+# A rehearsal changes nothing, and there is nothing of the configuration to change.
+everything() { find /etc /run/provider-rke2 /run/systemd/system /usr/local /opt -xdev -type f -printf '%p %T@ %m %s\n' | sort; }
+everything >/run/lab/before
+must "$provider" apply --dry-run >/run/lab/rehearsal
+everything >/run/lab/after
+must cmp /run/lab/before /run/lab/after
+must_not has ' /etc/rancher' /run/lab/rehearsal
 # It does not run, whoever stopped it.
 systemctl stop rke2-server
 equal degraded status_word
