@@ -34,7 +34,7 @@ systemctl restart --no-block rke2-server
 failed() { has unit-failed <("$provider" status); }
 within 10 failed
 equal degraded status_word
-rm -r /etc/lab/rke2 /run/systemd/system/rke2-server.service.d
+rm /etc/lab/rke2 /run/systemd/system/rke2-server.service.d/50-lab.conf
 systemctl daemon-reload
 systemctl start rke2-server
 within 10 status_is ok
