@@ -22,13 +22,11 @@ pub(crate) const STEP: Step = Step {
 
 /// Imports, unless the disk that the images belong on comes later: the start of RKE2 waits for it, and imports then.
 fn step(context: &Context, plan: &Plan) -> Outcome {
-    match Home::of(context.host, &plan.data_dir).unmounted {
-        Some(mount) => Outcome::done(format!("{mount} is not mounted yet, so images are imported when RKE2 starts")),
-        None if context.host.is_rehearsal() => {
-            import::run(context.host, &Request { mode: Mode::Rehearse, ..plan.images() })
-        }
-        None => import::step(context, &plan.images()),
+    if let Some(mount) = Home::of(context.host, &plan.data_dir).unmounted {
+        return Outcome::done(format!("{mount} is not mounted yet, so images are imported when RKE2 starts"));
     }
+    let mode = if context.host.is_rehearsal() { Mode::Rehearse } else { Mode::Import };
+    import::step(context, &Request { mode, ..plan.images() })
 }
 
 /// How a person or a script calls it.

@@ -380,28 +380,27 @@ impl Host {
     /// would pass over a file that RKE2 reads. Fails if the path is something else than a directory.
     pub fn list(&self, dir: &str) -> Result<Vec<String>, Error> {
         normal("list", dir)?;
-        let refused = |errno: Errno| Error::os("list", dir, errno);
-        let (mut names, mut went) = (Vec::new(), Vec::new());
-        if let Some(rehearsal) = &self.rehearsal {
-            (names, went) = rehearsal.names(dir);
-        }
+        let Some(rehearsal) = &self.rehearsal else { return self.list_own(dir) };
+        let (mut names, went) = rehearsal.names(dir);
         // What is there of the machine itself, unless the rehearsal has removed it.
         if matches!(self.rehearsed(dir), None | Some(Became::Directory(_))) {
-            names.extend(self.list_own(dir, refused)?.into_iter().filter(|name| !went.contains(name)));
+            names.extend(self.list_own(dir)?.into_iter().filter(|name| !went.contains(name)));
         }
         names.sort_unstable();
         names.dedup();
         Ok(names)
     }
 
-    fn list_own(&self, dir: &str, refused: impl Fn(Errno) -> Error) -> Result<Vec<String>, Error> {
+    /// The same without what a rehearsal has changed.
+    fn list_own(&self, dir: &str) -> Result<Vec<String>, Error> {
+        let refused = |errno: Errno| Error::os("list", dir, errno);
         let fd = match self.open(dir, OFlags::RDONLY | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => return Ok(Vec::new()),
-            other => other.map_err(&refused)?,
+            other => other.map_err(refused)?,
         };
         let mut names = Vec::new();
-        for entry in Dir::new(fd).map_err(&refused)? {
-            let name = entry.map_err(&refused)?.file_name().to_bytes().to_vec();
+        for entry in Dir::new(fd).map_err(refused)? {
+            let name = entry.map_err(refused)?.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
                 names.push(name);
             }

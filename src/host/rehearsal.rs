@@ -50,6 +50,7 @@ impl Host {
         self.rehearse_directory(rehearsal, "write", path, parent, None)?;
         let is_new = !self.holds(path, bytes);
         if is_new || self.mode(path) != Some(mode) {
+            self.may_change("write", path, parent)?;
             rehearsal.set(path, Became::File(bytes.to_vec(), mode));
         }
         Ok(is_new)
@@ -64,29 +65,35 @@ impl Host {
         directory: &str,
         mode: Option<u32>,
     ) -> Result<(), Error> {
-        let mut above = "/";
+        let (mut above, mut missing) = ("/", Vec::new());
         for step in prefixes(directory) {
             if self.is_dir(step) {
                 above = step;
-                continue;
-            }
-            if self.is_there(step) {
+            } else if self.is_there(step) {
                 let what = if self.is_symlink(step) { "symlink that leads nowhere" } else { "file" };
                 return Err(Error::Obstacle { doing, path: path.to_owned(), what, obstacle: step.to_owned() });
+            } else {
+                missing.push(step);
             }
+        }
+        let mode = mode.filter(|mode| self.mode(directory) != Some(*mode));
+        if !missing.is_empty() || mode.is_some() {
+            self.may_change(doing, path, above)?;
+        }
+        for step in missing {
             rehearsal.set(step, Became::Directory(0o755));
         }
-        if let Some(mode) = mode.filter(|mode| self.mode(directory) != Some(*mode)) {
+        if let Some(mode) = mode {
             rehearsal.set(directory, Became::Directory(mode));
         }
-        // A read-only file system, or a user who may not.
-        match self.open(above, OFlags::PATH | OFlags::DIRECTORY) {
-            Ok(fd) => {
-                accessat(fd, ".", Access::WRITE_OK, AtFlags::EACCESS).map_err(|errno| Error::os(doing, path, errno))
-            }
-            // It is one of the rehearsal.
-            Err(_) => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Fails where the system would not let a directory be changed: on a read-only file system, or for a user who may not.
+    fn may_change(&self, doing: &'static str, path: &str, directory: &str) -> Result<(), Error> {
+        // One of the rehearsal is not on the machine.
+        let Ok(fd) = self.open(directory, OFlags::PATH | OFlags::DIRECTORY) else { return Ok(()) };
+        accessat(fd, ".", Access::WRITE_OK, AtFlags::EACCESS).map_err(|errno| Error::os(doing, path, errno))
     }
 
     /// Removes a file or a symlink in the rehearsal; false if there is none.
@@ -97,6 +104,8 @@ impl Host {
         if self.is_dir(path) && !self.is_symlink(path) {
             return Err(Error::os("remove", path, Errno::ISDIR));
         }
+        let (parent, _) = split("remove", path)?;
+        self.may_change("remove", path, parent)?;
         rehearsal.set(path, Became::Nothing);
         Ok(true)
     }
