@@ -181,6 +181,8 @@ impl Names<'_> {
         let ours = entry.and_then(|it| it.imported.as_ref()).filter(|ours| self.owned.contains(ours.name.as_str()));
         // Two archives that share a file part ways when one of them changes.
         let ours = ours.filter(|ours| self.used.insert(ours.name.clone()));
+        // Whoever of those that are gone had it, it is in use.
+        self.taken.extend(ours.map(|ours| ours.name.clone()));
         match (same, ours) {
             (Some(Entry { refused: Some(why), .. }), _) => Action::Refused(why.clone()),
             (Some(Entry { other: Some(other), .. }), None) if is_there(other) => Action::Unchanged,

@@ -523,6 +523,26 @@ impl World {
     }
 }
 
+/// Two archives had one file, and the one that is gone had it last: the other one, which is back, keeps it.
+#[test]
+fn a_file_in_use_does_not_go_with_an_archive_that_is_gone() {
+    let mut world = World::default();
+    for round in [
+        &[Change::Put("y/b.tar", 0, 1, 0)][..],
+        &[Change::Remove("y/b.tar")],
+        &[Change::Put("z/b.tar", 0, 1, 0), Change::Put("z/c.tar.zst", 0, 1, 0)],
+        &[Change::Put("z/b.tar", 0, 1, 1)],
+        &[Change::Remove("z/b.tar"), Change::Put("y/b.tar", 0, 1, 0)],
+    ] {
+        for change in round {
+            world.change(change);
+        }
+        world.import();
+    }
+    let entry = &world.record.archives["/c/y/b.tar"];
+    assert_eq!(world.bytes.get(&entry.imported.as_ref().unwrap().name), Some(&0), "{entry:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
 
