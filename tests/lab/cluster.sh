@@ -243,7 +243,13 @@ members() { kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath=
 
 has_members() { [ "$(members)" = "$*" ]; }
 
-snapshot() { on "$1" 'lab_snapshot=1 /lab/snapshot' >"$out/$1/$2.snapshot"; }
+# has_link_local NODE: the kernel has found that nobody else uses its address, which takes it a second or two; the address has a route from then on.
+has_link_local() { [ -n "$(on "$1" ip -6 address show dev host0 scope link -tentative)" ]; }
+
+snapshot() {
+    within 10 has_link_local "$1"
+    on "$1" 'lab_snapshot=1 /lab/snapshot' >"$out/$1/$2.snapshot"
+}
 
 # differs NODE NAME NAME: what came and what went between two snapshots.
 differs() { diff "$out/$1/$2.snapshot" "$out/$1/$3.snapshot" | sed -n 's/^\([<>]\) [0-9]* /\1 /p'; }
