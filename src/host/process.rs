@@ -28,7 +28,7 @@ pub(crate) struct Search {
     pub files: HashSet<Identity>,
     /// Its root is one of these directories.
     pub roots: HashSet<Identity>,
-    /// Its control group is one of these, or below one: paths from that of the init system on, `/system.slice/x.service`.
+    /// Its control group is one of these, or below one: paths from that of the init system on, `/system.slice/x.service`, `/x`.
     pub groups: Vec<String>,
 }
 
@@ -120,7 +120,9 @@ impl Here {
         let is_inits = identity("/proc/1/root") == Some(root);
         let text = is_inits.then(|| std::fs::read_to_string("/proc/1/cgroup").ok()).flatten();
         let group = text.and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("0::") || line.contains(":name=systemd:"))?;
+            let named = [":name=systemd:", ":name=openrc:"];
+            let is_own = |line: &&str| line.starts_with("0::") || named.iter().any(|it| line.contains(it));
+            let line = text.lines().find(is_own)?;
             let group = line.splitn(3, ':').nth(2)?;
             Some(group.strip_suffix("/init.scope").unwrap_or(group).trim_end_matches('/').to_owned())
         });

@@ -1,5 +1,6 @@
 //! The control groups of pods: the kubelet makes them and nobody else removes them (kubernetes `pkg/kubelet/cm`), so empty ones would stay for
-//! good, and the next kubelet would take them for those of pods that are to end.
+//! good, and the next kubelet would take them for those of pods that are to end. And those that OpenRC makes for RKE2: a stop leaves them, because
+//! pods run on in them (OpenRC `sh/rc-cgroup.sh`, `cgroup2_remove`).
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,14 +8,15 @@ use std::time::{Duration, Instant};
 use super::action::Action;
 use crate::findings::Reason;
 use crate::host::Host;
+use crate::rke2::Unit;
 use crate::service::systemd;
 
 /// Where hierarchies are: that of cgroup v2, and below it those of cgroup v1.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The groups of all pods, by the drivers `systemd` and `cgroupfs` of the kubelet.
+/// The groups of all pods, by the drivers `systemd` and `cgroupfs` of the kubelet, and of OpenRC's services.
 const SLICE: &str = "kubepods.slice";
-const TREES: [&str; 2] = [SLICE, "kubepods"];
+const TREES: [&str; 4] = [SLICE, "kubepods", Unit::Server.name(), Unit::Agent.name()];
 
 /// A pod has one level, its containers the next; below them is what a container makes itself.
 const DEPTH: usize = 32;

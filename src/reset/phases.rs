@@ -111,7 +111,9 @@ fn processes(host: &Host, targets: &Targets) -> Vec<Action> {
         }
     }
     search.roots = mounts::roots(&all, &search.below).filter_map(|mount| host.identity(&mount.point)).collect();
-    search.groups = Unit::ALL.iter().map(|unit| format!("/system.slice/{unit}.service")).collect();
+    // As systemd has them, and as OpenRC does.
+    search.groups =
+        Unit::ALL.iter().flat_map(|unit| [format!("/system.slice/{unit}.service"), format!("/{unit}")]).collect();
     if !targets.data_dirs.is_empty() {
         search.groups.extend(["/kubepods.slice".to_owned(), "/kubepods".to_owned()]);
     }

@@ -50,6 +50,7 @@ const NODE: &str = "\
 + /run/netns/mine
 - /sys/fs/cgroup/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/
 - /sys/fs/cgroup/memory/kubepods/besteffort/pod1/
+- /sys/fs/cgroup/openrc/rke2-agent/
 + /sys/fs/cgroup/memory/system.slice/
 - /etc/rancher/rke2/config.yaml = {\"token\": \"SECRET-token\"}
 - /etc/rancher/rke2/config.d/90_userdata.yaml = {}

@@ -230,7 +230,7 @@ impl Script {
             assert!(text.contains(path), "{path}");
             text = text.replace(path, &format!("{below}{path}"));
         }
-        let text = text.replace("sleep 5;", "sleep 0.1;").replace("sleep 60", "sleep 0.1");
+        let text = text.replace("sleep 5", "sleep 0.1");
         let script = Script { room, shell: shell.to_vec(), unit };
         script.program(&format!("etc/init.d/{unit}"), &text);
         script.program(

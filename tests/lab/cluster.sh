@@ -63,6 +63,9 @@ address() {
     if [ "${2-4}" = 4 ]; then echo "10.17.0.$((10 + number))"; else echo "fd17::$((10 + number))"; fi
 }
 
+# of_node NODE NAME: a setting of one node.
+of_node() { sed -n "s/^$2=//p" "$directory/$1/settings" 2>/dev/null || true; }
+
 make_bridge() {
     families=$(setting families)
     families=${families:-4}
@@ -98,7 +101,7 @@ make_cluster_node() {
     local node=$1 place=/run/nodes/$1 other family
     boots[$node]=0
     mkdir -p "$place"
-    node_size=3g make_node "$place" engine
+    init=$(of_node "$node" init) node_size=3g make_node "$place" engine
     # RKE2's own directories are on a file system that is no overlay, as on a node.
     mkdir -p "$place"/state/{rancher,kubelet} "$place/root/opt/content"
     mkdir -p "$place"/root/var/lib/{rancher,kubelet}
@@ -169,7 +172,13 @@ leader() {
     return 1
 }
 
-is_up() { leader "$1" >/dev/null && [ "$(on "$1" systemctl is-active cos-setup-boot.service)" = active ]; }
+is_up() {
+    leader "$1" >/dev/null || return
+    case $(of_node "$1" init) in
+    openrc) on "$1" test -L /run/openrc/started/cos-setup-boot ;;
+    *) [ "$(on "$1" systemctl is-active cos-setup-boot.service)" = active ] ;;
+    esac
+}
 
 boot() {
     local node place evidence
@@ -255,9 +264,10 @@ snapshot() {
 differs() { diff "$out/$1/$2.snapshot" "$out/$1/$3.snapshot" | sed -n 's/^\([<>]\) [0-9]* /\1 /p'; }
 
 # changed NODE: what is not as it was before the first start, but for what docs/reset.md says stays, the marks of the reset, which last until
-# the next boot, routes that the kernel adds because RKE2 has switched forwarding on, and what is not RKE2's alone: empty directories of runc, containerd and network namespaces, containerd's socket for plugins, agetty's mark.
+# the next boot, routes that the kernel adds because RKE2 has switched forwarding on, and what is not RKE2's alone: empty directories of runc, containerd and network namespaces, containerd's socket for plugins, agetty's mark,
+# the group of OpenRC's service that starts RKE2.
 changed() {
-    differs "$1" fresh reset | grep -vE '^[<>] route6? anycast ' | grep -vxE '[<>] file (/etc/rancher(/node(/password)?)?|/opt/cni(/bin(/[a-z-]+)?)?|/opt/rke2(/scripts(/[a-z0-9-]+\.sh)?)?|/run/provider-rke2(/.*)?|/run/tmpfiles\.d(/provider-rke2\.conf)?|/run/nri(/nri\.sock)?|/run/containerd(/runc(/k8s\.io)?|/s)?|/run/netns|/run/agetty\.reload)' || true
+    differs "$1" fresh reset | grep -vE '^[<>] route6? anycast ' | grep -vxE '[<>] (cgroup /sys/fs/cgroup/unified/cos-setup-boot|file (/etc/init\.d/rke2-(server|agent)|/etc/rancher(/node(/password)?)?|/opt/cni(/bin(/[a-z-]+)?)?|/opt/rke2(/scripts(/[a-z0-9-]+\.sh)?)?|/run/provider-rke2(/.*)?|/run/tmpfiles\.d(/provider-rke2\.conf)?|/run/nri(/nri\.sock)?|/run/containerd(/runc(/k8s\.io)?|/s)?|/run/netns|/run/agetty\.reload))' || true
 }
 
 replan() {
@@ -272,7 +282,7 @@ evidence_of() {
     local node=$1 place=/run/nodes/$1 evidence
     evidence=$out/$node/boot${boots[$node]}
     journalctl --directory="$place/root/var/log/journal" --output=short-monotonic --no-hostname >"$evidence/journal.log" 2>&1 || true
-    cp "$place/root/var/log/provider-rke2.log" "$evidence/" 2>/dev/null || true
+    cp "$place/root/var/log"/{provider-rke2,rke2-agent,rke2-server}.log "$evidence/" 2>/dev/null || true
     cp "$place/state/rancher/rke2/agent/logs/kubelet.log" "$place/state/rancher/rke2/agent/containerd/containerd.log" "$evidence/" 2>/dev/null || true
 }
 
@@ -281,7 +291,7 @@ check() {
     local evidence=$out/$1/boot${boots[$1]}
     on "$1" bash /lab/assert >"$evidence/assert.log" 2>&1 || true
     evidence_of "$1"
-    grep -rnaF -- SECRET- "$evidence"/{initramfs.log,console.log,journal.log,status,status.json,argv,log,issue.d,kubelet.log,containerd.log} 2>/dev/null |
+    grep -rnaF -- SECRET- "$evidence"/{initramfs.log,console.log,journal.log,status,status.json,argv,log,issue.d,kubelet.log,containerd.log,rke2-agent.log,rke2-server.log} 2>/dev/null |
         sed "s|^$evidence/|a secret was said in |" | cut -c1-300 >>"$evidence/failures" || true
     [ -f "$evidence/done" ] || failed "$1: the assertions did not get to their end, see $evidence/assert.log"
     [ ! -s "$evidence/failures" ] || failed "$1: $(cat "$evidence/failures")"
@@ -305,7 +315,10 @@ gone() {
 
 stop() {
     check "$1"
-    kill -s RTMIN+4 "$(leader "$1")"
+    case $(of_node "$1" init) in
+    openrc) must on "$1" openrc-shutdown -p now ;;
+    *) kill -s RTMIN+4 "$(leader "$1")" ;;
+    esac
     gone "$1"
     say "$1 is off"
 }
