@@ -14,6 +14,12 @@ use crate::text::paths::normalized;
 /// How much of a document is read.
 const LIMIT: u64 = 16 << 20;
 
+/// What is appended to the name of a document that is not in force any more.
+const RETIRED: &str = ".retired";
+
+/// yip walks through all that is below (yip `pkg/executor`); a tree that is deeper is not one of documents.
+const DEPTH: usize = 4;
+
 /// How the line begins that says from what event a document was made.
 const PAYLOAD: &str = "# payload ";
 
@@ -92,37 +98,50 @@ pub(crate) fn is_of_others(host: &Host, path: &str) -> bool {
 
 /// The document in force: at the default path, else the first wherever Kairos looks for boot stages.
 pub(crate) fn in_force(host: &Host) -> Option<Found> {
-    let below = |directory: &'static str| {
-        let names = host.list(directory).unwrap_or_default().into_iter();
-        let names = names.filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"));
-        names.map(move |name| format!("{directory}/{name}"))
-    };
-    let elsewhere = SCANNED.into_iter().flat_map(below);
-    std::iter::once(DEFAULT.to_owned()).chain(elsewhere).find_map(|path| at(host, &path))
+    at(host, DEFAULT).or_else(|| scanned(host).iter().find_map(|path| in_place(host, path)))
 }
 
-/// All documents of ours, retired ones too: where one is by default, where it is `told` to be, and wherever Kairos looks for boot stages, one
-/// directory deeper too, because yip walks through what is below. The one at the default path is the last.
+/// Documents of ours wherever Kairos looks for boot stages.
+pub(crate) fn anywhere(host: &Host) -> Vec<Found> {
+    scanned(host).iter().filter_map(|path| in_place(host, path)).collect()
+}
+
+/// All documents of ours, retired ones too: where one is by default, where it is `told` to be, and wherever Kairos looks for boot stages. The one
+/// at the default path is the last.
 pub(crate) fn all(host: &Host, told: &[String]) -> Vec<Found> {
-    let below = |directory: &str| -> Vec<String> {
-        let names = host.list(directory).unwrap_or_default();
-        names.into_iter().map(|name| format!("{directory}/{name}")).collect()
-    };
-    let is_yaml = |path: &String| {
-        let name = path.strip_suffix(".retired").unwrap_or(path);
-        name.ends_with(".yaml") || name.ends_with(".yml")
-    };
-    let scanned: Vec<String> = SCANNED.into_iter().flat_map(below).collect();
-    let directories = scanned.iter().filter(|path| !host.is_symlink(path) && host.is_dir(path));
-    let deeper: Vec<String> = directories.flat_map(|directory| below(directory)).collect();
     let with_retired = |path: String| [format!("{path}.retired"), path];
     let told = told.iter().map(|path| normalized(path)).chain([DEFAULT.to_owned()]).flat_map(with_retired);
     let mut paths: Vec<String> = Vec::new();
-    for path in told.chain(scanned.into_iter().chain(deeper).filter(is_yaml)) {
+    for path in told.chain(scanned(host)) {
         if !paths.contains(&path) {
             paths.push(path);
         }
     }
     let (last, first): (Vec<String>, Vec<String>) = paths.into_iter().partition(|path| path == DEFAULT);
     first.into_iter().chain(last).filter_map(|path| at(host, &path)).filter(|found| !found.text.is_empty()).collect()
+}
+
+fn in_place(host: &Host, path: &str) -> Option<Found> {
+    if path.ends_with(RETIRED) { None } else { at(host, path) }
+}
+
+/// The paths that may be a document, in force or retired, in the order in which yip reads them.
+fn scanned(host: &Host) -> Vec<String> {
+    let mut found = Vec::new();
+    for directory in SCANNED {
+        scan(host, directory, DEPTH, &mut found);
+    }
+    found
+}
+
+fn scan(host: &Host, directory: &str, depth: usize, found: &mut Vec<String>) {
+    for name in host.list(directory).unwrap_or_default() {
+        let path = format!("{directory}/{name}");
+        let plain = name.strip_suffix(RETIRED).unwrap_or(&name);
+        if plain.ends_with(".yaml") || plain.ends_with(".yml") {
+            found.push(path);
+        } else if depth > 0 && !host.is_symlink(&path) && host.is_dir(&path) {
+            scan(host, &path, depth - 1, found);
+        }
+    }
 }

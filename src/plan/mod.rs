@@ -504,7 +504,8 @@ impl<'a> Boot<'a> {
         Ok(())
     }
 
-    /// Documents of ours: at the default path, at the path that the section names, and among the sources.
+    /// Documents of ours: at the default path, at the path that the section names, and among the sources; where there is none, wherever Kairos
+    /// looks, because an event may name no sources.
     fn documents(&self, sources: &[Source], own: Option<&str>) -> Vec<Found> {
         let mut paths = vec![document_path::DEFAULT];
         let listed = sources.iter().filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
@@ -513,7 +514,8 @@ impl<'a> Boot<'a> {
                 paths.push(path);
             }
         }
-        paths.into_iter().filter_map(|path| find::at(self.host, path)).collect()
+        let found: Vec<Found> = paths.into_iter().filter_map(|path| find::at(self.host, path)).collect();
+        if found.is_empty() { find::anywhere(self.host) } else { found }
     }
 
     /// Renames documents of ours, so that yip passes them over: all but the one in force.
