@@ -8,10 +8,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, MemfdFlags, Mode, OFlags, fchmod, flock, fstat, fsync, memfd_create,
-    mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, fsync,
+    memfd_create, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::geteuid;
 
 use super::changes::Became;
 use super::{Error, Host, after, is_normal, normal, same, split};
@@ -63,7 +64,7 @@ pub(crate) fn open_own(
     if kind != FileType::RegularFile {
         return Err(Error::Kind { doing, path: path.to_owned(), what: kind_name(kind) });
     }
-    set_mode(&fd, 0o600).map_err(refused)?;
+    set_rights(&fd, 0o600).map_err(refused)?;
     Ok(fd)
 }
 
@@ -121,12 +122,21 @@ pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
     if fstat(&fd)?.st_mode & PERMISSIONS == mode { Ok(()) } else { fchmod(&fd, Mode::from_raw_mode(mode)) }
 }
 
+/// What only we write is root's, with this mode. Where the owner cannot be changed (a read-only file system, NFS), what is there serves all the same.
+fn set_rights(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
+    let stat = fstat(&fd)?;
+    if (stat.st_uid, stat.st_gid) != (0, 0) && geteuid().is_root() {
+        let _ = fchown(&fd, Some(Uid::ROOT), Some(Gid::ROOT));
+    }
+    set_mode(fd, mode)
+}
+
 /// Somebody who was faster to make the same directory is no failure.
 pub(super) fn made(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
     if result == Err(Errno::EXIST) { Ok(()) } else { result }
 }
 
-/// True if the target is a regular file with these bytes, which then also has this mode.
+/// True if the target is a regular file with these bytes, which then also has this mode and is root's.
 fn has_bytes(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8], mode: u32) -> Result<bool, Error> {
     let refused = |errno: Errno| Error::os("write", path, errno);
     let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -146,7 +156,7 @@ fn has_bytes(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8], mode: u3
         _ => return Ok(false),
     }
     match is_file_of(directory, path, name, bytes) {
-        Some(file) => set_mode(&file, mode).map_err(refused).map(|()| true),
+        Some(file) => set_rights(&file, mode).map_err(refused).map(|()| true),
         None => Ok(false),
     }
 }
@@ -247,7 +257,7 @@ impl Host {
     /// Makes the path a regular file with exactly these bytes and this mode, that outlives a power cut; true if it was not one with these
     /// bytes before.
     ///
-    /// Missing parents are made, 0755. A file that has the bytes is left alone but for its mode. Otherwise a temporary file beside it
+    /// Missing parents are made, 0755. A file that has the bytes is left alone but for its mode and its owner, who is root where we are. Otherwise a temporary file beside it
     /// (`.NAME.provider-rke2`) gets the mode, then the bytes, then its name; the file is synced before and the directory after. What is there,
     /// unless a directory, is replaced, never followed or opened: so who reads it meets the old or the new content. Two at a time need
     /// [`Host::lock`]: the temporary has a fixed name, and a left-over is removed.
@@ -307,7 +317,7 @@ impl Host {
         opened.map(File::from).map_err(|errno| Error::os("write", path, errno))
     }
 
-    /// Makes the path a directory of this mode, also if it is one of another mode; missing parents are made, 0755.
+    /// Makes the path a directory of this mode and of root, also if it is one of another mode or owner; missing parents are made, 0755.
     ///
     /// Fails if something else stands there or a symlink leads nowhere.
     pub fn make_dir(&self, path: &str, mode: u32) -> Result<(), Error> {
@@ -327,7 +337,7 @@ impl Host {
             other => other,
         };
         let fd = fd.map_err(|errno| self.no_directory(DOING, path, path, errno))?;
-        set_mode(&fd, mode).map_err(refused)
+        set_rights(&fd, mode).map_err(refused)
     }
 
     /// Removes a file or a symlink; false if there was none. Nothing is synced.
