@@ -75,7 +75,12 @@ impl Targets {
         }
         let cleared = cleared(host);
         let mut named = known.data_dirs;
-        if named.is_empty() {
+        if let Some(path) = named.iter().find(|path| !path.starts_with('/')) {
+            return Err(refusal(path, "is not an absolute path, and nobody knows from where RKE2 took it"));
+        }
+        // RKE2 makes the directory that it is told, so it has not run since with one that is not there.
+        let paths = named.iter().flat_map(|name| prefixes.iter().map(move |prefix| format!("{prefix}{name}")));
+        if !paths.into_iter().any(|path| host.is_there(&path)) && !named.iter().any(|name| name == DATA_DIR) {
             named.push(DATA_DIR.into());
         }
         let (mut data_dirs, mut unmarked) = (Vec::new(), Vec::new());
@@ -178,7 +183,8 @@ impl Known {
     }
 
     fn data_dir(&mut self, path: Option<String>) {
-        let path = path.filter(|path| !path.is_empty()).map(|path| normalized(&path));
+        let whole = |path: String| if path.starts_with('/') { normalized(&path) } else { path };
+        let path = path.filter(|path| !path.is_empty()).map(whole);
         self.data_dirs.extend(path.filter(|path| !self.data_dirs.contains(path)));
     }
 

@@ -278,6 +278,24 @@ fn the_data_directory_is_found_wherever_it_is_said() {
     }
 }
 
+/// What RKE2 was told last, before it could run with it.
+#[test]
+fn a_data_directory_that_never_was_leaves_the_one_of_before() {
+    let room = node(NODE);
+    fs::write(room.path().join("etc/rancher/rke2/config.yaml"), "{\"data-dir\": \"/nonexistent\"}").unwrap();
+    assert!(is_there(room.path(), "/var/lib/rancher/rke2/server"));
+    assert_eq!(event(room.path(), "")["error"], "");
+    assert!(!is_there(room.path(), "/var/lib/rancher/rke2/server"));
+    for path in ["data", "7", "~/rke2"] {
+        let room = node(NODE);
+        fs::write(room.path().join("etc/rancher/rke2/config.yaml"), format!("{{\"data-dir\": \"{path}\"}}")).unwrap();
+        let before = support::tree(room.path());
+        let error = &event(room.path(), "")["error"];
+        assert!(error.contains("is not an absolute path") && error.contains("nothing was reset"), "{path}: {error}");
+        assert_eq!(support::tree(room.path()), before, "{path}");
+    }
+}
+
 /// Without the directories that RKE2 makes: what is left by a reset that was cut off, or that was before the last boot, is no mistake.
 #[test]
 fn a_reset_can_be_repeated_after_a_boot() {
