@@ -18,7 +18,9 @@ pub(crate) fn lay_out(host: &Host) -> Result<(), Reason> {
     for directory in ["config.d", values::DIRECTORY] {
         host.make_dir(&format!("{RUN}/{directory}"), 0o700)?;
     }
-    for (path, content) in document::staged_files(&found.text)? {
+    let files = document::staged_files(&found.text)
+        .map_err(|error| format!("{}: {error}; remove it and run agent.boot again", found.path))?;
+    for (path, content) in files {
         // Whatever a document says, nothing else is written: it may be somebody else's work under our name.
         if values::is_path(&path) {
             // Only yip evaluates a template, so what it has made of the same texts stays.

@@ -138,7 +138,11 @@ struct Reset<'a> {
 impl Reset<'_> {
     fn all(&mut self, targets: &Targets, section: Option<&Section>) {
         if phases::whole(self.host, targets, self.request).0.is_empty() {
-            self.report.notes.push("there is nothing of RKE2 on this node".into());
+            let note = match self.request.keep_state {
+                true => "nothing of RKE2 runs on this node, or is mounted there",
+                false => "there is nothing of RKE2 on this node",
+            };
+            self.report.notes.push(note.into());
             return;
         }
         // Before the lock: the run that has it may be about to start RKE2.

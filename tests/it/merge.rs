@@ -362,8 +362,11 @@ fn what_two_runs_have_mixed_is_laid_out_anew() {
                 fs::remove_file(node.path("run/provider-rke2/plan-id")).unwrap();
             }
             assert_eq!(installed(&node)["node-name"], "edge-1", "{name}");
-            // Without the document nobody knows what was asked for.
+            // Without the document nobody knows what was asked for, nor with one that cannot be read.
             of_another_plan(&node, name);
+            node.put(DOCUMENT, "#cloud-config\nname: RKE2 Kairos Cluster Provider\nstages: [\n");
+            let sentence = refused(&node);
+            assert!(sentence.contains("cluster.kairos.yaml: is not valid YAML"), "{sentence}");
             fs::remove_file(node.path(DOCUMENT)).unwrap();
             let sentence = refused(&node);
             assert!(sentence.contains("there is no document of this program"), "{sentence}");

@@ -212,6 +212,7 @@ fn state_can_be_kept() {
     assert_eq!(output.status.code(), Some(0));
     assert!(NODE.lines().all(|line| is_there(room.path(), line[2..].split(' ').next().unwrap())), "{before}");
     assert!(!is_there(room.path(), "/run/provider-rke2/refused"), "it may be started again");
+    assert!(stderr(&output).contains("nothing of RKE2 runs on this node"), "{}", stderr(&output));
 }
 
 /// A data directory that is refused: nothing at all changes, and the sentence names it.
