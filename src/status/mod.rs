@@ -51,6 +51,10 @@ fn update(context: &Context, change: impl FnOnce(&mut Record)) {
         host.put(MIRROR, mirror.as_bytes(), 0o644).map(drop),
         host.put(record::PATH, record.to_yaml().as_bytes(), 0o600).map(drop),
     ];
+    if written[2].is_err() {
+        // What it says is no longer so: without it the status is unknown.
+        let _ = host.remove(record::PATH);
+    }
     for error in written.into_iter().filter_map(Result::err) {
         Log::new(host, context.version).line(Level::Warning, "status", &error.to_string());
     }

@@ -633,6 +633,9 @@ fn full_of_blocks_in_run() {
     let ran = turn.node.run(&["apply", "config"]);
     turn.check("full /run");
     failed_or_done(&turn, &ran, "/run", "full /run");
+    // What could not be recorded is not told as if all were well.
+    let status = turn.node.run(&["status"]);
+    assert!(ran.code == Some(0) || status.code != Some(0), "{ran:?} {status:?}");
     unmount(&turn.node.path("run"));
 }
 
