@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::Context;
@@ -138,7 +139,7 @@ pub fn handle(name: &str, stdin: impl Read + AsFd, context: &Context, deadline: 
         "init.provider.info" => info(context.host),
         "init.provider.install" => {
             let payload = payload(stdin, &mut || {}).unwrap_or_default();
-            match payload.provider.as_deref() {
+            match payload.provider.as_ref().and_then(Value::as_str) {
                 Some("rke2") => install(context.host, &payload, deadline),
                 _ => Response::state("non-applicable"),
             }
@@ -199,8 +200,13 @@ fn info(host: &Host) -> Response {
 /// Installs RKE2 into the image (kairos `kairos-init/pkg/stages/steps_install.go` fails the build on an `error`).
 fn install(host: &Host, payload: &Payload, deadline: &Deadline) -> Response {
     deadline.put_off(install::BOUND + OVERTIME);
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    match install::run(host, &text(&payload.version), &text(&payload.config)) {
+    let text = |key: &str, value: &Option<Value>| match value {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(format!("{key}: expected a text; write it in quotes")),
+    };
+    let texts = text("version", &payload.version).and_then(|it| Ok((it, text("config", &payload.config)?)));
+    match texts.and_then(|(version, config)| install::run(host, &version, &config)) {
         Ok(done) => Response { data: told(&done.version), log: limit(&done.log), ..Response::state("success") },
         Err(sentence) => {
             // kairos-init shows the answer, other callers perhaps not.
@@ -222,15 +228,15 @@ struct Event {
     file: Option<String>,
 }
 
-/// What a payload may hold.
+/// What a payload may hold. Each event judges what it uses, so that a wrong type elsewhere concerns nobody.
 #[derive(Debug, Default, Deserialize)]
 struct Payload {
     /// The cloud-config; of `init.provider.install`, from where RKE2 comes.
-    config: Option<String>,
+    config: Option<Value>,
     /// The provider that `init.provider.install` is meant for.
-    provider: Option<String>,
+    provider: Option<Value>,
     /// Which RKE2 is to be installed.
-    version: Option<String>,
+    version: Option<Value>,
 }
 
 /// The payload of an event: JSON, inline or in a file, which stays where it is. `late` is called if it does not come at once.
@@ -267,11 +273,16 @@ fn payload(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<Payload, S
         None => event.data.filter(|data| !data.is_empty()).ok_or("the event carries no data")?,
     };
     let object = payload.trim_start().starts_with('{').then(|| serde_json::from_str(&payload).ok()).flatten();
-    object.ok_or_else(|| "the data of the event is not the JSON that kairos-agent sends".into())
+    object.ok_or_else(|| NOT_JSON_DATA.into())
 }
+
+const NOT_JSON_DATA: &str = "the data of the event is not the JSON that kairos-agent sends";
 
 /// The cloud-config of an event.
 fn config(stdin: impl Read + AsFd, late: &mut dyn FnMut()) -> Result<String, String> {
-    let config = payload(stdin, late)?.config.filter(|text| !text.is_empty());
-    config.ok_or_else(|| "the event carries no config".into())
+    match payload(stdin, late)?.config {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        None | Some(Value::Null | Value::String(_)) => Err("the event carries no config".into()),
+        Some(_) => Err(NOT_JSON_DATA.into()),
+    }
 }

@@ -94,7 +94,7 @@ const SIZE: u64 = 16 << 20;
 fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&Version>) -> Result<Vec<Seen>, String> {
     let name = name.trim_end_matches('/');
     let mut paths = Vec::new();
-    walk(tree, "", 0, &mut paths).map_err(|error| error.to_string())?;
+    walk(tree, "", 0, &mut paths).map_err(|error| error.below(name).to_string())?;
     let mut merged = directory::Merged::default();
     let mut seen = Vec::new();
     for path in paths {
@@ -106,7 +106,7 @@ fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&V
                 text = String::from_utf8(bytes).unwrap_or_default();
             }
             Err(error) => {
-                let rest = format!("{error}, so Kairos leaves the file out; mend or remove it");
+                let rest = format!("{}, so Kairos leaves the file out; mend or remove it", error.below(name));
                 findings.error(Code::SourceUnreadable, At::line(1), &rest);
             }
         }

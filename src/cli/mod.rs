@@ -24,9 +24,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::host::Host;
+use crate::host::{Host, reason};
+use crate::report::stdio;
 use crate::{Context, VERSION};
-use verb::{UNREADABLE, Verb as _, fail, tell};
+use verb::{FAILED, UNREADABLE, Verb as _, fail, tell};
 
 /// Kairos cluster provider for RKE2: turns the cluster section of a cloud-config into boot stages.
 ///
@@ -92,7 +93,12 @@ pub fn event(arguments: &[OsString]) -> Option<(PathBuf, String)> {
 
 /// What is typed like the name of an event, where no event can come.
 fn named_event(arguments: &[OsString]) -> Option<String> {
-    let name = arguments.last()?.to_str()?;
+    let name = match arguments.get(1..)? {
+        [option, _, name, ..] if option == "--root" => name,
+        [option, name, ..] if option.as_encoded_bytes().starts_with(b"--root=") => name,
+        arguments => arguments.first()?,
+    };
+    let name = name.to_str()?;
     let is_name = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase());
     (name.contains('.') && name.split('.').all(is_name)).then(|| name.to_owned())
 }
@@ -113,8 +119,11 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
             if let Some(name) = arguments_name_event {
                 tell(&how_events_are_sent(&name));
             }
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(UNREADABLE));
+            let status = u8::try_from(error.exit_code()).unwrap_or(UNREADABLE);
+            match error.print() {
+                Err(error) if status == 0 && stdio::is_loss(&error) => return ExitCode::from(lost(&error)),
+                _ => return ExitCode::from(status),
+            }
         }
     };
     let host = match Host::new(arguments.root.as_deref().unwrap_or(Path::new("/"))) {
@@ -122,7 +131,7 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
         Err(error) => return ExitCode::from(fail(&error.to_string())),
     };
     let context = Context { host: &host, program, version: VERSION };
-    ExitCode::from(match arguments.verb {
+    let status = match arguments.verb {
         Verb::Render(verb) => verb.run(arguments.root.is_some().then_some(&host)),
         Verb::Check(verb) => verb.run(Some(&host)),
         Verb::Explain(verb) => verb.run(),
@@ -138,7 +147,14 @@ pub fn run(arguments: Vec<OsString>, program: &str) -> ExitCode {
         Verb::Reset(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.print(Arguments::command()),
         Verb::Man(_) => completions::Man::print(Arguments::command()),
-    })
+    };
+    ExitCode::from(stdio::lost().map_or(status, |error| lost(error).max(status)))
+}
+
+/// Tells that not all of what was to be printed is where it was to go; gives the exit status.
+fn lost(error: &io::Error) -> u8 {
+    tell(&format!("cannot write to standard output: {}", reason(error)));
+    FAILED
 }
 
 #[cfg(test)]

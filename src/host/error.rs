@@ -115,6 +115,16 @@ impl Error {
         matches!(self, Self::Os { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 
+    /// The same with the path behind that of a root which has a name.
+    pub(crate) fn below(mut self, root: &str) -> Self {
+        if let Self::Os { path, .. } | Self::Path { path, .. } | Self::Kind { path, .. } | Self::Size { path, .. } =
+            &mut self
+        {
+            path.insert_str(0, root);
+        }
+        self
+    }
+
     pub(super) fn os(doing: &'static str, path: &str, error: impl Into<io::Error>) -> Self {
         Self::Os { doing, path: path.to_owned(), error: error.into() }
     }

@@ -4,15 +4,31 @@
 use std::{
     ffi::OsStr,
     io::{self, IsTerminal as _, Write as _},
+    sync::OnceLock,
     time::Duration,
 };
 
 pub(crate) use crate::host::is_writable;
 
+/// Why the first text did not go to stdout that did not.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
 /// Writes text to stdout; if nobody can read it, nothing happens.
 pub(crate) fn to_stdout(text: &str) {
     let mut stdout = io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why something that was to be printed is lost, as on a full disk.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get().filter(|error| is_loss(error))
+}
+
+/// Whether somebody misses what was not printed. A reader that has gone, as in `| head`, does not.
+pub(crate) fn is_loss(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::BrokenPipe
 }
 
 /// Writes one line to stderr; if nobody can read it, nothing happens.

@@ -395,6 +395,32 @@ fn an_installation_that_is_not_of_rke2_is_not_applicable() {
 }
 
 #[test]
+fn an_installation_whose_texts_are_none_is_an_error_and_says_which() {
+    let node = Node::new();
+    for (data, error) in [
+        (r#"{"provider":"rke2","version":1.33}"#, "version: expected a text; write it in quotes"),
+        (r#"{"provider":"rke2","version":["v1.33.4+rke2r1"]}"#, "version: expected a text; write it in quotes"),
+        (r#"{"provider":"rke2","version":null,"config":7}"#, "config: expected a text; write it in quotes"),
+    ] {
+        let answer = publish(Some(node.root()), "init.provider.install", data);
+        assert_eq!(answer.fields(), ["error", "", error, ""], "{data}");
+    }
+    assert_eq!(support::tree(node.root()), "");
+}
+
+#[test]
+fn what_an_event_does_not_use_may_be_anything() {
+    let section = "#cloud-config\ncluster: {role: init, cluster_token: a-token-that-is-long}\n";
+    for rest in [r#""version":7"#, r#""provider":["rke2"]"#, r#""logLevel":{}"#] {
+        let node = Node::new();
+        let data = format!("{{\"config\":{},{rest}}}", json!(section));
+        let answer = publish(Some(node.root()), "agent.boot", &data);
+        assert_eq!((answer.fields()[0], answer.fields()[2]), ("", ""), "{data}");
+        assert!(node.exists("usr/local/cloud-config/cluster.kairos.yaml"), "{data}: {:?}", answer.fields());
+    }
+}
+
+#[test]
 fn info_tells_the_version_of_rke2_and_starts_nothing_under_another_root() {
     let bare = Node::new();
     assert_eq!(publish(Some(bare.root()), "init.provider.info", "null").fields(), ["non-applicable", "", "", ""]);

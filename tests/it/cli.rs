@@ -254,6 +254,21 @@ fn a_file_that_kairos_leaves_out_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_read_in_a_directory_is_named_as_it_was_given() {
+    let place = Place::all();
+    let directory = place.0.path().join("oem");
+    fs::create_dir_all(directory.join("deeper")).unwrap();
+    std::os::unix::fs::symlink("nowhere", directory.join("a.yaml")).unwrap();
+    support::fifo(&directory.join("deeper/b.yaml"));
+    for argument in ["oem", "oem/", "./oem"] {
+        let ran = place.run(&["check", argument]);
+        let name = argument.trim_end_matches('/');
+        assert!(ran.stdout.contains(&format!("cannot read {name}/a.yaml: ")), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("cannot read {name}/deeper/b.yaml: ")), "{ran:?}");
+    }
+}
+
+#[test]
 fn standard_input_is_a_file_too() {
     let place = Place::all();
     for arguments in [&["check"][..], &["check", "-"]] {
@@ -672,6 +687,13 @@ fn wrong_usage_ends_with_2_and_says_so_on_stderr() {
     }
     assert!(place.run(&["bogus"]).stderr.contains("bogus"));
     assert!(place.run(&["chekc"]).stderr.contains("check"), "the nearest verb is named");
+    let hint = "is the name of an event";
+    for arguments in [&["check", "--format", "xml", "i.yaml"][..], &["render", "a.yaml", "i.yaml"]] {
+        let ran = place.run(arguments);
+        assert!(!ran.stderr.contains(hint), "a file is no event: {ran:?}");
+    }
+    let ran = place.run(&["agent.boot", "more"]);
+    assert!(ran.stderr.contains(&format!("agent.boot: {hint}")), "{ran:?}");
 }
 
 #[test]
@@ -731,6 +753,43 @@ fn help_goes_to_stdout() {
     }
 }
 
+/// What a pipeline keeps of an output that did not fit on the disk is not the output.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let place = Place::all();
+    for (arguments, code) in [
+        (&["check", "clean"][..], 1),
+        (&["check", "--format", "json", "clean"], 1),
+        (&["check", "missing"], 2),
+        (&["render", "clean"], 1),
+        (&["migrate", "clean"], 1),
+        (&["diff", "clean", "warned"], 1),
+        (&["schema"], 1),
+        (&["explain", "role"], 1),
+        (&["completions", "bash"], 1),
+        (&["man"], 1),
+        (&["--version"], 1),
+        (&["--help"], 1),
+    ] {
+        for redirection in [">/dev/full", ">/dev/full 2>/dev/full", ">/dev/full 2>&-"] {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
+                .arg(place.node())
+                .args(arguments)
+                .current_dir(place.0.path());
+            let ran = support::run(&mut shell, b"");
+            assert_eq!(ran.code, Some(code), "{arguments:?} {redirection}: {ran:?}");
+            let is_told = ran.stderr.contains("cannot write to standard output: no space left on device");
+            assert_eq!(is_told, redirection == ">/dev/full", "{arguments:?} {redirection}: {ran:?}");
+        }
+    }
+    // What prints nothing loses nothing.
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >/dev/full", BINARY, "--root"]).arg(place.node()).arg("render");
+    assert_eq!(support::run(&mut shell, b"").code, Some(0));
+}
+
 #[test]
 fn a_closed_stream_is_no_error() {
     let place = Place::all();
@@ -749,7 +808,7 @@ fn a_closed_stream_is_no_error() {
         (&["--help"], 0),
         (&["bogus"], 2),
     ] {
-        for redirection in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1"] {
+        for redirection in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"] {
             let mut shell = Command::new("/bin/sh");
             shell
                 .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
