@@ -98,20 +98,26 @@ fn of_k3s(entry: &Entry, facts: &mut Facts, env: &mut Vec<(String, String)>) -> 
         }
     };
     let arguments = get(entry.value, "args").map(texts).unwrap_or_default();
-    let mut words = arguments.iter().flat_map(|it| match it.split_once(['=', ' ']) {
-        Some((name, value)) if name.starts_with('-') => vec![name, value],
-        _ => vec![*it],
+    let mut words = arguments.iter().flat_map(|it| words(it)).flat_map(|it| match it.split_once('=') {
+        Some((name, value)) if name.starts_with('-') => vec![name.to_owned(), format!("={value}")],
+        _ => vec![it],
     });
+    let mut flags = Vec::new();
     let mut next = words.next();
     while let Some(word) = next {
         next = words.next();
-        let Some(name) = word.strip_prefix('-').map(|it| it.trim_start_matches('-')) else { continue };
+        let Some(name) = word.strip_prefix('-').map(|it| it.trim_start_matches('-')) else {
+            facts.say("args", "has words that belong to no option, which are left out; write each as --name=value");
+            continue;
+        };
         let name = find(name).map_or(name, |spec| spec.name);
-        let value = next.filter(|it| !it.starts_with('-'));
-        if value.is_some() {
+        let value = next.take_if(|it| !it.starts_with('-'));
+        if next.is_none() {
             next = words.next();
         }
-        give(name, value.map_or_else(|| "true".to_owned(), |it| it.trim().trim_matches(['"', '\'']).to_owned()));
+        let value = value.map_or_else(|| "true".to_owned(), |it| it.strip_prefix('=').unwrap_or(&it).to_owned());
+        give(name, value);
+        flags.push(name.to_owned());
     }
     if get(entry.value, "embedded_registry").and_then(text) == Some("true") {
         give("embedded-registry", "true".into());
@@ -124,11 +130,40 @@ fn of_k3s(entry: &Entry, facts: &mut Facts, env: &mut Vec<(String, String)>) -> 
         };
         let theirs = format!("RKE2_{rest}");
         match all().iter().find(|spec| spec.env.contains(&theirs.as_str())) {
+            // As k3s reads them: a flag counts before its variable.
+            Some(spec) if flags.iter().any(|it| it == spec.name) => facts.say(
+                &format!("env.{name}"),
+                &format!(
+                    "is left out, because args has {} too, which counts in k3s; look which of the two the cluster has",
+                    spec.name
+                ),
+            ),
             Some(spec) => give(spec.name, value.to_owned()),
             None => facts.say(&format!("env.{name}"), "is left out, because RKE2 has no such variable"),
         }
     }
     written_options(&given)
+}
+
+/// The words of a text, as a shell takes it apart.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), c) if c == open => quote = None,
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(characters.next()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 fn written_options(given: &[(String, Vec<String>)]) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::facts::Facts;
 use super::sheet::{Sheet, get, indented, items, left, option, text, texts};
-use crate::cluster::host::Endpoint;
+use super::written_out;
 use crate::cluster::role::Role;
 use crate::rke2::options;
 use crate::text::yaml::OPTIONS;
@@ -218,7 +218,12 @@ fn sheets(source: &str) -> Option<Vec<Sheet>> {
             None => {}
         }
     }
-    let sheets: Vec<Sheet> = texts.iter().filter_map(|text| Sheet::new(text, OPTIONS)).collect();
+    let sheets: Vec<Sheet> = texts
+        .into_iter()
+        .filter_map(|text| {
+            Sheet::new(&written_out::of(&text, OPTIONS).ok().flatten().map_or(text, |it| it.text), OPTIONS)
+        })
+        .collect();
     let is_all = !sheets.is_empty() && sheets.iter().all(|sheet| parts(&sheet.root).is_some_and(|it| !it.is_empty()));
     is_all.then_some(sheets)
 }
@@ -342,8 +347,7 @@ fn take(sheet: &Sheet, part: &Part, path: &[&str], value: &Marked, options: &mut
                 .say(&format!("{}.{whole}", part.path), "is left out here; nodes of RKE2 join with cluster_token");
         }
         (Some(To::Host), _) => {
-            let Some((endpoint, _)) = values().pop().and_then(|it| Endpoint::parse(&it).ok()) else { return };
-            let host = endpoint.host();
+            let Some(host) = values().pop().and_then(|it| facts.host_of(&it)) else { return };
             if facts.host.as_ref().is_some_and(|it| *it != host) {
                 facts
                     .say(&format!("{}.{whole}", part.path), "is now in tls-san, because control_plane_host is another");

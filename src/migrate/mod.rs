@@ -9,8 +9,10 @@ mod kubeadm;
 mod options;
 mod section;
 mod sheet;
+mod written_out;
 
 use crate::cluster::cloud_config::LeftOut;
+use crate::findings::path::Path;
 use crate::rke2::options::find;
 use crate::text::yaml::{self, CLOUD_CONFIG, Document, OPTIONS};
 pub(crate) use facts::Asked;
@@ -53,25 +55,43 @@ pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
         section::fresh(&converted, &[], &mut facts)
     } else {
         let document = read(source)?;
+        if document.second.is_some() {
+            yaml::all(source, CLOUD_CONFIG).map_err(|error| said(&error))?;
+        }
         facts.is_k3s = is_k3s(&document.root);
-        let sheet = Sheet::new(source, CLOUD_CONFIG).ok_or(NOTHING)?;
         let is_cloud_config = LeftOut::of(source.as_bytes()) != Some(LeftOut::NoHeader);
         let is_options =
             || document.root.entries().iter().any(|(key, _)| find(key.scalar.text.trim_end_matches('+')).is_some());
-        match document.root.get("cluster") {
-            Some(node) if !node.is_null() => {
-                once(&document)?;
-                of_section(sheet, &mut facts)?
+        let has_section = document.root.get("cluster").is_some_and(|node| !node.is_null());
+        let is_cloud_config = has_section || is_cloud_config || !is_options();
+        if is_cloud_config {
+            once(&document)?;
+        }
+        let written_out = written_out::of(source, CLOUD_CONFIG)?;
+        let plain = written_out.as_ref().map_or(source, |it| it.text.as_str());
+        let sheet = Sheet::new(plain, CLOUD_CONFIG).ok_or(NOTHING)?;
+        let text = if has_section {
+            of_section(sheet, &mut facts)?
+        } else if is_cloud_config {
+            files::convert(sheet, &mut facts)?.ok_or(NOTHING)?
+        } else {
+            facts.role = facts.role.or_else(|| options::role(&sheet));
+            let converted = options::convert(plain, &mut facts).ok_or(NOTHING)?;
+            section::fresh(&converted, &[], &mut facts)
+        };
+        if has_section {
+            kept(&document, &read(&text).map_err(|problem| unreadable(&problem))?)?;
+        }
+        match written_out {
+            Some(it) if text == it.text => source.to_owned(),
+            Some(it) => {
+                facts.path = None;
+                if it.had_aliases || has_section {
+                    facts.say("", if it.had_aliases { written_out::VALUES } else { written_out::LINES });
+                }
+                text
             }
-            _ if is_cloud_config || !is_options() => {
-                once(&document)?;
-                files::convert(sheet, &mut facts)?.ok_or(NOTHING)?
-            }
-            _ => {
-                facts.role = facts.role.or_else(|| options::role(&sheet));
-                let converted = options::convert(source, &mut facts).ok_or(NOTHING)?;
-                section::fresh(&converted, &[], &mut facts)
-            }
+            None => text,
         }
     };
     let text = match LeftOut::of(text.as_bytes()) {
@@ -82,7 +102,7 @@ pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
         }
         _ => text,
     };
-    read(&text).map_err(|problem| format!("what comes of it cannot be read: {problem}; write the section by hand"))?;
+    read(&text).map_err(|problem| unreadable(&problem))?;
     Ok(Migrated { text, said: facts.said })
 }
 
@@ -91,7 +111,26 @@ const NOTHING: &str =
 
 /// Reads a file, as RKE2 and Kairos do.
 fn read(text: &str) -> Result<Document, String> {
-    yaml::read(text, CLOUD_CONFIG).map_err(|error| format!("line {}: {}", error.line, error.problem))
+    yaml::read(text, CLOUD_CONFIG).map_err(|error| said(&error))
+}
+
+fn said(error: &yaml::Error) -> String {
+    format!("line {}: {}", error.line, error.problem)
+}
+
+fn unreadable(problem: &str) -> String {
+    format!("what comes of it cannot be read: {problem}; write the section by hand")
+}
+
+/// What is not about the cluster must still be there.
+fn kept(before: &Document, after: &Document) -> Result<(), String> {
+    match before.root.entries().iter().find(|(key, _)| after.root.get(&key.scalar.text).is_none()) {
+        None => Ok(()),
+        Some((key, _)) => Err(format!(
+            "{}: would be lost as the file is written; write each key of the file in a line of its own",
+            Path::of(&key.scalar.text)
+        )),
+    }
 }
 
 /// Kairos leaves out a file in which a key stands twice.
@@ -123,6 +162,7 @@ fn of_section(mut sheet: Sheet, facts: &mut Facts) -> Result<String, String> {
     if let Err(error) = yaml::read(options, OPTIONS) {
         return Err(format!("cluster.config: line {} of it {}", error.line, error.problem));
     }
+    written_out::of(options, OPTIONS).map_err(|problem| format!("cluster.config: {problem}"))?;
     let lines = entry.lines.clone();
     let body = sheet.inner(&lines, entry.value).ok_or_else(refused)?;
     let converted = section::convert(&body.text, facts).ok_or_else(refused)?;

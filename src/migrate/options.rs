@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::facts::Facts;
 use super::kubeadm;
-use super::sheet::{Entry, Sheet, get, items, text, texts};
+use super::sheet::{Entry, Sheet, dedented, get, items, text, texts};
+use super::written_out;
 use crate::cluster::role::Role;
 use crate::rke2::Unit;
 use crate::rke2::options::{Class, Roles, find};
@@ -44,7 +45,23 @@ pub(super) fn convert(source: &str, facts: &mut Facts) -> Option<String> {
     if source.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Some(source.to_owned());
     }
-    let mut sheet = Sheet::new(source, OPTIONS)?.in_blocks()?;
+    if let Some(it) = written_out::of(source, OPTIONS).ok()? {
+        let converted = convert(&it.text, facts)?;
+        if converted == it.text {
+            return Some(source.to_owned());
+        }
+        if it.had_aliases {
+            facts.say("", written_out::VALUES);
+        }
+        return Some(converted);
+    }
+    let mut sheet = Sheet::new(source, OPTIONS)?;
+    // New lines begin where all begin.
+    let text = dedented(source, sheet.margin());
+    if text != source {
+        let converted = convert(&text, facts)?;
+        return Some(if converted == text { source.to_owned() } else { converted });
+    }
     facts.is_k3s = facts.asked.is_k3s.unwrap_or(facts.is_k3s || facts.path.is_none() && is_k3s(&sheet));
     if sheet.entries().is_empty() {
         return None;

@@ -43,7 +43,7 @@ pub(super) fn convert(body: &str, facts: &mut Facts) -> Option<String> {
     entries(&mut sheet, facts, role.as_deref());
 
     // What was among the options, and has a key of its own.
-    let server = facts.server.take().and_then(|it| Some(Endpoint::parse(&it).ok()?.0.host()));
+    let server = facts.server.take().and_then(|it| facts.host_of(&it));
     let mut becomes = facts.role.filter(|_| facts.is_kubeadm || facts.asked.role.is_some());
     if becomes.is_none() && !role.as_deref().is_some_and(|it| it.contains("{{")) {
         becomes = match role.as_deref().map(Role::of) {
@@ -232,7 +232,7 @@ pub(super) fn fresh(options: &str, env: &[(String, String)], facts: &mut Facts) 
         Role::Worker
     });
     let token = new_token(None, facts);
-    let server = facts.server.take().and_then(|it| Some(Endpoint::parse(&it).ok()?.0.host()));
+    let server = facts.server.take().and_then(|it| facts.host_of(&it));
     let host = server.or(facts.other_host.take());
     let mut text = String::new();
     for (key, value) in

@@ -1,11 +1,12 @@
 //! A text of YAML that is changed by whole lines: what is not touched stays as it is written, comments included.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::rke2::options::{Spec, find};
-use crate::text::emit::scalar;
+use crate::text::emit::{plain_or_quoted, scalar};
 use crate::text::yaml::marks::{self, Marked, Spot, What};
-use crate::text::yaml::{CLOUD_CONFIG, Limits};
+use crate::text::yaml::{CLOUD_CONFIG, Limits, is_text};
 
 /// A text and what becomes of its lines.
 #[derive(Debug)]
@@ -119,6 +120,12 @@ impl Sheet {
         all.collect()
     }
 
+    /// How far the mapping at the top is indented.
+    pub(super) fn margin(&self) -> usize {
+        let What::Map(entries) = &self.root.kind else { return 0 };
+        entries.first().map_or(0, |(key, _)| key.start.column)
+    }
+
     /// An entry of the mapping at the top.
     pub(super) fn entry(&self, key: &str) -> Option<Entry<'_>> {
         self.entries().into_iter().rev().find(|it| it.key == key)
@@ -182,10 +189,7 @@ impl Sheet {
             What::Scalar(..) | What::Alias(_) => return None,
         };
         let margin = match &node.kind {
-            What::Map(entries) if self.is_flow(node) => {
-                let entry = |(key, value): &(Marked, Marked)| format!("{}: {}\n", self.slice(key), self.slice(value));
-                return Some(Inner { text: entries.iter().map(entry).collect(), margin: None });
-            }
+            What::Map(_) if self.is_flow(node) => return Some(Inner { text: self.blocks(node), margin: None }),
             What::List(_) => node.start.column,
             _ => first.start.column,
         };
@@ -196,8 +200,7 @@ impl Sheet {
 
     /// Whether a mapping or list is written in brackets.
     pub(super) fn is_flow(&self, node: &Marked) -> bool {
-        let line = self.lines.get(node.start.line);
-        line.and_then(|it| it.chars().nth(node.start.column)).is_some_and(|it| matches!(it, '{' | '['))
+        matches!(node.kind, What::Map(_) | What::List(_)) && self.properties(node).2.starts_with(['{', '['])
     }
 
     /// The same with the mapping at the top in block style.
@@ -207,6 +210,121 @@ impl Sheet {
         }
         let inner = self.inner(&(0..self.lines.len()), &self.root)?;
         Sheet::new(&inner.text, CLOUD_CONFIG)
+    }
+
+    /// The entries of a mapping in brackets as lines, each behind the comments that stood before it.
+    pub(super) fn blocks(&self, node: &Marked) -> String {
+        let What::Map(entries) = &node.kind else { return String::new() };
+        let mut text = String::new();
+        let mut before = node.start;
+        for (key, value) in entries {
+            let mut leaves = Vec::new();
+            leaf_places(key, &mut leaves);
+            leaf_places(value, &mut leaves);
+            for (start, end) in leaves {
+                text += &self.comments(before, start);
+                before = end;
+            }
+            let _ = writeln!(text, "{}: {}", self.one_line(key, None), self.one_line(value, None));
+        }
+        text + &self.comments(before, node.end)
+    }
+
+    /// The comments between two values, where `#` can be nothing else.
+    fn comments(&self, from: Spot, to: Spot) -> String {
+        let part = |line: usize| {
+            let first = if line == from.line { from.column } else { 0 };
+            let last = if line == to.line { to.column } else { usize::MAX };
+            let text: String = self.lines.get(line)?.chars().take(last).skip(first).collect();
+            Some(format!("#{}\n", text.split_once('#')?.1.trim_end()))
+        };
+        (from.line..=to.line).filter_map(part).collect()
+    }
+
+    /// A value in one line, as it is written if it is so already. With a root aliases are replaced by what they name there, and merged.
+    pub(super) fn one_line(&self, node: &Marked, root: Option<&Marked>) -> String {
+        let list = |open: &str, items: Vec<String>, close: &str| format!("{open}{}{close}", items.join(", "));
+        let is_written_so = node.start.line == node.end.line && !matches!(node.kind, What::Scalar(_, true));
+        match &node.kind {
+            What::Alias(name) => match root.and_then(|root| root.anchored(name)) {
+                Some(named) => self.one_line(named, root),
+                None => format!("*{name}"),
+            },
+            _ if is_written_so && root.is_none() => self.slice(node),
+            What::Scalar(value, is_block) => {
+                let (anchor, tag, rest) = self.properties(node);
+                let anchor = if root.is_none() { anchor } else { String::new() };
+                let is_quoted = *is_block || rest.starts_with(['"', '\'']);
+                let is_plain = !is_quoted && !rest.contains('\n') && !is_text(value);
+                let written = match value.as_str() {
+                    "" if !is_quoted => "null".to_owned(),
+                    _ if is_plain => value.clone(),
+                    _ => plain_or_quoted(value),
+                };
+                format!("{anchor}{tag}{written}")
+            }
+            What::List(items) => list("[", items.iter().map(|it| self.one_line(it, root)).collect(), "]"),
+            What::Map(entries) => {
+                let all = match root {
+                    Some(root) => self.merged(node, root),
+                    None => entries.iter().map(|(key, value)| (key, value)).collect(),
+                };
+                let entry = |(key, value)| format!("{}: {}", self.one_line(key, root), self.one_line(value, root));
+                list("{", all.into_iter().map(entry).collect(), "}")
+            }
+        }
+    }
+
+    /// The anchor and the tag of a single value, each with a blank, and the rest.
+    fn properties(&self, node: &Marked) -> (String, String, String) {
+        let written: String = {
+            let lines = self.lines.iter().enumerate().take(node.end.line + 1).skip(node.start.line);
+            let part = |(index, line): (usize, &String)| {
+                let from = if index == node.start.line { node.start.column } else { 0 };
+                let to = if index == node.end.line { node.end.column } else { usize::MAX };
+                line.chars().take(to).skip(from).collect::<String>()
+            };
+            lines.map(part).collect()
+        };
+        let (mut anchor, mut tag, mut rest) = (String::new(), String::new(), written.as_str());
+        while rest.starts_with(['&', '!']) {
+            let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            *(if word.starts_with('&') { &mut anchor } else { &mut tag }) = format!("{word} ");
+            rest = behind.trim_start();
+        }
+        (anchor, tag, rest.to_owned())
+    }
+
+    /// Whether a key is `<<` and brings the keys of another mapping.
+    pub(super) fn is_merge(&self, key: &Marked) -> bool {
+        text(key) == Some("<<") && self.properties(key).2 == "<<"
+    }
+
+    /// The entries of a mapping, or of what it names, with those that are merged into it, or of several such.
+    pub(super) fn merged<'m>(&self, node: &'m Marked, root: &'m Marked) -> Vec<(&'m Marked, &'m Marked)> {
+        let entries = match &node.kind {
+            What::Alias(name) => return root.anchored(name).map(|it| self.merged(it, root)).unwrap_or_default(),
+            What::List(items) => return first_of(items.iter().flat_map(|it| self.merged(it, root)).collect()),
+            What::Scalar(..) => return Vec::new(),
+            What::Map(entries) => entries,
+        };
+        let (merges, own): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| self.is_merge(key));
+        let brought = merges.into_iter().flat_map(|(_, value)| self.merged(value, root));
+        first_of(own.into_iter().map(|(key, value)| (key, value)).chain(brought).collect())
+    }
+
+    /// The text with other words in place of what stands between places that do not overlap.
+    pub(super) fn with(&self, mut changes: Vec<Change>) -> String {
+        let mut lines = self.lines.clone();
+        changes.sort_by_key(|it| it.start);
+        for Change { start, end, with } in changes.into_iter().rev() {
+            let head: String =
+                lines.iter().skip(start.line).take(1).flat_map(|it| it.chars().take(start.column)).collect();
+            let tail: String = lines.iter().skip(end.line).take(1).flat_map(|it| it.chars().skip(end.column)).collect();
+            lines.iter_mut().take(end.line + 1).skip(start.line).for_each(String::clear);
+            lines.iter_mut().skip(start.line).take(1).for_each(|it| *it = format!("{head}{with}{tail}"));
+        }
+        lines.concat()
     }
 
     /// A value as it is written, in one line.
@@ -225,12 +343,50 @@ impl Sheet {
     }
 }
 
+/// Other words in place of what stands between two places.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) start: Spot,
+    pub(super) end: Spot,
+    pub(super) with: String,
+}
+
+impl Change {
+    /// In place of a whole value.
+    pub(super) fn all(node: &Marked, with: String) -> Change {
+        Change { start: node.start, end: node.end, with }
+    }
+}
+
+/// Of each key the first entry.
+fn first_of<'m>(entries: Vec<(&'m Marked, &'m Marked)>) -> Vec<(&'m Marked, &'m Marked)> {
+    let mut first: Vec<(&Marked, &Marked)> = Vec::new();
+    for (key, value) in entries {
+        if !first.iter().any(|(it, _)| text(it) == text(key)) {
+            first.push((key, value));
+        }
+    }
+    first
+}
+
+/// Where single values and aliases stand, in the order of the text.
+fn leaf_places(node: &Marked, places: &mut Vec<(Spot, Spot)>) {
+    match &node.kind {
+        What::Scalar(..) | What::Alias(_) => places.push((node.start, node.end)),
+        What::List(items) => items.iter().for_each(|it| leaf_places(it, places)),
+        What::Map(entries) => entries.iter().for_each(|(key, value)| {
+            leaf_places(key, places);
+            leaf_places(value, places);
+        }),
+    }
+}
+
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Lines without so many blanks at their beginning.
-fn dedented(text: &str, by: usize) -> String {
+pub(super) fn dedented(text: &str, by: usize) -> String {
     let line = |line: &str| {
         let blanks = line.chars().take(by).take_while(|it| *it == ' ').count();
         line.chars().skip(blanks).collect::<String>()

@@ -81,7 +81,8 @@ pub(crate) fn scalar(yaml: &mut String, text: &str, indent: usize) {
     }
 }
 
-fn plain_or_quoted(text: &str) -> String {
+/// Text in one line, without quotes where it can be nothing else.
+pub(crate) fn plain_or_quoted(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ');
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(is_word)

@@ -191,15 +191,24 @@ pub fn read(text: &str, limits: Limits) -> Result<Document, Error> {
         let before = text.get(..at).unwrap_or_default().rsplit('\n').next().unwrap_or_default();
         return Err(Error { column: before.chars().count() + 1, ..Error::new(line, problem) });
     }
-    Composer::new(text, limits).document().map_err(|error| {
-        // What is missing at the end is missing in the last line.
-        let last = text.lines().count().max(1);
-        if error.line <= last {
-            return error;
-        }
-        let column = text.lines().last().unwrap_or_default().chars().count() + 1;
-        Error { line: last, column, ..error }
-    })
+    Composer::new(text, limits).document().map_err(|error| within(text, error))
+}
+
+/// What is missing at the end is missing in the last line.
+fn within(text: &str, error: Error) -> Error {
+    let last = text.lines().count().max(1);
+    if error.line <= last {
+        return error;
+    }
+    let column = text.lines().last().unwrap_or_default().chars().count() + 1;
+    Error { line: last, column, ..error }
+}
+
+/// Reads the documents of a text to its end. Fails with the line and a sentence where one does not parse.
+pub fn all(text: &str, limits: Limits) -> Result<(), Error> {
+    let mut events = Events::new(text.strip_prefix('\u{feff}').unwrap_or(text), limits.ahead);
+    while events.next().map_err(|error| within(text, error))?.0 != Event::StreamEnd {}
+    Ok(())
 }
 
 /// The first character that YAML does not allow anywhere.
