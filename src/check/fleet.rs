@@ -30,10 +30,14 @@ struct Member {
     host: Option<String>,
     /// Never printed.
     password: Option<String>,
+    /// The one that is good for agents only.
+    agent_password: Option<String>,
     critical: Critical,
     node_name: Option<String>,
     /// Whether the database is elsewhere, so that any number of servers will do.
     has_datastore: bool,
+    /// Whether it runs etcd, if it is a server.
+    has_etcd: bool,
     /// The names by which others reach it.
     names: Vec<String>,
 }
@@ -81,10 +85,14 @@ fn member(index: usize, seen: &Seen, cluster: &Cluster) -> Member {
         name: seen.name.clone(),
         role: cluster.role,
         host: cluster.endpoint.as_ref().map(|it| it.host().to_ascii_lowercase()),
+        agent_password: text("agent-token")
+            .or_else(|| cluster.env.get("RKE2_AGENT_TOKEN").cloned())
+            .map(|it| password(&it).to_owned()),
         password: cluster.token.as_ref().map(|token| password(token.secret()).to_owned()),
         critical: critical::of(&all, &cluster.env),
         node_name: text("node-name").or_else(|| hostname.clone()).filter(|_| !has_id).map(|it| it.to_ascii_lowercase()),
         has_datastore: last("datastore-endpoint").is_some(),
+        has_etcd: last("disable-etcd") != Some(&Value::Bool(true)),
         names: names.chain(hostname).collect(),
     }
 }
@@ -166,11 +174,11 @@ impl<'a> Group<'a> {
                     self.say(other, Severity::Error, Code::FleetInits, self.at_key(other, "role"), rest);
                 }
                 let has_datastore = servers.iter().any(|it| it.has_datastore);
-                if others.is_empty() && servers.len().is_multiple_of(2) && !has_datastore {
+                let count = servers.iter().filter(|it| it.has_etcd).count();
+                if others.is_empty() && count.is_multiple_of(2) && count > 0 && !has_datastore {
                     let rest = format!(
-                        "is one of {} servers, and an even number survives no more losses than one server less; write one \
-                         more or one less",
-                        servers.len()
+                        "is one of {count} servers with etcd, and an even number survives no more losses than one server \
+                         less; write one more or one less"
                     );
                     self.say(first, Severity::Warning, Code::FleetServers, self.at_key(first, "role"), rest);
                 }
@@ -184,11 +192,16 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// All nodes have one token; the first server says which.
+    /// All nodes have one token, of which the first server says which; agents may have that for agents in its place.
     fn tokens(&mut self) {
         let all = self.inits.iter().chain(self.servers.iter()).chain(self.members).copied();
         let Some(one) = all.into_iter().find(|it| it.password.is_some()) else { return };
-        for other in self.members.iter().filter(|it| it.password.is_some() && it.password != one.password) {
+        let of_agents: Vec<&str> = self.servers.iter().filter_map(|it| it.agent_password.as_deref()).collect();
+        let is_right = |it: &Member| {
+            let is_of_agents = || it.password.as_deref().is_some_and(|it| of_agents.contains(&it));
+            it.password == one.password || (it.role == Role::Worker && is_of_agents())
+        };
+        for other in self.members.iter().filter(|it| it.password.is_some() && !is_right(it)) {
             let rest = format!(
                 "is not the one of {}, which has the same control_plane_host; write one token in all files of a cluster",
                 escape(&one.name)
@@ -202,7 +215,8 @@ impl<'a> Group<'a> {
         let Some(one) = self.inits.first().or(self.servers.first()).copied() else { return };
         for other in self.servers.clone() {
             for (name, value) in &other.critical {
-                let Some(expected) = one.critical.get(name).filter(|it| *it != value) else { continue };
+                let is_another = name == "agent-token" && one.agent_password != other.agent_password;
+                let Some(expected) = one.critical.get(name).filter(|it| *it != value || is_another) else { continue };
                 // It follows from the ranges of Services, which are told.
                 if name == "cluster-dns" && one.critical.get("service-cidr") != other.critical.get("service-cidr") {
                     continue;
@@ -222,7 +236,12 @@ impl<'a> Group<'a> {
     fn certificate(&mut self) {
         let host = self.members.iter().find_map(|it| it.host.as_ref());
         let (Some(first), Some(host)) = (self.inits.first().copied(), host) else { return };
-        if first.host.is_some() || first.names.iter().any(|it| it.eq_ignore_ascii_case(host)) {
+        // Whether the version takes names with a `*` is said of each file.
+        let is_it = |name: &String| match name.strip_prefix("*.") {
+            Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
+            None => name.eq_ignore_ascii_case(host),
+        };
+        if first.host.is_some() || first.names.iter().any(is_it) {
             return;
         }
         // An address may be the server's own, which is in its certificate by itself.

@@ -16,15 +16,17 @@ mod registries;
 mod seen;
 mod written;
 
-use std::path::Path;
+use std::path::Path as File;
 
 use crate::cluster::cloud_config::{self, Section, SourcesRead};
 use crate::cluster::{self, Cluster};
 use crate::findings::Findings;
 use crate::findings::code::Code;
-use crate::findings::path::At;
+use crate::findings::path::{At, Path};
 use crate::host::{Error, Host};
 use crate::identity::home::Home;
+use crate::rke2::drop_in;
+use crate::rke2::values::wrong_name;
 use crate::rke2::version::Version;
 use crate::text::yaml::Node;
 #[cfg(not(target_family = "wasm"))]
@@ -46,6 +48,8 @@ pub fn of_text_for(host: Option<&Host>, text: &str, version: Option<&Version>) -
         hostname = hostname_of(root);
     });
     let cluster = section.as_ref().and_then(|section| understood(host, section, version, &mut findings));
+    judge_hostname(hostname.as_ref(), cluster.as_ref(), &mut findings);
+    let hostname = hostname.map(|(name, _)| name);
     if let Some(section) = &section {
         beside::judge(&files, section, cluster.as_ref(), &mut findings);
     }
@@ -69,12 +73,12 @@ fn understood(
 /// Judges what a person names: a file, of which `read` gives the text, or a directory. Fails with the sentence why it cannot be read.
 pub(crate) fn of_path(
     host: Option<&Host>,
-    path: &Path,
-    read: &dyn Fn(&Path) -> Result<String, String>,
+    path: &File,
+    read: &dyn Fn(&File) -> Result<String, String>,
     version: Option<&Version>,
 ) -> Result<Vec<Seen>, String> {
     let name = path.display().to_string();
-    if path != Path::new("-")
+    if path != File::new("-")
         && let Ok(tree) = Host::new(path)
     {
         return of_directory(host, &tree, &name, version);
@@ -113,7 +117,8 @@ fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&V
         let judged = Judged { findings, ..Judged::default() };
         seen.push(Seen { name: full, part: Part::OfDirectory, judged, text });
     }
-    let mut whole = Judged { hostname: merged.root.as_ref().and_then(hostname_of), ..Judged::default() };
+    let mut whole = Judged::default();
+    let hostname = merged.root.as_ref().and_then(hostname_of);
     if seen.is_empty() {
         whole.findings.warn(Code::SectionMissing, At::line(1), &directory::nothing_in(name));
     }
@@ -122,6 +127,7 @@ fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&V
     whole.section = root.filter(|_| !is_broken).and_then(|root| cloud_config::section(root, &mut whole.findings));
     if let Some(section) = &whole.section {
         whole.cluster = understood(host, section, version, &mut whole.findings);
+        judge_hostname(hostname.as_ref(), whole.cluster.as_ref(), &mut whole.findings);
         let options = section.node.get("config").and_then(Node::scalar).map(|it| it.text.clone());
         cloud_config::place(&mut whole.findings, options.as_deref(), &sources, SourcesRead::default());
         beside::judge(&files, section, whole.cluster.as_ref(), &mut whole.findings);
@@ -130,6 +136,7 @@ fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&V
         cloud_config::place(&mut whole.findings, None, &sources, SourcesRead::default());
         whole.findings.warn(Code::SectionMissing, At::line(1), sentence);
     }
+    whole.hostname = hostname.map(|(name, _)| name);
     // Each finding to the file in which it is to be mended.
     let mut kept = Findings::default();
     for finding in std::mem::take(&mut whole.findings).list {
@@ -180,10 +187,29 @@ fn walk(tree: &Host, directory: &str, depth: usize, paths: &mut Vec<String>) -> 
     Ok(())
 }
 
-/// The name that a cloud-config gives the node, at its top or in a stage.
-fn hostname_of(root: &Node) -> Option<String> {
+/// The name that a cloud-config gives the node, at its top or in a stage, and where it stands.
+fn hostname_of(root: &Node) -> Option<(String, At)> {
+    const KEY: &str = "hostname";
     let stages = root.get("stages").map(Node::entries).unwrap_or_default().iter();
-    let steps = stages.flat_map(|(_, steps)| steps.items()).filter_map(|step| step.get("hostname"));
-    let name = root.get("hostname").or_else(|| steps.into_iter().next_back())?.scalar()?.text.trim();
-    (!name.is_empty()).then(|| name.to_owned())
+    let steps = stages.flat_map(|(stage, steps)| steps.items().iter().enumerate().map(move |step| (stage, step)));
+    let in_stages = steps.filter_map(|(stage, (index, step))| {
+        Some((Path::of("stages").key(&stage.scalar.text).item(index).key(KEY), step.entry(KEY)?))
+    });
+    let at_top = root.entry(KEY).map(|it| (Path::of(KEY), it));
+    let (path, (key, node)) = at_top.or_else(|| in_stages.last())?;
+    let name = node.scalar()?.text.trim();
+    (!name.is_empty()).then(|| (name.to_owned(), path.at(key.line)))
+}
+
+/// Where no option names the node, RKE2 takes the name of the host (k3s `pkg/agent/config/config.go`).
+fn judge_hostname(hostname: Option<&(String, At)>, cluster: Option<&Cluster>, findings: &mut Findings) {
+    let (Some((name, at)), Some(cluster)) = (hostname, cluster) else { return };
+    let is_given = drop_in::option(&[&cluster.options, &cluster.provider_options], "node-name").is_some()
+        || cluster.env.contains_key("RKE2_NODE_NAME");
+    if !is_given
+        && !name.contains("{{")
+        && let Some((severity, rest)) = wrong_name(name)
+    {
+        findings.push(severity, Code::NodeNameInvalid, at.clone(), &rest);
+    }
 }

@@ -95,17 +95,13 @@ fn walk(file: &Written, path: &Path, node: &Node, expected: Type, line: usize, f
     }
     match expected {
         Type::Hosts(_) | Type::Map(_) | Type::Rewrites if !is_map(node) => invalid("a mapping"),
-        Type::Endpoints if !matches!(node.kind, Kind::List(_)) => {
-            // yaml.v2 makes a list of a single text.
-            match node.scalar() {
-                Some(scalar) => endpoint(&scalar.text, file, path, line, findings),
-                None => invalid("a list of URLs"),
-            }
-        }
+        // yaml.v2 makes no list of a single text.
+        Type::Endpoints if !matches!(node.kind, Kind::List(_)) => invalid("a list of URLs"),
         Type::Endpoints => {
             for (index, item) in node.items().iter().enumerate() {
-                if let Some(scalar) = item.scalar() {
-                    endpoint(&scalar.text, file, &path.item(index), item.line, findings);
+                match item.scalar() {
+                    Some(scalar) => endpoint(&scalar.text, file, &path.item(index), item.line, findings),
+                    None => walk(file, &path.item(index), item, Type::Text, item.line, findings),
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::findings::path::Path;
 use crate::rke2::options;
-use crate::text::yaml::{Kind, Node};
+use crate::text::yaml::{self, Kind, Node, OPTIONS};
 
 /// Keys of the section that no other program has at the top of a cloud-config.
 const OWN: [&str; 6] = [
@@ -26,7 +26,10 @@ pub(super) const CODES: [Code; 3] = [Code::SectionMisnamed, Code::SectionMisplac
 
 /// Judges the top of a cloud-config. Whether it has a cluster section decides what another key means.
 pub(super) fn judge(root: &Node, has_section: bool, findings: &mut Findings) {
-    let loose: Vec<_> = root.entries().iter().filter(|(key, node)| is_loose(&key.scalar.text, node)).collect();
+    let has_own = root.get("cluster").is_none_or(|section| section.get("config").is_some());
+    let is_options = |name: &str, node: &Node| name == "config" && !has_own && holds_options(node);
+    let is_any = |name: &str, node: &Node| is_loose(name, node) || is_options(name, node);
+    let loose: Vec<_> = root.entries().iter().filter(|(key, node)| is_any(&key.scalar.text, node)).collect();
     if let Some((key, _)) = loose.first() {
         let names: Vec<&str> = loose.iter().map(|(key, _)| key.scalar.text.as_str()).collect();
         let rest = format!(
@@ -82,6 +85,14 @@ fn other(name: &str, line: usize, node: &Node, has_section: bool, findings: &mut
 fn is_loose(name: &str, node: &Node) -> bool {
     let is_role = || node.scalar().is_some_and(|it| ROLES.contains(&it.text.as_str()));
     !node.is_null() && (OWN.contains(&name) || (name == "role" && is_role()))
+}
+
+/// Whether a value holds options of RKE2, as text or as a mapping.
+fn holds_options(node: &Node) -> bool {
+    let has_any =
+        |it: &Node| it.entries().iter().any(|(key, _)| options::find(key.scalar.text.trim_end_matches('+')).is_some());
+    let inside = |text: &str| yaml::read(text, OPTIONS).is_ok_and(|document| has_any(&document.root));
+    has_any(node) || node.scalar().is_some_and(|it| inside(&it.text))
 }
 
 /// Whether a value is a cluster section, or a list of some.

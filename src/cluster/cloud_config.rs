@@ -351,7 +351,7 @@ pub(crate) fn place(findings: &mut Findings, options: Option<&str>, sources: &[S
     let mut sought: Vec<usize> = findings.printed().into_iter().collect();
     // What is about the node stands in no source.
     let is_of_section = |it: &Finding| matches!(it.path.steps().next(), Some(Ok("cluster")));
-    let is_around = |it: &Finding| around::CODES.contains(&it.code);
+    let is_around = |it: &Finding| around::CODES.contains(&it.code) || it.code == Code::NodeNameInvalid;
     sought.retain(|index| findings.list.get(*index).is_some_and(|it| is_of_section(it) || is_around(it)));
     findings.list.iter_mut().for_each(|finding| finding.line = None);
     // One after the other, the last first: each may be large.

@@ -47,8 +47,17 @@ const PROGRAMS: [(&str, &[&str], usize); 7] = [
 /// It shares most of its options with RKE2.
 const K3S: &str = "k3s";
 
-/// How many options of k3s that RKE2 drops make it a configuration of k3s.
+/// How many options of k3s that RKE2 drops make it a configuration of k3s, unless options that k3s does not have stand beside them.
 const DROPPED: usize = 2;
+
+/// Options that k3s does not have; so are the images, mounts and environments of the control plane.
+const OF_RKE2: [&str; 12] = [
+    "audit-policy-file", "cloud-provider-config", "cloud-provider-name", "cni", "enable-servicelb",
+    "ingress-controller", "kubelet-path", "node-name-from-cloud-provider-metadata",
+    "pod-security-admission-config-file", "prime", "profile", "write-kubeconfig-name",
+];
+const OF_ITS_PODS: [&str; 5] =
+    ["-extra-env", "-extra-mount", "-image", "-probe-configuration", "control-plane-resource-"];
 
 /// The program whose configuration this is.
 pub(super) fn program(entries: &[(Key, Node)]) -> Option<&'static str> {
@@ -64,7 +73,15 @@ pub(super) fn program(entries: &[(Key, Node)]) -> Option<&'static str> {
     let found = PROGRAMS.iter().find(|(_, keys, least)| keys.iter().filter(|key| has(key)).count() >= *least);
     let is_dropped =
         |(key, _): &&(Key, Node)| options::find(&key.scalar.text).is_some_and(|spec| spec.class == Class::Dropped);
-    let is_k3s = || entries.iter().filter(is_dropped).take(DROPPED).count() == DROPPED;
+    let is_of_rke2 = |(key, _): &(Key, Node)| {
+        let name = key.scalar.text.trim_end_matches('+');
+        let is_of_its_pods = || OF_ITS_PODS.iter().any(|it| name.contains(it)) && options::find(name).is_some();
+        OF_RKE2.contains(&name) || (!matches!(name, "helm-job-image" | "pause-image") && is_of_its_pods())
+    };
+    let is_k3s = || {
+        let dropped = entries.iter().filter(is_dropped).count();
+        dropped >= DROPPED && (dropped * 2 > entries.len() || !entries.iter().any(is_of_rke2))
+    };
     found.map(|(program, ..)| *program).or_else(|| is_k3s().then_some(K3S))
 }
 

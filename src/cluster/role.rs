@@ -59,8 +59,9 @@ pub(crate) fn read(reader: &mut Reader) -> Option<Role> {
         None => (Code::RoleMissing, format!("is missing; write {ALL}")),
         Some(word) => match Role::of(word) {
             Some(role) => return Some(role),
-            None if odd::character(word).is_some() || odd::has_gap(word) => {
-                let what = odd::character(word).unwrap_or("a placeholder that nobody has filled in");
+            None if odd::character(word).is_some() || is_gap(word) => {
+                let what = odd::character(word).filter(|_| !is_gap(word));
+                let what = what.unwrap_or("a placeholder that nobody has filled in");
                 (Code::RoleUnknown, format!("has {what}; write {}", meant(&odd::without(word))))
             }
             None if is_word(word) => {
@@ -78,6 +79,10 @@ pub(crate) fn read(reader: &mut Reader) -> Option<Role> {
     }
     reader.findings.refuse(code, at, &rest);
     None
+}
+
+fn is_gap(word: &str) -> bool {
+    odd::has_gap(word) || word.contains("{{")
 }
 
 /// What a word that is not a role most likely stands for.

@@ -7,11 +7,14 @@ use super::host::Endpoint;
 use super::provider::Provider;
 use super::reader::{self, Reader};
 use super::role::Role;
+use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
-use crate::rke2::drop_in::{DropIn, Place};
-use crate::rke2::options;
+use crate::rke2::drop_in::{DropIn, Place, Value};
+use crate::rke2::flags::Form;
+use crate::rke2::options::{self, Class, Spec};
 use crate::rke2::values;
 use crate::rke2::values::view::{HOST, View};
+use crate::text::escape::quoted;
 use crate::text::yaml::{Key, Node};
 
 /// Judges the options of `config` and of `providerConfig`, of which the latter counts last, as its drop-in does.
@@ -25,7 +28,9 @@ pub(crate) fn judge(
 ) {
     let merged = values::merged(of_config, of_provider);
     let host = endpoint.map(Endpoint::host);
-    let mut view = View::new(role.unit(), merged.as_ref().map_or(of_config, |it| it), env);
+    let given = merged.as_ref().map_or(of_config, |it| it);
+    let of_env = of_env(reader, role, given, env);
+    let mut view = View::new(role.unit(), given.iter().chain(&of_env), env);
     view.joins = role.joins();
     view.version = reader.home.version.as_ref();
     view.lacks_policy = reader.home.lacks_policy;
@@ -39,6 +44,62 @@ pub(crate) fn judge(
     for (it, at) in told.into_iter().zip(stand) {
         reader.findings.push(it.severity, it.code, at, &it.rest);
     }
+}
+
+/// The options that variables give and that nothing else does: RKE2 reads them as they are written (urfave/cli `flag_*.go`). One of the wrong
+/// type stops it, whatever else gives the option.
+fn of_env(reader: &mut Reader, role: Role, given: &DropIn, env: &BTreeMap<String, String>) -> DropIn {
+    let mut options = DropIn::new();
+    for (variable, text) in env.iter().filter(|(name, text)| name.starts_with("RKE") && is_value(text)) {
+        let is_it = |spec: &&Spec| spec.env.contains(&variable.as_str()) && spec.takes(role.unit());
+        let Some(spec) = options::all().iter().find(is_it) else { continue };
+        let form = match spec.class {
+            Class::Boolean => Some((Form::Boolean, Code::OptionBoolean)),
+            Class::Integer => Some((Form::Integer, Code::OptionInteger)),
+            Class::Duration => Some((Form::Duration, Code::OptionDuration)),
+            _ => None,
+        };
+        if let Some((form, code)) = form.filter(|(form, _)| !form.takes(text)) {
+            let rest = format!("is not {}, so RKE2 does not start; write that", form.expected());
+            let at = at_variable(reader, variable);
+            reader.findings.error(code, at, &rest);
+            continue;
+        }
+        if spec.name == "profile" && !matches!(text.as_str(), "cis" | "etcd") {
+            let rest =
+                format!("{} is no profile of RKE2 1.30 and later, which do not start; write cis or etcd", quoted(text));
+            let at = at_variable(reader, variable);
+            let severity = if text.starts_with("cis-1.") { Severity::Warning } else { Severity::Error };
+            reader.findings.push(severity, Code::ProfileUnknown, at, &rest);
+        }
+        let value = match spec.class {
+            Class::Boolean => Value::Bool(matches!(text.as_bytes(), b"1" | [b't' | b'T', ..])),
+            // Go reads them with a prefix, and so are few written.
+            Class::Integer => match text.parse() {
+                Ok(number) => Value::Int(number),
+                Err(_) => continue,
+            },
+            Class::Replace | Class::Append if spec.comma_split => {
+                Value::List(text.split(',').map(str::to_owned).collect())
+            }
+            Class::Replace | Class::Append => Value::List(vec![text.clone()]),
+            _ => Value::Text(text.clone()),
+        };
+        if !given.iter().any(|(name, _)| name == spec.name) {
+            options.push((spec.name.to_owned(), value));
+        }
+    }
+    options
+}
+
+/// Whether the value of a variable says anything: an empty one is none, and of a template it is said that nobody evaluates it.
+fn is_value(text: &str) -> bool {
+    !text.is_empty() && !text.contains("{{")
+}
+
+fn at_variable(reader: &Reader, variable: &str) -> At {
+    let line = reader.section.node.get("env").and_then(|env| env.entry(variable));
+    reader::path("env").key(variable).at(line.map_or(reader.section.line, |(key, _)| key.line))
 }
 
 /// Where options stand.
@@ -55,9 +116,7 @@ impl Places<'_, '_> {
             return self.reader.at(HOST);
         }
         if option.starts_with("RKE") {
-            let line = self.reader.section.node.get("env").and_then(|env| env.entry(option));
-            let line = line.map_or(self.reader.section.line, |(key, _)| key.line);
-            return reader::path("env").key(option).at(line);
+            return at_variable(self.reader, option);
         }
         if let Some(item) = item {
             if !self.items.contains_key(option) {
@@ -68,10 +127,15 @@ impl Places<'_, '_> {
                 return at.clone();
             }
         }
-        let mut found = self.entries(option);
-        found.pop().map_or_else(
+        if let Some((path, place, key, _)) = self.entries(option).pop() {
+            return place.at(&path, key.line);
+        }
+        let variables = options::find(option).map_or(&[][..], |spec| spec.env);
+        let env = self.reader.section.node.get("env");
+        let variable = variables.iter().find(|it| env.is_some_and(|env| env.get(it).is_some()));
+        variable.map_or_else(
             || At { path: reader::path("config").key(option), ..self.reader.at("config") },
-            |(path, place, key, _)| place.at(&path, key.line),
+            |variable| at_variable(self.reader, variable),
         )
     }
 

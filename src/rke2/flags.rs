@@ -40,6 +40,8 @@ pub(crate) enum Form {
     Boolean,
     Integer,
     Duration,
+    /// Features, each with whether it is on: `NAME=true`, separated by commas.
+    Gates,
     /// Anything, or what is not judged.
     Text,
 }
@@ -56,6 +58,11 @@ impl Form {
             }
             Form::Integer => is_integer(value),
             Form::Duration => is_duration(value),
+            // component-base `cli/flag/map_string_bool.go`
+            Form::Gates => value
+                .split(',')
+                .filter(|it| !it.is_empty())
+                .all(|pair| pair.split_once('=').is_some_and(|(_, it)| Form::Boolean.takes(it.trim()))),
             Form::Text => true,
         }
     }
@@ -66,6 +73,7 @@ impl Form {
             Form::Boolean => "true or false",
             Form::Integer => "an integer",
             Form::Duration => "a duration such as 10s",
+            Form::Gates => "a list such as NAME=true,OTHER=false",
             Form::Text => "a text",
         }
     }
@@ -140,6 +148,7 @@ impl Row {
             "boolean" => Form::Boolean,
             "integer" => Form::Integer,
             "duration" => Form::Duration,
+            "gates" => Form::Gates,
             _ => Form::Text,
         };
         let (first, last) = (next()?.parse().ok(), next()?.parse().ok());
@@ -160,7 +169,7 @@ mod tests {
             let row = Row::of(line).unwrap();
             let columns: Vec<&str> = line.split('\t').collect();
             assert_eq!(columns.len(), 5, "{line}");
-            assert!(matches!(columns[1], "boolean" | "integer" | "duration" | "text"), "{line}");
+            assert!(matches!(columns[1], "boolean" | "integer" | "duration" | "gates" | "text"), "{line}");
             assert!(PROGRAMS.iter().any(|(_, letter)| row.programs.contains(*letter)), "{line}");
             assert!(row.first == 0 || KNOWN.contains(&row.first) && row.first > *KNOWN.start(), "{line}");
             assert!(row.last == u32::MAX || KNOWN.contains(&row.last) && row.last < *KNOWN.end(), "{line}");

@@ -4,7 +4,7 @@ pub(crate) mod defaults;
 pub mod drop_in;
 pub(crate) mod effective;
 pub mod facts;
-mod flags;
+pub(crate) mod flags;
 mod go_build;
 pub(crate) mod installed;
 pub mod merge;

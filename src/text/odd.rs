@@ -46,7 +46,7 @@ pub(crate) fn is_no_secret(text: &str) -> bool {
         "choosealongrandomtext", "token", "mytoken", "clustertoken", "secret", "mysecret", "password", "string",
         "example", "placeholder", "todo", "tbd", "fixme", "randomstring", "randomtoken", "defaultsecret12345",
     ];
-    if has_gap(text) {
+    if has_gap(text) || is_variable(text) {
         return true;
     }
     // A long text is none of them, and folding takes room.
@@ -56,6 +56,17 @@ pub(crate) fn is_no_secret(text: &str) -> bool {
     is_yours
         || EXAMPLES.contains(&folded.as_str())
         || (!text.is_empty() && text.bytes().all(|it| matches!(it, b'x' | b'X' | b'*' | b'.' | b'?')))
+}
+
+/// Whether a text is but a name between the marks of a template: `$NAME`, `%NAME%`, `@NAME@`, `__NAME__`.
+fn is_variable(text: &str) -> bool {
+    let between = |mark: &str| text.strip_prefix(mark)?.strip_suffix(mark);
+    let name = text.strip_prefix('$').or_else(|| ["%", "@", "__"].into_iter().find_map(between));
+    name.is_some_and(|name| {
+        let is_word = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit());
+        // A word alone with digits in it may have been drawn by lot.
+        name.split('_').all(is_word) && (name.contains('_') || !name.bytes().any(|it| it.is_ascii_digit()))
+    })
 }
 
 fn is_change_me(folded: &str) -> bool {
@@ -115,11 +126,14 @@ mod tests {
     fn what_everybody_knows_is_no_secret() {
         for known in [
             "changeme", "<token>", "your-cluster-token-here", "choose-a-long-random-text", "xxxxxxxx", "TOKEN",
-            "my_secret",
+            "my_secret", "$RKE2_CLUSTER_TOKEN", "$TOKEN", "__RKE2_CLUSTER_TOKEN__", "%RKE2_CLUSTER_TOKEN%", "@TOKEN@",
         ] {
             assert!(is_no_secret(known), "{known}");
         }
-        for secret in ["a-token-that-is-long-enough", "K10my-secure-token-12345", "token-1", "yourself", "x1", ""] {
+        for secret in [
+            "a-token-that-is-long-enough", "K10my-secure-token-12345", "token-1", "yourself", "x1", "",
+            "$7GK2QX9WZ4TB1M8V", "$apr1", "%a_b%", "____", "$_",
+        ] {
             assert!(!is_no_secret(secret), "{secret}");
         }
     }

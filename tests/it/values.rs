@@ -130,11 +130,10 @@ const NEVER_SEEN: [(&str, &str); 2] =
     [("cni\t''", "an empty value is left out"), ("server\t10.99.0.9:9345", "the URL is written by this program")];
 
 /// What RKE2 goes on with and something else refuses.
-const REFUSED_BY_OTHERS: [(&str, &str); 13] = [
+const REFUSED_BY_OTHERS: [(&str, &str); 12] = [
     ("advertise-address\ta.example", "the kube-apiserver takes an address"),
     ("cluster-domain\ta b", "the kube-apiserver takes a URL with the domain"),
     ("kubelet-arg\t[max-pods 200]", "the kubelet does not know the flag"),
-    ("node-label\t[a]", "the kubelet takes KEY=VALUE"),
     ("node-label\t['-x=y']", "the kubelet takes no such key"),
     ("node-label\t['a=b c']", "the kubelet takes no such value"),
     ("node-name\t'-a'", "the API server takes no such name"),

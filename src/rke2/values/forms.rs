@@ -7,6 +7,7 @@ use super::view::{Tell, View};
 use crate::findings::code::{Code, Severity};
 use crate::rke2::drop_in::Value;
 use crate::rke2::options::{Kind, Spec, nearest_of};
+use crate::text::base64;
 use crate::text::escape::quoted;
 
 /// A form: of which kind, what a value of another form is called, and what it must be: nothing if it is right, else what is wrong, and what to do
@@ -63,6 +64,13 @@ pub(super) fn all(view: &View, tell: &mut Tell) {
             (kind, _) => {
                 let Some(form) = FORMS.iter().find(|form| form.kind == kind) else { continue };
                 for text in value.texts() {
+                    // Of several, each is base64 or a path (k3s `pkg/etcd/s3/s3.go`).
+                    let is_certificate = |it: &str| base64::decoded(it).is_some();
+                    if spec.name == "etcd-s3-endpoint-ca"
+                        && text.split(' ').all(|it| is_certificate(it) || path(it).is_none())
+                    {
+                        continue;
+                    }
                     let Some((what, todo)) = (form.wrong)(text) else { continue };
                     let (severity, then) = then(spec, text);
                     let todo = todo.unwrap_or_else(|| format!("write {}", kind.expected()));

@@ -14,6 +14,7 @@ mod storage;
 mod versions;
 pub(crate) mod view;
 
+pub(crate) use node::wrong_name;
 use view::{Tell, Told, View};
 
 use super::drop_in::{DropIn, Value};

@@ -258,12 +258,50 @@ pub(super) fn dns(view: &View, tell: &mut Tell) {
                 ranges.join(", ")
             );
             tell.error(Code::DnsOutside, option, Some(item), rest);
+        } else if let Some(range) = services.first().filter(|range| is_taken(range, address)) {
+            let rest = format!(
+                "{} is not free in {range}, whose first address the Service kubernetes has, so the cluster has no DNS; write another \
+                 address of it",
+                quoted(item)
+            );
+            tell.error(Code::DnsOutside, option, Some(item), rest);
         }
+    }
+}
+
+/// Whether an address is the range itself, or that of the Service kubernetes (kubernetes `pkg/controlplane/services.go`).
+fn is_taken(range: &IpNet, address: IpAddr) -> bool {
+    match (range.network(), address) {
+        (IpAddr::V4(first), IpAddr::V4(it)) => u32::from(it).checked_sub(first.into()).is_some_and(|it| it < 2),
+        (IpAddr::V6(first), IpAddr::V6(it)) => u128::from(it).checked_sub(first.into()).is_some_and(|it| it < 2),
+        _ => false,
+    }
+}
+
+/// What the kubelet takes for no address of a node (kubernetes `pkg/kubelet/kubelet_node_status.go`); the unspecified one it does not look at.
+fn no_address_of_a_node(address: IpAddr) -> Option<(Severity, &'static str)> {
+    let is_link_local = match address {
+        IpAddr::V4(it) => it.is_link_local(),
+        IpAddr::V6(it) => it.is_unicast_link_local(),
+    };
+    match address {
+        _ if address.is_loopback() => Some((Severity::Error, "a loopback address")),
+        _ if address.is_multicast() => Some((Severity::Error, "a multicast address")),
+        _ if is_link_local => Some((Severity::Error, "a link-local address")),
+        _ if address.is_unspecified() => Some((Severity::Warning, "no address of a single node")),
+        _ => None,
     }
 }
 
 /// RKE2 starts with several addresses of a family, and uses the first.
 pub(super) fn node_ip(view: &View, tell: &mut Tell) {
+    for item in view.texts(NODE_IP) {
+        let Some((severity, what)) = item.parse().ok().and_then(no_address_of_a_node) else { continue };
+        let then =
+            if severity == Severity::Error { "which the kubelet refuses" } else { "at which no other reaches it" };
+        let rest = format!("{} is {what}, {then}; write an address that other nodes reach", quoted(item));
+        tell.push(severity, Code::AddressInvalid, NODE_IP, Some(item), rest);
+    }
     let all: Vec<IpAddr> = view.addresses(NODE_IP).collect();
     let is_more = all.iter().any(|a| all.iter().filter(|b| a.is_ipv4() == b.is_ipv4()).count() > 1);
     if is_more {

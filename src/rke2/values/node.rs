@@ -5,25 +5,35 @@ use std::collections::HashSet;
 
 use super::names::{is_dns, is_key, is_value};
 use super::view::{Tell, View};
-use crate::findings::code::Code;
+use crate::findings::code::{Code, Severity};
 use crate::rke2::options::nearest_of;
 use crate::text::escape::{quoted, quoted_part};
 
-/// K3s writes the name in lower case (k3s `pkg/util/net.go`).
+/// The option that names the node.
 pub(super) fn name(view: &View, tell: &mut Tell) {
     let option = "node-name";
-    let Some(text) = view.text(option) else { return };
-    let name = text.to_ascii_lowercase();
-    if !is_dns(&name) {
-        let rest = format!(
-            "{} is not a name that the API server takes for a node; write letters, digits, `-` and `.`",
-            quoted(text)
-        );
-        tell.error(Code::NodeNameInvalid, option, None, rest);
-    } else if name == "localhost" || name.starts_with("localhost.") {
-        let rest = format!("{} may be the name of every node, and each needs its own; write another", quoted(text));
-        tell.warn(Code::NodeNameInvalid, option, None, rest);
+    if let Some((severity, rest)) = view.text(option).and_then(wrong_name) {
+        tell.push(severity, Code::NodeNameInvalid, option, None, rest);
     }
+}
+
+/// What is wrong with the name of a node. K3s writes it in lower case (k3s `pkg/util/net.go`), and the kubelet makes a label of it.
+pub(crate) fn wrong_name(text: &str) -> Option<(Severity, String)> {
+    let name = text.to_ascii_lowercase();
+    let (severity, what) = if !is_dns(&name) {
+        (Severity::Error, "is not a name that the API server takes for a node; write letters, digits, `-` and `.`")
+    } else if !is_value(&name) {
+        (
+            Severity::Error,
+            "is longer than the label kubernetes.io/hostname may be, so the API server does not take the node; write at \
+             most 63 characters",
+        )
+    } else if name == "localhost" || name.starts_with("localhost.") {
+        (Severity::Warning, "may be the name of every node, and each needs its own; write another")
+    } else {
+        return None;
+    };
+    Some((severity, format!("{} {what}", quoted(text))))
 }
 
 /// Labels of Kubernetes' own domains that a kubelet may give its node.
@@ -58,12 +68,9 @@ pub(super) fn labels(view: &View, tell: &mut Tell) {
     let option = "node-label";
     for item in view.texts(option) {
         for label in item.split(',').filter(|label| !label.is_empty()) {
-            let Some((key, value)) = label.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-                let rest =
-                    format!("{} has no `=`, so the kubelet does not start; write KEY=VALUE", quoted_part(label, item));
-                tell.error(Code::LabelInvalid, option, Some(item), rest);
-                continue;
-            };
+            // Of a label without `=` the kubelet takes an empty value (component-base `cli/flag/configuration_map.go`).
+            let (key, value) = label.split_once('=').unwrap_or((label, ""));
+            let (key, value) = (key.trim(), value.trim());
             if is_forbidden(key) {
                 let rest = format!(
                     "{} is a label that no node may give itself, so the kubelet does not start; set it with kubectl once the node is there",
@@ -90,7 +97,7 @@ pub(super) fn labels(view: &View, tell: &mut Tell) {
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /// What is wrong with a taint: what is said of it, and what to do.
-fn taint(text: &str) -> Result<(&str, &str), (String, String)> {
+pub(super) fn taint(text: &str) -> Result<(&str, &str), (String, String)> {
     let wanted = || "write KEY=VALUE:EFFECT or KEY:EFFECT".to_owned();
     let wrong = |what: &str, todo: String| Err((what.to_owned(), todo));
     let parts: Vec<&str> = text.split(':').collect();

@@ -1,5 +1,6 @@
 //! What RKE2 hands on to the pods of the control plane, and to the programs in them (rke2 `pkg/podtemplate`).
 
+use super::node::taint;
 use super::view::{Tell, View};
 use crate::findings::code::{Code, Severity};
 use crate::rke2::flags::{self, Found};
@@ -121,6 +122,23 @@ const VITAL: [&str; 5] = ["etcd-arg", "helm-controller-arg", "kube-apiserver-arg
 
 const TLS: [&str; 4] = ["VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"];
 
+/// Whether a text is a cipher suite of Go's crypto/tls, of all versions (component-base `cli/flag/ciphersuites_flag.go`).
+fn is_suite(text: &str) -> bool {
+    const ALONE: [&str; 3] = ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"];
+    const CIPHERS: [&str; 6] = [
+        "3DES_EDE_CBC_SHA", "AES_128_CBC_SHA", "AES_128_CBC_SHA256", "AES_128_GCM_SHA256", "AES_256_CBC_SHA",
+        "AES_256_GCM_SHA384",
+    ];
+    const OTHERS: [&str; 3] = ["RC4_128_SHA", "CHACHA20_POLY1305", "CHACHA20_POLY1305_SHA256"];
+    let Some(name) = text.trim().strip_prefix("TLS_") else { return text.is_empty() };
+    match name.split_once("_WITH_") {
+        None => ALONE.contains(&name),
+        Some(("RSA", cipher)) => CIPHERS.contains(&cipher) || cipher == OTHERS[0],
+        Some(("ECDHE_RSA" | "ECDHE_ECDSA", cipher)) => CIPHERS.contains(&cipher) || OTHERS.contains(&cipher),
+        Some(_) => false,
+    }
+}
+
 /// Each item is one flag of the program (k3s `pkg/util/args.go`), which does not start with one that it does not have.
 pub(super) fn arguments(view: &View, tell: &mut Tell) {
     for (spec, value) in view.all().filter(|(spec, _)| spec.kind == Kind::Argument) {
@@ -136,9 +154,17 @@ pub(super) fn arguments(view: &View, tell: &mut Tell) {
             } else if let Some(rest) = wrong_flag(program, bare, value.unwrap_or("true"), view.version) {
                 tell.push(severity, Code::ArgumentInvalid, spec.name, Some(item), rest);
             }
+            let taints = value.filter(|_| program == "kubelet" && bare == "register-with-taints");
+            if let Some((what, todo)) = taints.and_then(|it| {
+                it.split(',').filter(|it| !it.is_empty() && !it.ends_with('-')).find_map(|it| taint(it).err())
+            }) {
+                let rest = format!("{} {what}, so the kubelet does not start; {todo}", quoted(item));
+                tell.error(Code::ArgumentInvalid, spec.name, Some(item), rest);
+            }
             let is_tls = spec.name == "kube-apiserver-arg" && matches!(bare, "tls-min-version" | "tls-cipher-suites");
-            if is_tls && (value.is_none() || (bare == "tls-min-version" && value.is_some_and(|it| !TLS.contains(&it))))
-            {
+            let is_known =
+                |it: &str| if bare == "tls-min-version" { TLS.contains(&it) } else { it.split(',').all(is_suite) };
+            if is_tls && !value.is_some_and(is_known) {
                 let values = if bare == "tls-min-version" { TLS.join(", ") } else { "names of cipher suites".into() };
                 let rest = format!(
                     "{} has no value that RKE2 starts with; write `=` and one or more of: {values}",

@@ -26,6 +26,12 @@ impl Field {
         (*least..=*most).contains(&number).then_some(number)
     }
 
+    /// The ends of `1-5`, with or without a step.
+    fn ends(&self, text: &str) -> Option<(u32, u32)> {
+        let (first, last) = text.split('/').next()?.split_once('-')?;
+        self.number(first).zip(self.number(last))
+    }
+
     /// One range of the field: `*`, `5`, `1-5`, each with a step.
     fn is_range(&self, text: &str) -> bool {
         let (range, step) = text.split_once('/').unwrap_or((text, "1"));
@@ -33,7 +39,7 @@ impl Field {
         is_step
             && match range.split_once('-') {
                 _ if matches!(range, "*" | "?") => true,
-                Some((first, last)) => self.number(first).zip(self.number(last)).is_some_and(|(a, b)| a <= b),
+                Some(_) => self.ends(range).is_some_and(|(a, b)| a <= b),
                 None => self.number(range).is_some(),
             }
     }
@@ -60,8 +66,16 @@ fn cron(text: &str) -> Option<String> {
         return Some(format!("has {} fields of the 5 that it needs{seconds}", fields.len()));
     }
     let mut wrong = FIELDS.iter().zip(fields).filter(|(field, text)| !text.split(',').all(|it| field.is_range(it)));
-    wrong.next().map(|(Field(name, least, most, _), text)| {
-        format!("has {} for the {name}, which goes from {least} to {most}", quoted(text))
+    wrong.next().map(|(field, text)| {
+        let Field(name, least, most, _) = field;
+        let what = format!("has {} for the {name}", quoted(text));
+        match text.split(',').find(|it| !field.is_range(it)).unwrap_or(text) {
+            it if it.split_once('/').is_some_and(|(_, step)| step.parse() == Ok(0)) => {
+                format!("{what}, whose step is 0")
+            }
+            it if field.ends(it).is_some_and(|(a, b)| a > b) => format!("{what}, which ends before it begins"),
+            _ => format!("{what}, which goes from {least} to {most}"),
+        }
     })
 }
 

@@ -26,6 +26,11 @@ pub(super) fn s3(view: &View, tell: &mut Tell) {
             "is on without etcd-s3-bucket, so no snapshot is ever uploaded; write the bucket, or etcd-s3-config-secret";
         tell.warn(Code::S3Incomplete, main, None, rest.into());
     }
+    if view.text(bucket).is_some_and(|it| it.contains('/')) {
+        let rest = "is not the name of a bucket, because it has a `/`, so no snapshot is ever uploaded; write the name alone, and \
+                    what follows it in etcd-s3-folder";
+        tell.warn(Code::S3Incomplete, bucket, None, rest.into());
+    }
     if view.is_given(secret)
         && let Some(other) = others().next()
     {
