@@ -192,11 +192,11 @@ fn hostname_of(root: &Node) -> Option<(String, At)> {
     const KEY: &str = "hostname";
     let stages = root.get("stages").map(Node::entries).unwrap_or_default().iter();
     let steps = stages.flat_map(|(stage, steps)| steps.items().iter().enumerate().map(move |step| (stage, step)));
-    let in_stages = steps.filter_map(|(stage, (index, step))| {
+    let mut in_stages = steps.filter_map(|(stage, (index, step))| {
         Some((Path::of("stages").key(&stage.scalar.text).item(index).key(KEY), step.entry(KEY)?))
     });
     let at_top = root.entry(KEY).map(|it| (Path::of(KEY), it));
-    let (path, (key, node)) = at_top.or_else(|| in_stages.last())?;
+    let (path, (key, node)) = at_top.or_else(|| in_stages.next_back())?;
     let name = node.scalar()?.text.trim();
     (!name.is_empty()).then(|| (name.to_owned(), path.at(key.line)))
 }

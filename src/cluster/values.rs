@@ -60,7 +60,8 @@ fn of_env(reader: &mut Reader, role: Role, given: &DropIn, env: &BTreeMap<String
             _ => None,
         };
         if let Some((form, code)) = form.filter(|(form, _)| !form.takes(text)) {
-            let rest = format!("is not {}, so RKE2 does not start; write that", form.expected());
+            let expected = form.expected();
+            let rest = format!("is not {expected}, so RKE2 does not start; write {expected}");
             let at = at_variable(reader, variable);
             reader.findings.error(code, at, &rest);
             continue;
