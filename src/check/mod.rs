@@ -16,13 +16,13 @@ mod registries;
 mod seen;
 mod written;
 
-use std::path::Path as File;
+use std::path::Path;
 
 use crate::cluster::cloud_config::{self, Section, SourcesRead};
 use crate::cluster::{self, Cluster};
 use crate::findings::Findings;
 use crate::findings::code::Code;
-use crate::findings::path::{At, Path};
+use crate::findings::path::{self, At};
 use crate::host::{Error, Host};
 use crate::identity::home::Home;
 use crate::rke2::drop_in;
@@ -73,12 +73,12 @@ fn understood(
 /// Judges what a person names: a file, of which `read` gives the text, or a directory. Fails with the sentence why it cannot be read.
 pub(crate) fn of_path(
     host: Option<&Host>,
-    path: &File,
-    read: &dyn Fn(&File) -> Result<String, String>,
+    path: &Path,
+    read: &dyn Fn(&Path) -> Result<String, String>,
     version: Option<&Version>,
 ) -> Result<Vec<Seen>, String> {
     let name = path.display().to_string();
-    if path != File::new("-")
+    if path != Path::new("-")
         && let Ok(tree) = Host::new(path)
     {
         return of_directory(host, &tree, &name, version);
@@ -193,9 +193,9 @@ fn hostname_of(root: &Node) -> Option<(String, At)> {
     let stages = root.get("stages").map(Node::entries).unwrap_or_default().iter();
     let steps = stages.flat_map(|(stage, steps)| steps.items().iter().enumerate().map(move |step| (stage, step)));
     let mut in_stages = steps.filter_map(|(stage, (index, step))| {
-        Some((Path::of("stages").key(&stage.scalar.text).item(index).key(KEY), step.entry(KEY)?))
+        Some((path::Path::of("stages").key(&stage.scalar.text).item(index).key(KEY), step.entry(KEY)?))
     });
-    let at_top = root.entry(KEY).map(|it| (Path::of(KEY), it));
+    let at_top = root.entry(KEY).map(|it| (path::Path::of(KEY), it));
     let (path, (key, node)) = at_top.or_else(|| in_stages.next_back())?;
     let name = node.scalar()?.text.trim();
     (!name.is_empty()).then(|| (name.to_owned(), path.at(key.line)))

@@ -10,7 +10,7 @@ use super::role::Role;
 use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::rke2::drop_in::{DropIn, Place, Value};
-use crate::rke2::flags::Form;
+use crate::rke2::flags::{self, Form};
 use crate::rke2::options::{self, Class, Spec};
 use crate::rke2::values;
 use crate::rke2::values::view::{HOST, View};
@@ -74,7 +74,7 @@ fn of_env(reader: &mut Reader, role: Role, given: &DropIn, env: &BTreeMap<String
             reader.findings.push(severity, Code::ProfileUnknown, at, &rest);
         }
         let value = match spec.class {
-            Class::Boolean => Value::Bool(matches!(text.as_bytes(), b"1" | [b't' | b'T', ..])),
+            Class::Boolean => Value::Bool(flags::boolean(text) == Some(true)),
             // Go reads them with a prefix, and so are few written.
             Class::Integer => match text.parse() {
                 Ok(number) => Value::Int(number),

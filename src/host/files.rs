@@ -8,8 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, fsync,
-    memfd_create, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, Stat, Uid, fchmod, fchown, flock, fstat,
+    fsync, memfd_create, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
@@ -118,17 +118,22 @@ pub(super) fn read_regular(file: &File, path: &str, limit: u64) -> Result<Vec<u8
 }
 
 pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
-    // Only if it differs: a right mode on a read-only file system is no error.
-    if fstat(&fd)?.st_mode & PERMISSIONS == mode { Ok(()) } else { fchmod(&fd, Mode::from_raw_mode(mode)) }
+    change_mode(&fd, &fstat(&fd)?, mode)
 }
 
-/// What only we write is root's, with this mode. Where the owner cannot be changed (a read-only file system, NFS), what is there serves all the same.
+/// Only if it differs: a right mode on a read-only file system is no error.
+fn change_mode(fd: impl AsFd, stat: &Stat, mode: u32) -> rustix::io::Result<()> {
+    if stat.st_mode & PERMISSIONS == mode { Ok(()) } else { fchmod(fd, Mode::from_raw_mode(mode)) }
+}
+
+/// What only we write is root's, with this mode. Where the owner cannot be changed (a read-only file system, NFS), what is there serves all the
+/// same.
 fn set_rights(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
     let stat = fstat(&fd)?;
     if (stat.st_uid, stat.st_gid) != (0, 0) && geteuid().is_root() {
         let _ = fchown(&fd, Some(Uid::ROOT), Some(Gid::ROOT));
     }
-    set_mode(fd, mode)
+    change_mode(fd, &stat, mode)
 }
 
 /// Somebody who was faster to make the same directory is no failure.
@@ -257,10 +262,10 @@ impl Host {
     /// Makes the path a regular file with exactly these bytes and this mode, that outlives a power cut; true if it was not one with these
     /// bytes before.
     ///
-    /// Missing parents are made, 0755. A file that has the bytes is left alone but for its mode and its owner, who is root where we are. Otherwise a temporary file beside it
-    /// (`.NAME.provider-rke2`) gets the mode, then the bytes, then its name; the file is synced before and the directory after. What is there,
-    /// unless a directory, is replaced, never followed or opened: so who reads it meets the old or the new content. Two at a time need
-    /// [`Host::lock`]: the temporary has a fixed name, and a left-over is removed.
+    /// Missing parents are made, 0755. A file that has the bytes is left alone but for its mode and its owner, who is root where we are.
+    /// Otherwise a temporary file beside it (`.NAME.provider-rke2`) gets the mode, then the bytes, then its name; the file is synced before and
+    /// the directory after. What is there, unless a directory, is replaced, never followed or opened: so who reads it meets the old or the new
+    /// content. Two at a time need [`Host::lock`]: the temporary has a fixed name, and a left-over is removed.
     ///
     /// Fails, with the old content in place and no temporary left, if a directory stands at either name or the system says no; only a
     /// failure to sync the directory comes after the new content is in place.

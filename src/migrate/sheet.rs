@@ -232,13 +232,8 @@ impl Sheet {
 
     /// The comments between two values, where `#` can be nothing else.
     fn comments(&self, from: Spot, to: Spot) -> String {
-        let part = |line: usize| {
-            let first = if line == from.line { from.column } else { 0 };
-            let last = if line == to.line { to.column } else { usize::MAX };
-            let text: String = self.lines.get(line)?.chars().take(last).skip(first).collect();
-            Some(format!("#{}\n", text.split_once('#')?.1.trim_end()))
-        };
-        (from.line..=to.line).filter_map(part).collect()
+        let comment = |part: String| Some(format!("#{}\n", part.split_once('#')?.1.trim_end()));
+        self.between(from, to).filter_map(comment).collect()
     }
 
     /// A value in one line, as it is written if it is so already. With a root aliases are replaced by what they name there, and merged.
@@ -277,15 +272,7 @@ impl Sheet {
 
     /// The anchor and the tag of a single value, each with a blank, and the rest.
     fn properties(&self, node: &Marked) -> (String, String, String) {
-        let written: String = {
-            let lines = self.lines.iter().enumerate().take(node.end.line + 1).skip(node.start.line);
-            let part = |(index, line): (usize, &String)| {
-                let from = if index == node.start.line { node.start.column } else { 0 };
-                let to = if index == node.end.line { node.end.column } else { usize::MAX };
-                line.chars().take(to).skip(from).collect::<String>()
-            };
-            lines.map(part).collect()
-        };
+        let written: String = self.between(node.start, node.end).collect();
         let (mut anchor, mut tag, mut rest) = (String::new(), String::new(), written.as_str());
         while rest.starts_with(['&', '!']) {
             let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -330,16 +317,23 @@ impl Sheet {
     /// A value as it is written, in one line.
     pub(super) fn slice(&self, node: &Marked) -> String {
         let mut text = String::new();
-        for (index, line) in self.lines.iter().enumerate().take(node.end.line + 1).skip(node.start.line) {
-            let from = if index == node.start.line { node.start.column } else { 0 };
-            let to = if index == node.end.line { node.end.column } else { usize::MAX };
-            let part: String = line.chars().take(to).skip(from).collect();
+        for part in self.between(node.start, node.end) {
             if !text.is_empty() {
                 text.push(' ');
             }
             text += part.trim();
         }
         text
+    }
+
+    /// What stands between two places, line by line.
+    fn between(&self, from: Spot, to: Spot) -> impl Iterator<Item = String> {
+        let lines = self.lines.iter().enumerate().take(to.line + 1).skip(from.line);
+        lines.map(move |(index, line)| {
+            let first = if index == from.line { from.column } else { 0 };
+            let last = if index == to.line { to.column } else { usize::MAX };
+            line.chars().take(last).skip(first).collect()
+        })
     }
 }
 

@@ -17,6 +17,11 @@ const LIMIT: u64 = 16 << 20;
 /// What is appended to the name of a document that is not in force any more.
 const RETIRED: &str = ".retired";
 
+/// Where a document goes that is not in force any more: yip passes it over.
+pub(crate) fn retired(path: &str) -> String {
+    format!("{path}{RETIRED}")
+}
+
 /// yip walks through all that is below (yip `pkg/executor`); a tree that is deeper is not one of documents.
 const DEPTH: usize = 4;
 
@@ -109,7 +114,7 @@ pub(crate) fn anywhere(host: &Host) -> Vec<Found> {
 /// All documents of ours, retired ones too: where one is by default, where it is `told` to be, and wherever Kairos looks for boot stages. The one
 /// at the default path is the last.
 pub(crate) fn all(host: &Host, told: &[String]) -> Vec<Found> {
-    let with_retired = |path: String| [format!("{path}.retired"), path];
+    let with_retired = |path: String| [retired(&path), path];
     let told = told.iter().map(|path| normalized(path)).chain([DEFAULT.to_owned()]).flat_map(with_retired);
     let mut paths: Vec<String> = Vec::new();
     for path in told.chain(scanned(host)) {

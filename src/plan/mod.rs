@@ -377,7 +377,7 @@ impl<'a> Boot<'a> {
 
     /// Marks what the Go provider has written for RKE2's service as ours, while its document still says so. Where that fails, the file stays.
     fn take_over(&self, sources: &[Source], own: &str) {
-        let retired = find::at(self.host, &format!("{}.retired", document_path::DEFAULT));
+        let retired = find::at(self.host, &find::retired(document_path::DEFAULT));
         for found in self.documents(sources, Some(own)).into_iter().chain(retired) {
             match environment::take_over(self.host, &found.files_of_go_provider()) {
                 Ok(taken) => taken.iter().for_each(|sentence| self.log.line(Level::Info, "plan", sentence)),
@@ -482,7 +482,7 @@ impl<'a> Boot<'a> {
 
     /// The data directory with state that a plan of ours has left, in this boot or an earlier one.
     fn state_without_section(&self, sources: &[Source]) -> Option<String> {
-        let retired = find::at(self.host, &format!("{}.retired", document_path::DEFAULT));
+        let retired = find::at(self.host, &find::retired(document_path::DEFAULT));
         let found = self.documents(sources, None).into_iter().chain(retired);
         // What a template in it makes of the path is in the installed configuration.
         let mut homes = found.map(|found| Home::of(self.host, found.places().data_dir.as_deref().unwrap_or(DATA_DIR)));
@@ -523,8 +523,9 @@ impl<'a> Boot<'a> {
         let mut retired = false;
         let kept = |path: &str| keep.is_some_and(|keep| path == keep || self.host.is_same_file(path, keep));
         for Found { path, .. } in self.documents(sources, None).into_iter().filter(|found| !kept(&found.path)) {
-            self.host.rename(&path, &format!("{path}.retired"))?;
-            self.log.line(Level::Info, "plan", &format!("retired {path}, now {path}.retired"));
+            let now = find::retired(&path);
+            self.host.rename(&path, &now)?;
+            self.log.line(Level::Info, "plan", &format!("retired {path}, now {now}"));
             retired = true;
         }
         Ok(retired)

@@ -79,8 +79,8 @@ impl Targets {
             return Err(refusal(path, "is not an absolute path, and nobody knows from where RKE2 took it"));
         }
         // RKE2 makes the directory that it is told, so it has not run since with one that is not there.
-        let paths = named.iter().flat_map(|name| prefixes.iter().map(move |prefix| format!("{prefix}{name}")));
-        if !paths.into_iter().any(|path| host.is_there(&path)) && !named.iter().any(|name| name == DATA_DIR) {
+        let mut paths = named.iter().flat_map(|name| prefixes.iter().map(move |prefix| format!("{prefix}{name}")));
+        if !paths.any(|path| host.is_there(&path)) && !named.iter().any(|name| name == DATA_DIR) {
             named.push(DATA_DIR.into());
         }
         let (mut data_dirs, mut unmarked) = (Vec::new(), Vec::new());

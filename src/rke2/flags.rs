@@ -46,16 +46,20 @@ pub(crate) enum Form {
     Text,
 }
 
+/// What Go makes of the text of a boolean (`strconv.ParseBool`).
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 impl Form {
     /// Whether a program of Kubernetes takes this value (spf13/pflag, by Go's strconv and time).
     pub(crate) fn takes(self, value: &str) -> bool {
         match self {
-            Form::Boolean => {
-                matches!(
-                    value,
-                    "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE" | "False"
-                )
-            }
+            Form::Boolean => boolean(value).is_some(),
             Form::Integer => is_integer(value),
             Form::Duration => is_duration(value),
             // component-base `cli/flag/map_string_bool.go`

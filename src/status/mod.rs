@@ -46,16 +46,14 @@ fn update(context: &Context, change: impl FnOnce(&mut Record)) {
     // Each for itself: the person at the console is told even if the record cannot be written. That is the last, so that a run that was cut
     // off before is repeated.
     let mirror = Report::of_record(host, record.clone()).to_json();
-    let written = [
-        issue(host, &record.all_reasons()),
-        host.put(MIRROR, mirror.as_bytes(), 0o644).map(drop),
-        host.put(record::PATH, record.to_yaml().as_bytes(), 0o600).map(drop),
-    ];
-    if written[2].is_err() {
+    let shown = issue(host, &record.all_reasons());
+    let mirrored = host.put(MIRROR, mirror.as_bytes(), 0o644).map(drop);
+    let recorded = host.put(record::PATH, record.to_yaml().as_bytes(), 0o600).map(drop);
+    if recorded.is_err() {
         // What it says is no longer so: without it the status is unknown.
         let _ = host.remove(record::PATH);
     }
-    for error in written.into_iter().filter_map(Result::err) {
+    for error in [shown, mirrored, recorded].into_iter().filter_map(Result::err) {
         Log::new(host, context.version).line(Level::Warning, "status", &error.to_string());
     }
 }

@@ -75,6 +75,17 @@ impl Place {
         command
     }
 
+    /// The same with streams that a shell has redirected.
+    fn redirected(&self, arguments: &[&str], redirection: &str) -> Ran {
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
+            .arg(self.node())
+            .args(arguments)
+            .current_dir(self.0.path());
+        support::run(&mut shell, b"")
+    }
+
     fn run(&self, arguments: &[&str]) -> Ran {
         support::run(&mut self.command(arguments), b"")
     }
@@ -772,22 +783,14 @@ fn output_that_cannot_be_written_is_an_error() {
         (&["--help"], 1),
     ] {
         for redirection in [">/dev/full", ">/dev/full 2>/dev/full", ">/dev/full 2>&-"] {
-            let mut shell = Command::new("/bin/sh");
-            shell
-                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
-                .arg(place.node())
-                .args(arguments)
-                .current_dir(place.0.path());
-            let ran = support::run(&mut shell, b"");
+            let ran = place.redirected(arguments, redirection);
             assert_eq!(ran.code, Some(code), "{arguments:?} {redirection}: {ran:?}");
             let is_told = ran.stderr.contains("cannot write to standard output: no space left on device");
             assert_eq!(is_told, redirection == ">/dev/full", "{arguments:?} {redirection}: {ran:?}");
         }
     }
     // What prints nothing loses nothing.
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", "exec \"$0\" \"$@\" >/dev/full", BINARY, "--root"]).arg(place.node()).arg("render");
-    assert_eq!(support::run(&mut shell, b"").code, Some(0));
+    assert_eq!(place.redirected(&["render"], ">/dev/full").code, Some(0));
 }
 
 #[test]
@@ -809,13 +812,7 @@ fn a_closed_stream_is_no_error() {
         (&["bogus"], 2),
     ] {
         for redirection in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"] {
-            let mut shell = Command::new("/bin/sh");
-            shell
-                .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY, "--root"])
-                .arg(place.node())
-                .args(arguments)
-                .current_dir(place.0.path());
-            assert_eq!(support::run(&mut shell, b"").code, Some(code), "{arguments:?} {redirection}");
+            assert_eq!(place.redirected(arguments, redirection).code, Some(code), "{arguments:?} {redirection}");
         }
         // A reader that has gone: `check … | head -0`.
         for stderr_too in [false, true] {

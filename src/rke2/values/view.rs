@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::findings::code::{Code, Severity};
 use crate::rke2::Unit;
 use crate::rke2::drop_in::Value;
+use crate::rke2::flags;
 use crate::rke2::options::{self, Spec};
 use crate::rke2::version::Version;
 
@@ -94,7 +95,7 @@ impl<'a> View<'a> {
     pub(crate) fn is_on(&self, name: &str) -> bool {
         match self.get(name) {
             Some(value) => *value == Value::Bool(true),
-            None => matches!(self.variable(name), Some("true" | "1" | "t" | "T" | "TRUE" | "True")),
+            None => self.variable(name).and_then(flags::boolean) == Some(true),
         }
     }
 
