@@ -59,7 +59,7 @@ mode() { stat -c '%04a %u:%g' "$1" | sed 's/^0*\([0-7]\{4\}\)/\1/'; }
 # starts UNIT: how often the stand-in was started in this boot.
 starts() { find /run/lab/starts -maxdepth 1 -name "*-$1*" | wc -l; }
 
-# last UNIT: the record of its last start; files argv, env, flags, files, config.yaml, when, ready, sigterm.
+# last UNIT: the record of its last start; files pid, argv, env, flags, files, config.yaml, when, ready, sigterm.
 last() { find /run/lab/starts -maxdepth 1 -name "*-$1*" | sort | tail -n 1; }
 
 # flag UNIT NAME: a flag as RKE2 reads it, in JSON.

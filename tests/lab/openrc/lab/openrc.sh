@@ -21,7 +21,8 @@ is_active() {
         return
     fi
     record=$(last "$1")
-    [ "$(state "$1")" = started ] && [ -n "$record" ] && [ -e "$record/ready" ] && is_running "$1"
+    # A process that has just begun has no record yet: the last one is of the process before.
+    [ "$(state "$1")" = started ] && [ -e "$record/ready" ] && [ "$(pid "$1")" = "$(cat "$record/pid")" ]
 }
 
 # is_running UNIT: there is a process of it.

@@ -190,6 +190,7 @@ func recorded(role string) *start {
 	}
 	s := &start{record: record}
 
+	s.write("pid", fmt.Sprintf("%d\n", os.Getpid()))
 	s.write("when", fmt.Sprintf("%.3f\n", started))
 	s.write("argv", strings.Join(os.Args, "\n")+"\n")
 	environment := os.Environ()
@@ -250,11 +251,11 @@ func standIn(role string) int {
 		select {
 		case <-becomesReady:
 			becomesReady = nil
-			s.write("ready", fmt.Sprintf("%.3f\n", uptime()))
 			if how["data"] == "yes" {
 				data(role, s.settings, true)
 			}
 			serve(role)
+			s.write("ready", fmt.Sprintf("%.3f\n", uptime()))
 			notify("READY=1")
 		case <-crashes:
 			s.write("crashed", fmt.Sprintf("%.3f\n", uptime()))
