@@ -240,6 +240,9 @@ impl Reader<'_> {
         let spec = known.filter(|spec| spec.class != Class::Dropped);
         let (name, is_secret) = (known.map_or(name, |spec| spec.name), options::is_secret(name));
         let option = Current { name, spec, is_secret, path, line: key.line };
+        if name.len() > LONGEST_NAME {
+            return self.unknown(&option);
+        }
         match (known, spec) {
             (_, Some(spec)) if spec.name.starts_with("cluster-reset") => return self.reset(&option, value),
             (_, Some(_)) => {}
@@ -640,6 +643,10 @@ pub(crate) fn of_json(text: &str) -> Option<DropIn> {
     let Kind::Map(entries) = &document.root.kind else { return None };
     entries.iter().map(|(key, node)| Some((key.scalar.text.clone(), value(node)?))).collect()
 }
+
+/// In bytes. A key of YAML has at most 1024 characters as it is written (yaml.v3 `scannerc.go`), and JSON writes a byte with up
+/// to six. A name that is longer is left out: no RKE2 has such an option, and one key too long would keep it from reading the file.
+const LONGEST_NAME: usize = 170;
 
 /// The file of a drop-in: a JSON object, an option in each line, which is YAML 1.1 and 1.2 with one meaning.
 pub fn to_json(options: &[(String, Value)]) -> String {
