@@ -26,6 +26,7 @@ mod read_at;
 mod rehearsal;
 mod run;
 pub(crate) mod tree;
+pub mod walk;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::canonicalize;

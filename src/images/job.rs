@@ -8,7 +8,7 @@ use super::archive::{self, Kind};
 use super::request::{Mode, Request};
 use super::{Source, scripts, sums};
 use crate::VERSION;
-use crate::host::copy::Identity;
+use crate::host::walk::Identity;
 use crate::host::{self, Host};
 use crate::report::log::{Level, Log};
 use crate::report::stdio;

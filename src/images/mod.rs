@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use record::{Entry, Other, Ours, Record};
 
-use crate::host::copy::{Identity, Present, Target};
+use crate::host::copy::{Present, Target};
+use crate::host::walk::Identity;
 use crate::text::collected;
 
 /// An archive below the content directory.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::host::copy::{Identity, Present, Target, Time};
+use crate::host::copy::{Present, Target};
+use crate::host::walk::{Identity, Time};
 use crate::host::{Error, Host};
 
 /// Where it is, beside the identity of the node.

@@ -13,7 +13,8 @@ use crate::support::archives::{by_name, noise, zstd};
 use crate::support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
 use proptest::prelude::*;
 use provider_rke2::host::Host;
-use provider_rke2::host::copy::{Identity, Present, ReadAt, Target};
+use provider_rke2::host::copy::{Present, ReadAt, Target};
+use provider_rke2::host::walk::Identity;
 use provider_rke2::images::record::{Entry, Other, Ours, Record};
 use provider_rke2::images::{Action, Gone, Source, archive, plan, stable_name, sums};
 
