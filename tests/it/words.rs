@@ -186,6 +186,8 @@ fn the_action_annotates_and_fails() {
         serde_yaml::from_str(&fs::read_to_string(repository.join(".pre-commit-hooks.yaml")).unwrap()).unwrap();
     let hook = &hooks[0];
     assert_eq!(hook["language"], "rust");
+    // Or pre-commit shares the files of a cluster out to several runs, none of which sees all of them.
+    assert_eq!(hook["require_serial"], true);
     let words: Vec<&str> = hook["entry"].as_str().unwrap().split(' ').collect();
     let mut command = Command::new(BINARY);
     let ran = support::run(command.args(&words[1..]).arg("a.yaml").current_dir(room.path()), b"");
