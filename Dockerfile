@@ -41,7 +41,8 @@ FROM ${KAIROS_INIT} AS kairos-init
 
 # A distribution with the provider and RKE2.
 FROM ${BASE_IMAGE} AS rke2
-ARG RKE2_VERSION=stable
+# Without a version the newest of the channel stable, or the one of the archive that RKE2_CONFIG names.
+ARG RKE2_VERSION=
 ARG RKE2_CONFIG=
 COPY --from=provider / /
 # A download needs curl, and certificates to trust.
