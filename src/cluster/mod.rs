@@ -267,7 +267,7 @@ mod tests {
             ("cluster:\n  role: init\n", 300),
         ] {
             let section = cloud_config::of_file(text).0.unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(settings(&section).reset_timeout, Duration::from_secs(seconds), "{text}");
+            assert_eq!(settings(&section).reset_timeout.0, Duration::from_secs(seconds), "{text}");
         }
     }
 }

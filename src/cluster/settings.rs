@@ -30,6 +30,22 @@ impl Value for Duration {
     }
 }
 
+/// A time that is not over at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub Duration);
+
+impl Value for Limit {
+    const ACCEPTED: &'static str = "a duration from 1s to a day, such as 90s or 10m";
+
+    fn read(text: &str) -> Option<Self> {
+        duration::parse(text).filter(|it| it.as_secs() > 0).map(Limit)
+    }
+
+    fn text(&self) -> String {
+        self.0.text()
+    }
+}
+
 impl Value for bool {
     const ACCEPTED: &'static str = "true or false";
 
@@ -188,7 +204,7 @@ settings! {
     kernel_modules: Modules = Modules(Vec::new()), "Kernel modules to load";
     copy_before_upgrade: bool = true, "Whether a server's data is copied before the first start of a newer minor version of RKE2";
     accept: Accept = Accept::default(), "What is allowed once although a guard stops it, in lines of `GUARD: why`";
-    reset_timeout: Duration = Duration::from_secs(300), "How long a reset may take";
+    reset_timeout: Limit = Limit(Duration::from_secs(300)), "How long a reset may take";
 }
 
 #[cfg(test)]
@@ -226,6 +242,7 @@ mod tests {
             ("swap", "off"),
             ("images_budget", "90"),
             ("images_wait", "25h"),
+            ("reset_timeout", "0"),
             ("images_marker", "a/b"),
             ("images_marker", "/a/../b"),
             ("inotify_limits", "perhaps"),

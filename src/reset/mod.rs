@@ -78,7 +78,7 @@ pub(crate) fn timeout(host: &Host, section: Option<&Section>) -> Duration {
         staged.or_else(|| find::all(host, &[]).iter().rev().find_map(find::Found::plan)).map(|plan| plan.settings)
     };
     let settings = section.map(cluster::settings).or_else(of_plan).unwrap_or_default();
-    settings.reset_timeout
+    settings.reset_timeout.0
 }
 
 /// What a reset would do, and notes. Nothing is changed.
