@@ -525,8 +525,8 @@ impl<'t> Scanner<'t> {
             self.roll_indent(mark, Some(number), Kind::BlockMappingStart);
             self.simple_key_allowed = false;
         } else {
-            let problem =
-                "`: ` is not expected here; write the value that holds it in quotes, or check the indentation";
+            let problem = "`: ` is not expected here; write the value that holds it in quotes, or check the indentation \
+                           and the colon of the line before";
             self.begin_block(Kind::BlockMappingStart, problem)?;
             self.simple_key_allowed = self.flow_level == 0;
         }
