@@ -223,6 +223,6 @@ codes! {
     ManifestOnAgent "manifest-on-agent" "Servers alone apply the files of server/manifests; on an agent nobody reads them."
     HelmChartName "helm-chart-name" "A HelmChartConfig changes the chart of the same name and namespace; RKE2's are named rke2-canal, rke2-coredns and so on, and are in kube-system."
     HelmValues "helm-values" "The values of a chart are a text with YAML under spec.valuesContent; Kubernetes drops any other field, or refuses the manifest."
-    KubeletConfig "kubelet-config" "A configuration file of the kubelet is a KubeletConfiguration of kubelet.config.k8s.io/v1beta1, with fields such as maxPods; the kubelet stops at any other."
+    KubeletConfig "kubelet-config" "A configuration file of the kubelet is a KubeletConfiguration of kubelet.config.k8s.io/v1beta1, with fields such as maxPods; the kubelet stops at a file of another kind, and passes over a field that it does not have."
     DocumentPathUnscanned "document-path-unscanned" "Kairos runs boot stages from /system/oem, /oem and /usr/local/cloud-config only; a document elsewhere is never run."
 }
