@@ -9,6 +9,7 @@ use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::rke2::DATA_DIR;
 use crate::rke2::drop_in::Value;
+use crate::rke2::version::Version;
 use crate::text::escape::quoted;
 use crate::text::paths::is_below;
 use crate::text::yaml::Node;
@@ -18,6 +19,7 @@ pub(super) fn judge(
     written: &[(String, Written)],
     section: &Section,
     cluster: Option<&Cluster>,
+    version: Option<&Version>,
     findings: &mut Findings,
 ) {
     // A section that is refused has a role and no more.
@@ -35,7 +37,7 @@ pub(super) fn judge(
     };
     let registries = own("private-registry").unwrap_or_else(|| registries::FILE.to_owned());
     let kubelet_files = kubelet::named(&around);
-    let mut has_registries = false;
+    let (mut has_registries, mut given) = (false, Vec::new());
     for (source, file) in written {
         findings.file = Some(source.clone()).filter(|it| !it.is_empty());
         let kind = kind(file, &around, &registries, &kubelet_files);
@@ -48,7 +50,7 @@ pub(super) fn judge(
             Ok(_) => match kind {
                 Of::Registries => registries::judge(file, &around, findings),
                 Of::Manifest => helm::judge(file, &around, findings),
-                Of::DropIn => options::judge(file, around.unit, findings),
+                Of::DropIn => given.extend(options::judge(source, file, around.unit, findings)),
                 Of::Kubelet => kubelet::judge(file, findings),
                 Of::Overwritten(by) => {
                     let rest = format!("{} is written anew at each boot, by {by}", quoted(&file.path));
@@ -65,6 +67,9 @@ pub(super) fn judge(
         }
     }
     findings.file = None;
+    if let Some(cluster) = cluster.filter(|_| !given.is_empty()) {
+        options::judge_values(given, section, cluster, version, findings);
+    }
     if !has_registries && cluster.is_some() {
         registries::missing(&around, findings, section.line);
     }

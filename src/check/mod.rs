@@ -51,7 +51,7 @@ pub fn of_text_for(host: Option<&Host>, text: &str, version: Option<&Version>) -
     judge_hostname(hostname.as_ref(), cluster.as_ref(), &mut findings);
     let hostname = hostname.map(|(name, _)| name);
     if let Some(section) = &section {
-        beside::judge(&files, section, cluster.as_ref(), &mut findings);
+        beside::judge(&files, section, cluster.as_ref(), version, &mut findings);
     }
     findings.sort();
     Judged { section, cluster, findings, hostname }
@@ -130,7 +130,7 @@ fn of_directory(host: Option<&Host>, tree: &Host, name: &str, version: Option<&V
         judge_hostname(hostname.as_ref(), whole.cluster.as_ref(), &mut whole.findings);
         let options = section.node.get("config").and_then(Node::scalar).map(|it| it.text.clone());
         cloud_config::place(&mut whole.findings, options.as_deref(), &sources, SourcesRead::default());
-        beside::judge(&files, section, whole.cluster.as_ref(), &mut whole.findings);
+        beside::judge(&files, section, whole.cluster.as_ref(), version, &mut whole.findings);
     } else if is_read {
         let sentence = "no cluster section in what Kairos merges of the directory, so the provider does nothing; write one if this node is to run RKE2";
         cloud_config::place(&mut whole.findings, None, &sources, SourcesRead::default());

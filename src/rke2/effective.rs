@@ -49,7 +49,7 @@ impl Effective {
     }
 
     /// Takes in a file that is read later: it replaces, unless the option ends in `+`.
-    fn add(&mut self, read: Read) {
+    pub(crate) fn add(&mut self, read: Read) {
         for owned in read.owned {
             let own = if owned.name == "token" { &mut self.token } else { &mut self.server };
             *own = Some(owned.text);
