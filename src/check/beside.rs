@@ -9,6 +9,7 @@ use crate::findings::Findings;
 use crate::findings::code::Code;
 use crate::rke2::DATA_DIR;
 use crate::rke2::drop_in::Value;
+use crate::rke2::merge::{DROP_INS, is_drop_in};
 use crate::rke2::version::Version;
 use crate::text::escape::quoted;
 use crate::text::paths::is_below;
@@ -56,6 +57,10 @@ pub(super) fn judge(
                     let rest = format!("{} is written anew at each boot, by {by}", quoted(&file.path));
                     findings.warn(Code::FileOverwritten, file.at(), &rest);
                 }
+                Of::Nothing(instead) => {
+                    let rest = format!("nobody reads {}; {instead}", quoted(&file.path));
+                    findings.warn(Code::FileUnread, file.at(), &rest);
+                }
                 Of::OtherProgram => {
                     let rest = format!(
                         "{} is a file of k3s, which RKE2 does not read; write the one of RKE2, below /etc/rancher/rke2 or its data directory",
@@ -85,6 +90,8 @@ enum Of {
     /// By whom, and what to do.
     Overwritten(&'static str),
     OtherProgram,
+    /// What to write instead.
+    Nothing(&'static str),
 }
 
 /// Files of the provider's own document, which may be among the sources.
@@ -97,6 +104,14 @@ const OVERWRITTEN: [(&str, &str); 4] = [
     ("/etc/default/rke2-server", "the provider; write its variables under cluster.env"),
     ("/etc/default/rke2-agent", "the provider; write its variables under cluster.env"),
     ("/etc/rancher/rke2/rke2-pss.yaml", "RKE2; write another file, and name it in pod-security-admission-config-file"),
+];
+
+/// Names that are taken for those of files that RKE2 reads.
+const NOT_READ: [(&str, &str); 4] = [
+    ("/etc/rancher/rke2/config.yml", "write its options under cluster.config"),
+    ("/etc/rancher/rke2/registries.yml", "write it to /etc/rancher/rke2/registries.yaml"),
+    ("/etc/rancher/rke2/registry.yaml", "write it to /etc/rancher/rke2/registries.yaml"),
+    ("/etc/rancher/rke2/registry.yml", "write it to /etc/rancher/rke2/registries.yaml"),
 ];
 
 fn kind(file: &Written, around: &Around, registries: &str, kubelet_files: &[String]) -> Option<Of> {
@@ -114,10 +129,10 @@ fn kind(file: &Written, around: &Around, registries: &str, kubelet_files: &[Stri
         Some(Of::Registries)
     } else if is_below(path, &data_dir("server/manifests")) && ends(&[".yaml", ".yml", ".json"]) {
         Some(Of::Manifest)
-    } else if (is_in("/etc/rancher/rke2/config.yaml.d") || is_in("/etc/rancher/rke2/config.d"))
-        && ends(&[".yaml", ".yml"])
-    {
-        Some(Of::DropIn)
+    } else if is_in("/etc/rancher/rke2/config.yaml.d") || is_in(DROP_INS) {
+        Some(if is_drop_in(path) { Of::DropIn } else { Of::Nothing("give it a name that ends in .yaml") })
+    } else if let Some((_, instead)) = NOT_READ.into_iter().find(|(it, _)| *it == path) {
+        Some(Of::Nothing(instead))
     } else if is_in(&data_dir("agent/etc/kubelet.conf.d")) || kubelet_files.iter().any(|it| it == path || is_in(it)) {
         Some(Of::Kubelet)
     } else if is_below(path, "/etc/rancher/k3s") || is_below(path, "/var/lib/rancher/k3s") {

@@ -211,6 +211,7 @@ codes! {
     FleetWorkerOptions "fleet-worker-options" "Options of servers in the file of a worker have no effect; if the servers' files do not have them, nobody has."
     FileUnreadable "file-unreadable" "The content of a file that the cloud-config writes is not what its encoding says, so the file is not written as meant (b64, gzip and gz+b64 are known)."
     FileOverwritten "file-overwritten" "The provider, or RKE2, writes the file anew at each boot, so what the cloud-config writes there is lost."
+    FileUnread "file-unread" "RKE2 and the provider read files of exact names: registries.yaml, and in config.d and config.yaml.d what ends in .yaml or .yml; any other is passed over without a word."
     RegistriesInvalid "registries-invalid" "RKE2 does not start when registries.yaml does not parse, or when a value in it is of another type than it takes (rancher/wharfie pkg/registries)."
     RegistriesKey "registries-key-unknown" "RKE2 ignores a key of registries.yaml that it does not know; the registry is used as if the key were not there."
     RegistriesHost "registries-host" "mirrors and configs name a registry as images do: host or host:port, without a scheme and a path."
