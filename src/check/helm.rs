@@ -202,8 +202,10 @@ fn config_name(manifest: &Manifest, name: &str, around: &Around, findings: &mut 
         return;
     }
     let namespace = manifest.text(&["metadata", "namespace"]).filter(|it| !it.is_empty());
-    if CHARTS.contains(&name) && namespace.is_some_and(|it| it != NAMESPACE) {
-        let rest = format!("is not that of RKE2's charts, so nothing is changed; write {NAMESPACE}");
+    if CHARTS.contains(&name) && namespace != Some(NAMESPACE) {
+        // What has none comes to be in `default` (rancher/wrangler pkg/apply).
+        let what = if namespace.is_some() { "is not that of RKE2's charts" } else { "is missing" };
+        let rest = format!("{what}, so nothing is changed; write {NAMESPACE}");
         findings.error(Code::HelmChartName, manifest.at(&["metadata", "namespace"]), &rest);
     }
     let used: Vec<String> = around.option("cni").map(|it| it.texts().to_vec()).unwrap_or_default();
