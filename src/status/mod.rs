@@ -48,6 +48,10 @@ fn update(context: &Context, change: impl FnOnce(&mut Record)) {
     let mirror = Report::of_record(host, record.clone()).to_json();
     let shown = issue(host, &record.all_reasons());
     let mirrored = host.put(MIRROR, mirror.as_bytes(), 0o644).map(drop);
+    if shown.is_err() || mirrored.is_err() {
+        // Then the next run does not find the record that it would write, and tells it again.
+        record.version.clear();
+    }
     let recorded = host.put(record::PATH, record.to_yaml().as_bytes(), 0o600).map(drop);
     if recorded.is_err() {
         // What it says is no longer so: without it the status is unknown.

@@ -22,6 +22,9 @@ const LAST: &str = "waits";
 /// The step that installs the configuration.
 const CONFIG: &str = "config";
 
+/// What is said of it where it has been there.
+pub(super) const INSTALLED: &str = "installed";
+
 /// What the plan phase decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -135,7 +138,7 @@ impl Record {
         match self.steps.get(CONFIG) {
             None => "",
             Some(step) if step.failed => "failed",
-            Some(_) => "installed",
+            Some(_) => INSTALLED,
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::record::{self, Decision, Missing, Record, Wait};
+use super::record::{self, Decision, INSTALLED, Missing, Record, Wait};
 use crate::cluster::role::Role;
 use crate::findings::Reason;
 use crate::findings::code::Code;
@@ -294,15 +294,17 @@ impl Report {
         }
         let is_up = self.unit.as_ref().is_some_and(|unit| unit.active == Active::Active);
         // Where nobody can be asked, the record counts.
-        let runs = if self.unit.is_some() { is_up } else { !host.is_real() && self.may_start };
+        let runs = if self.unit.is_some() { is_up } else { !host.is_real() };
+        // The gate may still be open for the plan before this one.
+        let is_installed = self.may_start && self.record.config() == INSTALLED;
         match self.record.plan {
             _ if self.word == Word::Refused => Word::Refused,
             Some(Decision::Refused) => Word::Refused,
             _ if !self.reasons.is_empty() => Word::Degraded,
             Some(Decision::Absent) => Word::NothingAsked,
-            _ if self.waits.is_empty() && runs && self.may_start => Word::Ok,
+            _ if self.waits.is_empty() && runs && is_installed => Word::Ok,
             _ => {
-                if self.waits.is_empty() && !self.may_start {
+                if self.waits.is_empty() && !is_installed {
                     let who = self.record.role.map_or("RKE2", |role| role.unit().name());
                     self.wait(who, "the boot stages, which install its configuration", "");
                 }

@@ -53,6 +53,12 @@ const CASES: &[Case] = &[
         node
     }),
     ("pending", || planned(&server("", ""))),
+    // The gate is open for the plan before.
+    ("pending-planned-anew", || {
+        let node = booted(&server("", ""));
+        node.boot(&server("", "node-taint: [a=b:NoSchedule]"));
+        node
+    }),
     ("ok", || booted(&server("", ""))),
     ("ok-with-a-warning", || booted(&server("  cluster_name: edge\n", ""))),
     ("ok-with-versions-and-a-copy", || {
@@ -226,6 +232,28 @@ fn the_mirror_says_what_the_last_phase_came_to() {
     assert_eq!(word(&node), "refused", "it outlives the boot");
     support::run(&mut node.program(&["cluster.reset"]), &event("cluster.reset", &server("", "")));
     assert!(!node.exists(MIRROR), "it does not outlive a reset");
+}
+
+/// A full disk, or a directory in the way: what could not be told is told by the next run, though that one comes to the same.
+#[test]
+fn what_could_not_be_told_is_told_by_the_next_run() {
+    const ISSUE: &str = "etc/issue.d/50-provider-rke2.issue";
+    let node = planned(&server("", ""));
+    for path in [MIRROR, ISSUE] {
+        node.clear(path);
+        node.put(&format!("{path}/in-the-way"), "");
+    }
+    for _ in 0..2 {
+        node.boot(BAD);
+    }
+    for path in [MIRROR, ISSUE] {
+        assert!(node.path(path).is_dir(), "{path}");
+        node.clear(path);
+    }
+    node.boot(BAD);
+    for path in [MIRROR, ISSUE] {
+        assert!(node.read(path).unwrap().contains("master"), "{path}");
+    }
 }
 
 #[test]
