@@ -129,7 +129,9 @@ fn arrive(context: &Context, request: &Request, told: &mpsc::Sender<&'static str
         let stalled = said.again.iter().any(|path| recent.contains(path));
         let lacks_marker = job.lacks_marker(&directory);
         if late || (arriving.is_empty() && !stalled && !lacks_marker) {
-            let outcome = job.result(said);
+            let mut outcome = job.result(said);
+            // What this step came to takes the place of what the boot stage came to, which is more than an import.
+            outcome.failed.extend(job.scripts().err().map(Reason::from));
             status::step(context, "images", None, &outcome);
             return outcome.failed;
         }

@@ -648,6 +648,21 @@ fn two_first_runs_at_a_time_both_write_the_scripts() {
 }
 
 #[test]
+fn scripts_that_could_not_be_written_are_told_until_they_are() {
+    let node = node("");
+    write(&node, "a.tar", &by_name("a.tar", 1, 100));
+    node.put("opt/rke2/scripts", "");
+    assert_eq!(node.run(&["apply", "images"]).code, Some(1));
+    let is_told = || node.read("run/provider-rke2/status.yaml").unwrap().contains("/opt/rke2/scripts is in the way");
+    assert!(is_told());
+    node.run(&["prestart", "rke2-server"]);
+    assert!(is_told(), "the start has forgotten it");
+    node.clear("opt/rke2/scripts");
+    node.run(&["prestart", "rke2-server"]);
+    assert!(!is_told() && node.exists("opt/rke2/scripts/import.sh"));
+}
+
+#[test]
 fn checksum_files_are_read_as_they_are_written() {
     let sum = "3f22496f86a12aff27309343f4215bf1a7c203e0d903156e216adfdcb87aa1c9";
     for (file, text, of) in [
