@@ -106,7 +106,7 @@ fn install(apply: &Apply, plan: &Plan, prepared: Prepared, notes: &mut Vec<Reaso
     // A queued unit starts as soon as the gate opens, so what it reads must be there.
     let mut done = environment::install(host, &asked)?;
     gate::set_fresh(host, unit, prepared.is_fresh_init)?;
-    gate::open(apply.context, unit)?;
+    gate::open(apply.context, unit, &plan.id)?;
     let config = if changes { "written" } else { "unchanged" };
     done.push(format!("{CONFIG} {config}, {unit} may start"));
     Ok(done)

@@ -74,7 +74,8 @@ pub(crate) fn decide(unit: &UnitState, known: Known) -> Action {
 /// boot. Fails if the gate is shut, the unit is missing or masked, or the service manager does not take the order. A service manager that is
 /// slow ends nothing.
 fn run(apply: &Apply, plan: &Plan) -> Outcome {
-    let mut motion = Motion { apply, unit: plan.role.unit(), manager: service::manager(apply.host), notes: Vec::new() };
+    let (unit, manager) = (plan.role.unit(), service::manager(apply.host));
+    let mut motion = Motion { apply, unit, plan_id: &plan.id, manager, notes: Vec::new() };
     let failed = motion.set().err().into_iter().collect();
     Outcome { done: std::mem::take(motion.manager.said()), notes: motion.notes, failed }
 }
@@ -82,6 +83,7 @@ fn run(apply: &Apply, plan: &Plan) -> Outcome {
 struct Motion<'a> {
     apply: &'a Apply<'a>,
     unit: Unit,
+    plan_id: &'a str,
     manager: Box<dyn Manager + 'a>,
     notes: Vec<Reason>,
 }
@@ -93,7 +95,7 @@ impl Motion<'_> {
     }
 
     fn is_open(&self) -> Result<(), Reason> {
-        match gate::is_open(self.apply.host, self.unit) {
+        match gate::is_open_by(self.apply.host, self.unit, self.plan_id) {
             true => Ok(()),
             false => Err(format!("{}: its configuration is not installed; run apply config first", self.unit).into()),
         }

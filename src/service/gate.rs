@@ -215,17 +215,23 @@ pub fn is_open(host: &Host, unit: Unit) -> bool {
     host.exists(&ready(unit)) && refused(host).is_none()
 }
 
+/// Whether it is, and by this plan. What opened the gate before it said by which is taken for it.
+pub(crate) fn is_open_by(host: &Host, unit: Unit, plan_id: &str) -> bool {
+    let opened_by = || host.read(&ready(unit), 1 << 10).ok();
+    is_open(host, unit) && opened_by().is_some_and(|id| id.is_empty() || id == plan_id.as_bytes())
+}
+
 /// Whether the configuration of any unit is installed.
 pub(crate) fn is_ready(host: &Host) -> bool {
     Unit::ALL.into_iter().any(|unit| host.exists(&ready(unit)))
 }
 
-/// Lets a unit start, and only that one; the gate is written where it is missing.
-pub(crate) fn open(context: &Context, unit: Unit) -> Result<(), Error> {
+/// Lets a unit start, and only that one, with what a plan has installed; the gate is written where it is missing.
+pub(crate) fn open(context: &Context, unit: Unit, plan_id: &str) -> Result<(), Error> {
     let host = context.host;
     write(context)?;
     host.remove(&ready(unit.other()))?;
-    host.put(&ready(unit), b"", 0o600)?;
+    host.put(&ready(unit), plan_id.as_bytes(), 0o600)?;
     Ok(())
 }
 

@@ -436,6 +436,21 @@ fn the_gate_is_shut_while_the_environment_changes() {
     }
 }
 
+/// As where `apply config` was killed: what is open is so for the plan before, and nothing of this one may come to that.
+#[test]
+fn a_plan_whose_configuration_is_not_installed_passes_no_gate() {
+    let node = planned("", &[]);
+    applied(&node);
+    plan(&node, PROXY);
+    node.stage();
+    let (_, failed) = apply(node.root(), Some("service"));
+    assert!(failed.iter().any(|it| it.contains("its configuration is not installed")), "{failed:?}");
+    assert!(is_open(&node));
+    let (_, failed) = apply(node.root(), Some("environment"));
+    assert_eq!((failed, is_open(&node)), (vec![], false));
+    applied(&node);
+}
+
 #[test]
 fn an_environment_that_cannot_be_written_shuts_the_gate() {
     for step in [None, Some("config"), Some("environment")] {
