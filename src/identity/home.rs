@@ -43,7 +43,8 @@ impl Home {
     }
 
     /// Looks at the directory that is asked for, then at those that the node is configured with, and at the default one only if there are
-    /// none of these. The first with state is it: a plan never moves it, because RKE2 would begin anew in the other one.
+    /// none of these, then at the one that the record of the node names. The first with state is it: a plan never moves it, because RKE2 would
+    /// begin anew in the other one.
     pub fn of(host: &Host, wanted: &str) -> Home {
         let mut candidates = vec![wanted.to_owned()];
         candidates.extend(configured(host));
@@ -52,17 +53,21 @@ impl Home {
         }
         let homes =
             candidates.into_iter().map(|data_dir| Home { state: state(host, &data_dir), ..Home::fresh(&data_dir) });
-        let found = homes.into_iter().find(|home| home.state.is_any()).or_else(|| Home::unmounted(host));
+        let found = homes.into_iter().find(|home| home.state.is_any()).or_else(|| Home::remembered(host));
         Home { given: Given::find(host), ..found.unwrap_or_else(|| Home::fresh(wanted)) }
     }
 
-    /// The data directory that this node is known to have, if the disk that it lies on is not mounted.
-    fn unmounted(host: &Host) -> Option<Home> {
+    /// The data directory that this node is known to have, if its state is there, or the disk that it lies on is not mounted.
+    fn remembered(host: &Host) -> Option<Home> {
         let record = Record::read(host).ok()??;
+        let home = Home { state: state(host, &record.data_dir), ..Home::fresh(&record.data_dir) };
+        if home.state.is_any() {
+            return Some(home);
+        }
         let (before, now) = (record.file_system?, FileSystem::of(host, &record.data_dir)?);
         let state = State { server: record.unit == Unit::Server, agent: record.unit == Unit::Agent };
         let unmounted = Some(before.mount.clone()).filter(|_| now.lacks(&before))?;
-        Some(Home { state, unmounted: Some(unmounted), ..Home::fresh(&record.data_dir) })
+        Some(Home { state, unmounted: Some(unmounted), ..home })
     }
 
     /// Where a joining node finds what it needs, if not in its cluster section. On a node with state everything that RKE2 reads counts.
