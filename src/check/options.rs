@@ -124,13 +124,12 @@ pub(super) fn judge_values(
     }
     for it in told(&all.options).into_iter().filter(|it| !of_section.contains(it)) {
         let file = given.iter().rev().find_map(|file| Some((file, file.key(it.option)?)));
-        let at = match file {
-            Some((Given { file, .. }, key)) => file.of(&file.key.key(&key.scalar.text), key.line),
+        let at = if let Some((Given { file, .. }, key)) = file {
+            file.of(&file.key.key(&key.scalar.text), key.line)
+        } else {
             // The section's own was right before they came.
-            None => {
-                let config = section.node.entry("config").map_or(section.line, |(key, _)| key.line);
-                Path::of("cluster").key("config").key(it.option).at(config)
-            }
+            let config = section.node.entry("config").map_or(section.line, |(key, _)| key.line);
+            Path::of("cluster").key("config").key(it.option).at(config)
         };
         findings.file = file.map(|(it, _)| it.source.to_owned()).filter(|it| !it.is_empty());
         findings.push(it.severity, it.code, at, &it.rest);
