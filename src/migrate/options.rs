@@ -102,7 +102,8 @@ pub(super) fn convert(source: &str, facts: &mut Facts) -> Option<String> {
             ("write-kubeconfig-mode", Some(mode)) if mode.starts_with('0') && sheet.slice(entry.value) == mode => {
                 facts.say(entry.key, "is in quotes now, because without them it is a number and no mode");
                 let remark = sheet.remark(entry.value);
-                edits.push((lines, Edit::Replace(format!("{}: \"{mode}\"{remark}\n", entry.key))));
+                // In quotes RKE2 reads the digits alone.
+                edits.push((lines, Edit::Replace(format!("{}: \"{}\"{remark}\n", entry.key, mode.replacen("0o", "0", 1)))));
             }
             // On a node that runs RKE2 this has no effect, and must have none.
             ("disable", _) if !facts.is_k3s && names_of_k3s(&entry) > 0 => facts.say(

@@ -216,7 +216,8 @@ impl Reader<'_> {
             key => key.printed(),
         };
         let (name, append) = match written.strip_suffix('+') {
-            Some(name) => (name, true),
+            // What is written by this is read again, and then a blank at the end of a name is taken off.
+            Some(name) => (name.trim_end(), true),
             None => (written.as_str(), false),
         };
         let path = self.path.key(&written);
@@ -458,7 +459,7 @@ impl Reader<'_> {
         };
         if let Some(mode) = meant {
             let rest = format!(
-                "is {} without quotes, of which RKE2 takes the digits {text} for the mode, so it is written as \"{mode}\"; quote it",
+                "is {} without quotes, of which RKE2 takes the digits {text} for the mode, so it is written as \"{mode}\"; write that, in quotes",
                 scalar.text
             );
             self.findings.warn(Code::OptionMode, self.at(option), &rest);
