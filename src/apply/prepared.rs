@@ -284,7 +284,7 @@ fn read_text(
 
 /// Whether an option comes from the cluster section only, so that another file has no say in it.
 fn is_ignored(key: &Key, ignored: &[&str], findings: &mut Findings) -> bool {
-    let spec = options::find(key.scalar.text.trim_end_matches('+')).filter(|spec| ignored.contains(&spec.name));
+    let spec = options::of_key(&key.scalar.text).filter(|spec| ignored.contains(&spec.name));
     if let Some(spec) = spec {
         findings.warn(Code::TokenEmbedded, Path::of(spec.name).at(key.line), IGNORED);
     }

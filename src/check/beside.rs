@@ -10,6 +10,7 @@ use crate::findings::code::Code;
 use crate::rke2::DATA_DIR;
 use crate::rke2::drop_in::Value;
 use crate::rke2::merge::{DROP_INS, is_drop_in};
+use crate::rke2::overrides;
 use crate::rke2::version::Version;
 use crate::text::escape::quoted;
 use crate::text::paths::is_below;
@@ -51,7 +52,7 @@ pub(super) fn judge(
             Ok(_) => match kind {
                 Of::Registries => registries::judge(file, &around, findings),
                 Of::Manifest => helm::judge(file, &around, findings),
-                Of::DropIn => given.extend(options::judge(source, file, around.unit, findings)),
+                Of::DropIn => given.extend(options::judge(file, around.unit, findings)),
                 Of::Kubelet => kubelet::judge(file, findings),
                 Of::Overwritten(by) => {
                     let rest = format!("{} is written anew at each boot, by {by}", quoted(&file.path));
@@ -129,7 +130,7 @@ fn kind(file: &Written, around: &Around, registries: &str, kubelet_files: &[Stri
         Some(Of::Registries)
     } else if is_below(path, &data_dir("server/manifests")) && ends(&[".yaml", ".yml", ".json"]) {
         Some(Of::Manifest)
-    } else if is_in("/etc/rancher/rke2/config.yaml.d") || is_in(DROP_INS) {
+    } else if is_in(overrides::DROP_INS) || is_in(DROP_INS) {
         Some(if is_drop_in(path) { Of::DropIn } else { Of::Nothing("give it a name that ends in .yaml") })
     } else if let Some((_, instead)) = NOT_READ.into_iter().find(|(it, _)| *it == path) {
         Some(Of::Nothing(instead))

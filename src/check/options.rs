@@ -14,10 +14,12 @@ use crate::rke2::drop_in::{self, Braces, DropIn, For, Read};
 use crate::rke2::effective::Effective;
 use crate::rke2::merge::{self, DROP_INS, OWNER, Source, USER};
 use crate::rke2::options;
+use crate::rke2::overrides;
 use crate::rke2::values;
 use crate::rke2::values::view::{Told, View};
 use crate::rke2::version::Version;
 use crate::text::escape::quoted;
+use crate::text::paths::is_below;
 use crate::text::yaml::{Key, Kind, Node};
 
 /// Options that belong to the cluster section, and their key there.
@@ -27,7 +29,7 @@ const OURS: [(&str, &str); 3] =
 /// A file of options that was read.
 pub(super) struct Given<'a> {
     /// The cloud-config in which it stands, where there are several.
-    pub source: &'a str,
+    source: Option<String>,
     file: &'a Written,
     root: Node,
     read: Read,
@@ -41,14 +43,13 @@ impl Given<'_> {
 
     /// Where it gives an option; the last counts.
     fn key(&self, option: &str) -> Option<&Key> {
-        let is_it =
-            |key: &&Key| options::find(key.scalar.text.trim_end_matches('+')).is_some_and(|spec| spec.name == option);
+        let is_it = |key: &&Key| options::of_key(&key.scalar.text).is_some_and(|spec| spec.name == option);
         self.root.entries().iter().map(|(key, _)| key).rev().find(is_it)
     }
 }
 
 /// Judges a file as the options of the section are judged, each for itself. Gives what it holds.
-pub(super) fn judge<'a>(source: &'a str, file: &'a Written, unit: Unit, findings: &mut Findings) -> Option<Given<'a>> {
+pub(super) fn judge<'a>(file: &'a Written, unit: Unit, findings: &mut Findings) -> Option<Given<'a>> {
     let document = file.yaml(Code::OptionsInvalidYaml, "RKE2 does not start with", findings)?;
     let root = &document.root;
     if !matches!(root.kind, Kind::Map(_)) {
@@ -69,7 +70,7 @@ pub(super) fn judge<'a>(source: &'a str, file: &'a Written, unit: Unit, findings
         // At boot it keeps nothing from being planned.
         findings.add(it, Severity::Error);
     }
-    let is_later = file.path.starts_with("/etc/rancher/rke2/config.yaml.d/");
+    let is_later = is_below(&file.path, overrides::DROP_INS);
     let options = read.options.iter().map(|(name, _)| name.as_str());
     for name in options.chain(read.owned.iter().map(|it| it.name)) {
         let Some((_, key)) = OURS.into_iter().find(|(it, _)| *it == name && is_later) else { continue };
@@ -79,7 +80,7 @@ pub(super) fn judge<'a>(source: &'a str, file: &'a Written, unit: Unit, findings
         );
         findings.error(Code::ConfigOverridden, file.of(&file.key.key(name), line), &rest);
     }
-    Some(Given { source, file, root: document.root, read })
+    Some(Given { source: findings.file.clone(), file, root: document.root, read })
 }
 
 /// Judges the values that RKE2 reads with these files, but for what is told of the section alone.
@@ -131,7 +132,7 @@ pub(super) fn judge_values(
             let config = section.node.entry("config").map_or(section.line, |(key, _)| key.line);
             Path::of("cluster").key("config").key(it.option).at(config)
         };
-        findings.file = file.map(|(it, _)| it.source.to_owned()).filter(|it| !it.is_empty());
+        findings.file = file.and_then(|(it, _)| it.source.clone());
         findings.push(it.severity, it.code, at, &it.rest);
     }
     findings.file = None;

@@ -89,8 +89,7 @@ fn is_loose(name: &str, node: &Node) -> bool {
 
 /// Whether a value holds options of RKE2, as text or as a mapping.
 fn holds_options(node: &Node) -> bool {
-    let has_any =
-        |it: &Node| it.entries().iter().any(|(key, _)| options::find(key.scalar.text.trim_end_matches('+')).is_some());
+    let has_any = |it: &Node| it.entries().iter().any(|(key, _)| options::of_key(&key.scalar.text).is_some());
     let inside = |text: &str| yaml::read(text, OPTIONS).is_ok_and(|document| has_any(&document.root));
     has_any(node) || node.scalar().is_some_and(|it| inside(&it.text))
 }

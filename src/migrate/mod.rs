@@ -13,7 +13,7 @@ mod written_out;
 
 use crate::cluster::cloud_config::LeftOut;
 use crate::findings::path::Path;
-use crate::rke2::options::find;
+use crate::rke2::options::of_key;
 use crate::text::yaml::{self, CLOUD_CONFIG, Document, OPTIONS};
 pub(crate) use facts::Asked;
 use facts::Facts;
@@ -60,8 +60,7 @@ pub(crate) fn migrate(source: &str, asked: &Asked) -> Result<Migrated, String> {
         }
         facts.is_k3s = is_k3s(&document.root);
         let is_cloud_config = LeftOut::of(source.as_bytes()) != Some(LeftOut::NoHeader);
-        let is_options =
-            || document.root.entries().iter().any(|(key, _)| find(key.scalar.text.trim_end_matches('+')).is_some());
+        let is_options = || document.root.entries().iter().any(|(key, _)| of_key(&key.scalar.text).is_some());
         let has_section = document.root.get("cluster").is_some_and(|node| !node.is_null());
         let is_cloud_config = has_section || is_cloud_config || !is_options();
         if is_cloud_config {

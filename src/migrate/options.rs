@@ -9,7 +9,7 @@ use super::sheet::{Entry, Sheet, dedented, get, items, text, texts};
 use super::written_out;
 use crate::cluster::role::Role;
 use crate::rke2::Unit;
-use crate::rke2::options::{Class, Roles, find};
+use crate::rke2::options::{Class, Roles, find, of_key};
 use crate::text::yaml::OPTIONS;
 
 /// Where k3s has its files, and where RKE2 has those of the same name.
@@ -240,9 +240,8 @@ fn add_defaults(sheet: &mut Sheet, facts: &mut Facts, disabled: &[&str]) {
 /// What the options alone say of the node.
 pub(super) fn role(sheet: &Sheet) -> Option<Role> {
     let entries = sheet.entries();
-    let is_of_server = |it: &Entry| {
-        find(it.key.trim_end_matches('+')).is_some_and(|spec| spec.roles == Roles::Server && spec.name != "server")
-    };
+    let is_of_server =
+        |it: &Entry| of_key(it.key).is_some_and(|spec| spec.roles == Roles::Server && spec.name != "server");
     let joins = get(&sheet.root, "server").or_else(|| get(&sheet.root, "s")).is_some_and(|it| !texts(it).is_empty());
     match (joins, entries.iter().any(is_of_server)) {
         (false, _) => Some(Role::Init),

@@ -80,7 +80,7 @@ fn file(host: &Host, path: &str, unit: Unit) -> Option<Read> {
     // Nothing is refused here: RKE2 has read it, or will.
     let mut findings = Findings::default();
     findings.lenient = true;
-    let known = |name: &str| options::find(name.trim_end_matches('+')).is_some_and(|spec| spec.class != Class::Dropped);
+    let known = |name: &str| options::of_key(name).is_some_and(|spec| spec.class != Class::Dropped);
     let entries: Vec<_> = document.root.entries().iter().filter(|(key, _)| known(&key.scalar.text)).cloned().collect();
     Some(drop_in::read(
         &entries,

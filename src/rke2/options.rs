@@ -249,6 +249,11 @@ pub fn find(name: &str) -> Option<&'static Spec> {
     }
 }
 
+/// The option that a key of a file names, with or without a `+` at its end.
+pub(crate) fn of_key(written: &str) -> Option<&'static Spec> {
+    find(written.trim_end_matches('+'))
+}
+
 /// Whether the value of an option is a secret: by the table, and for a name that is not in it, if it looks like one of a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
     find(name).map_or_else(

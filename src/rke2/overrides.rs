@@ -213,7 +213,7 @@ fn options_of(host: &Host, file: &str) -> Vec<(&'static str, bool)> {
     let Ok(document) = yaml::read(&lossy(host, file), OPTIONS) else { return Vec::new() };
     let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
     let named = document.root.entries().iter().filter_map(|(key, value)| {
-        let spec = options::find(key.scalar.text.trim_end_matches('+'))?;
+        let spec = options::of_key(&key.scalar.text)?;
         Some((spec.name, is_given(value) || !value.items().is_empty()))
     });
     named.collect()

@@ -91,7 +91,7 @@ pub(crate) fn merged(first: &DropIn, second: &DropIn) -> Option<DropIn> {
 
 /// Whether an option of this name, as it is written, is judged by the version.
 pub(crate) fn asks_for_version(written: &str) -> bool {
-    let Some(spec) = options::find(written.trim_end_matches('+')) else { return false };
+    let Some(spec) = options::of_key(written) else { return false };
     spec.since.contains('.') && !spec.since.starts_with("<=")
         || [spec.allowed, spec.default].iter().any(|words| words.contains(['@', '<']))
         || spec.kind == Kind::Argument
