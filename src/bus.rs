@@ -4,11 +4,12 @@
 //! 1, anything but one JSON value on stdout too, and there is no timeout on its side.
 
 use std::io::{self, BufRead as _, Read, Write};
+use std::mem::forget;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,10 @@ impl Deadline {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = after(time);
     }
 
-    fn left(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_duration_since(Instant::now())
+    /// Nothing once it has passed.
+    fn left(&self) -> Option<Duration> {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 }
 
@@ -90,31 +93,47 @@ impl Response {
 }
 
 /// Runs `handle` and writes its response to `stdout`: one JSON line, whatever happens. A panic and a handler that takes longer than
-/// `deadline` become an `error`; in the latter case the handler is left running, and ends with the process. It may put that off.
-pub fn answer<W, F>(mut stdout: W, deadline: &Deadline, handle: F)
+/// `deadline` become an `error`. In the latter case the handler is left as it is, and `end` is called, which must end the process. The
+/// handler may put the deadline off.
+pub fn answer<W, F>(stdout: W, deadline: &Deadline, end: fn(), handle: F)
 where
-    W: Write + AsFd,
-    F: FnOnce(&Deadline) -> Response + Send + 'static,
+    W: Write + AsFd + Send + 'static,
+    F: FnOnce(&Deadline) -> Response,
 {
-    let (done, waiting) = mpsc::sync_channel(1);
-    let own = deadline.clone();
-    let handled = move || catch_unwind(AssertUnwindSafe(|| handle(&own))).unwrap_or_else(|_| Response::error(PANICKED));
     let start = Instant::now();
-    let response = match thread::Builder::new().spawn(move || drop(done.send(handled()))) {
-        Err(_) => Response::error("the event cannot be handled, because the system starts no more threads"),
-        Ok(_) => loop {
-            match waiting.recv_timeout(deadline.left()) {
-                Ok(response) => break response,
-                Err(mpsc::RecvTimeoutError::Timeout) if !deadline.left().is_zero() => {}
-                Err(_) => {
-                    let seconds = start.elapsed().as_secs();
-                    let sentence = format!("gave up after {seconds} seconds, so the node keeps what it had before");
-                    break Response::error(&sentence);
-                }
-            }
-        },
+    // Whoever takes it answers.
+    let stdout = Arc::new(Mutex::new(Some(stdout)));
+    let take = |from: &Mutex<Option<W>>| from.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (shared, until) = (Arc::clone(&stdout), deadline.clone());
+    let watch = move || {
+        while let Some(left) = until.left() {
+            thread::sleep(left);
+        }
+        if let Some(stdout) = take(&shared) {
+            let seconds = start.elapsed().as_secs();
+            let sentence = format!("gave up after {seconds} seconds, so the node keeps what it had before");
+            write(stdout, &Response::error(&sentence));
+            end();
+        }
     };
-    let mut line = serde_json::to_vec(&response).unwrap_or_else(|_| b"{}".to_vec());
+    // The handler stays in this thread, because starting another and waiting for it takes longer than not waiting.
+    let watching = thread::Builder::new().spawn(watch);
+    let response = match &watching {
+        Err(_) => Response::error("the event cannot be handled, because the system starts no more threads"),
+        Ok(_) => catch_unwind(AssertUnwindSafe(|| handle(deadline))).unwrap_or_else(|payload| {
+            // Dropping it may panic again.
+            forget(payload);
+            Response::error(PANICKED)
+        }),
+    };
+    match (take(&stdout), watching) {
+        (Some(stdout), _) => write(stdout, &response),
+        (None, watching) => drop(watching.map(JoinHandle::join)),
+    }
+}
+
+fn write(mut stdout: impl Write + AsFd, response: &Response) {
+    let mut line = serde_json::to_vec(response).unwrap_or_else(|_| b"{}".to_vec());
     line.push(b'\n');
     // Nobody may read any more, or nobody may ever read: neither is ours to mend.
     if stdio::is_writable(&stdout, Duration::from_secs(1)) {

@@ -1,7 +1,7 @@
 //! `agent-provider-rke2`: an event of the plugin bus, or a verb of the command line.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use provider_rke2::bus::Deadline;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let program = Host::program(arguments.first().map(std::ffi::OsString::as_os_str));
     match cli::event(&arguments) {
         Some((root, name)) => {
-            serve(root, name, program);
+            serve(&root, &name, &program);
             ExitCode::SUCCESS
         }
         None => cli::run(std::mem::take(&mut arguments), &program),
@@ -31,11 +31,13 @@ fn main() -> ExitCode {
 }
 
 /// Answers one event. Whatever happens, stdout gets one JSON line.
-fn serve(root: PathBuf, name: String, program: String) {
-    bus::answer(io::stdout(), &Deadline::after(bus::BOUND), move |deadline| match Host::new(&root) {
+fn serve(root: &Path, name: &str, program: &str) {
+    #[allow(clippy::exit, reason = "nothing else ends a process whose main thread hangs")]
+    let end = || std::process::exit(0);
+    bus::answer(io::stdout(), &Deadline::after(bus::BOUND), end, |deadline| match Host::new(root) {
         Ok(host) => {
-            let context = Context { host: &host, program: &program, version: VERSION };
-            bus::handle(&name, io::stdin(), &context, deadline)
+            let context = Context { host: &host, program, version: VERSION };
+            bus::handle(name, io::stdin(), &context, deadline)
         }
         Err(error) => bus::Response { error: error.to_string(), ..bus::Response::default() },
     });

@@ -1029,14 +1029,15 @@ fn a_root_that_is_none_is_an_answer_too() {
 
 // --- the function that main calls ---------------------------------------------------------------------------------
 
-/// What `bus::answer` writes, and how long it takes.
+/// What `bus::answer` writes, and how long it takes until that is there.
 fn answered(bound: Duration, handle: impl FnOnce() -> Response + Send + 'static) -> (Response, Duration) {
     let (mut reader, writer) = io::pipe().unwrap();
     let start = Instant::now();
-    bus::answer(writer, &Deadline::after(bound), |_| handle());
-    let took = start.elapsed();
+    // A handler that hangs keeps the thread that it runs in.
+    thread::spawn(move || bus::answer(writer, &Deadline::after(bound), || {}, |_| handle()));
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
+    let took = start.elapsed();
     assert_eq!(text.matches('\n').count(), 1, "{text:?}");
     let fields: BTreeMap<String, String> = serde_json::from_str(text.strip_suffix('\n').unwrap()).unwrap();
     assert_eq!(fields.len(), 4, "{text}");
@@ -1104,7 +1105,7 @@ fn an_answer_that_nobody_takes_does_not_hold_the_program() {
     for (name, writer) in [("a full pipe", writer), ("a pipe without a reader", broken)] {
         let (done, waiting) = mpsc::channel();
         thread::spawn(move || {
-            bus::answer(writer, &Deadline::after(Duration::from_secs(5)), |_| panic!("this too"));
+            bus::answer(writer, &Deadline::after(Duration::from_secs(5)), || {}, |_| panic!("this too"));
             done.send(()).unwrap();
         });
         assert_eq!(waiting.recv_timeout(AT_ONCE), Ok(()), "{name}");
