@@ -1,17 +1,18 @@
 //! Files and directories: read within bounds, replaced whole, locked.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{
     AtFlags, Dir, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, Stat, Uid, fchmod, fchown, flock, fstat,
     fsync, memfd_create, mkdirat, openat, renameat, statat, unlinkat,
 };
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::geteuid;
 
 use super::changes::Became;
@@ -28,15 +29,14 @@ pub(super) const PERMISSIONS: u32 = 0o7777;
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
-    file: OwnedFd,
+    file: File,
 }
 
 impl Lock {
     /// Replaces what the file holds, in place. A file that is cut off this way still is locked, and still is there.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let file = File::from(self.file.try_clone()?);
-        file.set_len(0)?;
-        file.write_all_at(bytes, 0)
+        self.file.set_len(0)?;
+        self.file.write_all_at(bytes, 0)
     }
 
     /// True if the path is another file by now. Where the system does not tell, nobody knows of another.
@@ -60,12 +60,18 @@ pub(crate) fn open_own(
     let refused = |errno: Errno| Error::os(doing, path, errno);
     let fd = retry_on_intr(|| openat(directory, name, flags, Mode::from_raw_mode(0o600)))
         .map_err(|errno| not_followed(doing, path, errno))?;
-    let kind = FileType::from_raw_mode(fstat(&fd).map_err(refused)?.st_mode);
-    if kind != FileType::RegularFile {
-        return Err(Error::Kind { doing, path: path.to_owned(), what: kind_name(kind) });
-    }
-    set_rights(&fd, 0o600).map_err(refused)?;
+    let stat = fstat(&fd).map_err(refused)?;
+    regular(&stat, doing, path)?;
+    set_rights(&fd, &stat, 0o600).map_err(refused)?;
     Ok(fd)
+}
+
+/// Fails for anything but a regular file.
+fn regular(stat: &Stat, doing: &'static str, path: &str) -> Result<(), Error> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(()),
+        other => Err(Error::Kind { doing, path: path.to_owned(), what: kind_name(other) }),
+    }
 }
 
 /// Tries for an exclusive lock until a point in time, at least once; false if somebody else has it.
@@ -85,7 +91,7 @@ pub(crate) fn flock_until(file: &OwnedFd, end: Instant) -> rustix::io::Result<bo
 }
 
 /// True if the name in the directory still is this file.
-pub(crate) fn is_at(file: &OwnedFd, directory: &OwnedFd, name: &str) -> bool {
+pub(crate) fn is_at(file: impl AsFd, directory: &OwnedFd, name: &str) -> bool {
     same(&fstat(file), &statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
 }
 
@@ -109,12 +115,13 @@ pub(super) fn kind_name(kind: FileType) -> &'static str {
 }
 
 pub(super) fn read_regular(file: &File, path: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    Ok(read_with_stat(file, path, limit)?.0)
+}
+
+fn read_with_stat(file: &File, path: &str, limit: u64) -> Result<(Vec<u8>, Stat), Error> {
     let stat = fstat(file).map_err(|errno| Error::os("read", path, errno))?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    if kind != FileType::RegularFile {
-        return Err(Error::Kind { doing: "read", path: path.to_owned(), what: kind_name(kind) });
-    }
-    read_all(file, path, limit, u64::try_from(stat.st_size).unwrap_or_default())
+    regular(&stat, "read", path)?;
+    Ok((read_all(file, path, limit, u64::try_from(stat.st_size).unwrap_or_default())?, stat))
 }
 
 pub(super) fn set_mode(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
@@ -128,12 +135,11 @@ fn change_mode(fd: impl AsFd, stat: &Stat, mode: u32) -> rustix::io::Result<()> 
 
 /// What only we write is root's, with this mode. Where the owner cannot be changed (a read-only file system, NFS), what is there serves all the
 /// same.
-fn set_rights(fd: impl AsFd, mode: u32) -> rustix::io::Result<()> {
-    let stat = fstat(&fd)?;
+fn set_rights(fd: impl AsFd, stat: &Stat, mode: u32) -> rustix::io::Result<()> {
     if (stat.st_uid, stat.st_gid) != (0, 0) && geteuid().is_root() {
         let _ = fchown(&fd, Some(Uid::ROOT), Some(Gid::ROOT));
     }
-    change_mode(fd, &stat, mode)
+    change_mode(fd, stat, mode)
 }
 
 /// Somebody who was faster to make the same directory is no failure.
@@ -161,17 +167,18 @@ fn has_bytes(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8], mode: u3
         _ => return Ok(false),
     }
     match is_file_of(directory, path, name, bytes) {
-        Some(file) => set_rights(&file, mode).map_err(refused).map(|()| true),
+        Some((file, stat)) => set_rights(&file, &stat, mode).map_err(refused).map(|()| true),
         None => Ok(false),
     }
 }
 
 /// The regular file of that name, opened, if these are its bytes; what cannot be read is not that.
-fn is_file_of(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8]) -> Option<File> {
+fn is_file_of(directory: &OwnedFd, path: &str, name: &str, bytes: &[u8]) -> Option<(File, Stat)> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(retry_on_intr(|| openat(directory, name, flags, Mode::empty())).ok()?);
     let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    (read_regular(&file, path, limit).ok()? == bytes).then_some(file)
+    let (found, stat) = read_with_stat(&file, path, limit).ok()?;
+    (found == bytes).then_some((file, stat))
 }
 
 /// Makes the temporary file, in place of what a run that was cut off has left.
@@ -204,7 +211,7 @@ impl Host {
         if let Some(became) = self.rehearsed(path) {
             return became != Became::Nothing;
         }
-        is_normal(path) && self.open(path, OFlags::PATH).is_ok()
+        is_normal(path) && self.stat(path).is_ok()
     }
 
     /// True if there is a directory behind the path, symlinks followed.
@@ -230,14 +237,12 @@ impl Host {
         if let Some(became) = self.rehearsed(path) {
             return became.mode();
         }
-        let stat = self.open(path, OFlags::PATH).and_then(fstat);
-        is_normal(path).then(|| Some(stat.ok()?.st_mode & PERMISSIONS))?
+        is_normal(path).then(|| Some(self.stat(path).ok()?.st_mode & PERMISSIONS))?
     }
 
     /// True if both paths lead to one file, symlinks followed.
     pub(crate) fn is_same_file(&self, one: &str, other: &str) -> bool {
-        let stat = |path: &str| self.open(path, OFlags::PATH).and_then(fstat);
-        is_normal(one) && is_normal(other) && same(&stat(one), &stat(other))
+        is_normal(one) && is_normal(other) && same(&self.stat(one), &self.stat(other))
     }
 
     /// Gives the content of a regular file, symlinks followed.
@@ -250,11 +255,7 @@ impl Host {
         }
         let refused = |errno: Errno| Error::os("read", path, errno);
         // Looked at before it is opened: opening a FIFO wakes who waits to write to it, opening a device may do anything.
-        let found = self.open(path, OFlags::PATH).and_then(fstat).map_err(refused)?;
-        let kind = FileType::from_raw_mode(found.st_mode);
-        if kind != FileType::RegularFile {
-            return Err(Error::Kind { doing: "read", path: path.to_owned(), what: kind_name(kind) });
-        }
+        regular(&self.stat(path).map_err(refused)?, "read", path)?;
         let fd = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(refused)?;
         read_regular(&fd.into(), path, limit)
     }
@@ -342,7 +343,7 @@ impl Host {
             other => other,
         };
         let fd = fd.map_err(|errno| self.no_directory(DOING, path, path, errno))?;
-        set_rights(&fd, mode).map_err(refused)
+        fstat(&fd).and_then(|stat| set_rights(&fd, &stat, mode)).map_err(refused)
     }
 
     /// Removes a file or a symlink; false if there was none. Nothing is synced.
@@ -433,7 +434,7 @@ impl Host {
         if self.is_rehearsal() {
             // Whoever holds the real one is not waited for, because nothing is changed.
             let file = memfd_create("lock", MemfdFlags::CLOEXEC).map_err(|errno| Error::os("lock", path, errno))?;
-            return Ok(Lock { file });
+            return Ok(Lock { file: file.into() });
         }
         let refused = |errno: Errno| Error::os("lock", path, errno);
         let directory = self.open(parent, OFlags::PATH | OFlags::DIRECTORY).map_err(refused)?;
@@ -443,7 +444,7 @@ impl Host {
             let locked = flock_until(&file, end).map_err(refused)?;
             // Who removed the file meanwhile has left us the lock of a file that nobody will find.
             if locked && is_at(&file, &directory, name) {
-                return Ok(Lock { file });
+                return Ok(Lock { file: file.into() });
             }
             if Instant::now() >= end {
                 return Err(Error::Held { path: path.to_owned(), wait });
@@ -528,13 +529,18 @@ impl Host {
 }
 
 pub(super) fn read_all(file: &File, path: &str, limit: u64, size: u64) -> Result<Vec<u8>, Error> {
-    // Room for all of it and the end: fewer reads.
+    // Room for all of it and the end.
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit).min(MOST_HINTED) + 32).unwrap_or_default());
-    // One more than allowed tells too long from just right; the size that stat gives is 0 in /proc.
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| Error::os("read", path, error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
-        Ok(bytes)
-    } else {
-        Err(Error::Size { path: path.to_owned(), limit })
+    loop {
+        bytes.reserve(32);
+        let read = retry_on_intr(|| read(file, spare_capacity(&mut bytes))).map_err(|errno| Error::os("read", path, errno))?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > limit {
+            return Err(Error::Size { path: path.to_owned(), limit });
+        }
+        // With room left it was the end. A file of /proc, which gives less at a time, has the size 0.
+        if read == 0 || (length == size && bytes.len() < bytes.capacity()) {
+            return Ok(bytes);
+        }
     }
 }

@@ -84,7 +84,7 @@ impl Host {
         let fd = retry_on_intr(|| openat(CWD, root, flags, Mode::empty())).map_err(|errno| refused(errno.into()))?;
         // The name alone is not enough: /proc/1/root reads `/` inside a chroot. Nor the inode: a bind mount of / has
         // the same.
-        let real = canonicalize(root).map_err(refused)? == Path::new("/") && same(&fstat(&fd), &rustix::fs::stat("/"));
+        let real = same(&fstat(&fd), &rustix::fs::stat("/")) && canonicalize(root).map_err(refused)? == Path::new("/");
         let host = Self { root: fd, real, rehearsal: None };
         match host.open("/", OFlags::PATH) {
             Err(Errno::NOSYS | Errno::PERM) => Err(Error::Confine { path: named() }),
@@ -146,6 +146,11 @@ impl Host {
             }
         }
         Err(Errno::AGAIN)
+    }
+
+    /// What a path leads to, inside the root; nothing is opened but the way there.
+    fn stat(&self, path: &str) -> rustix::io::Result<Stat> {
+        if self.real { rustix::fs::stat(path) } else { self.open(path, OFlags::PATH).and_then(fstat) }
     }
 }
 

@@ -222,7 +222,7 @@ impl Host {
 
     /// Device and inode of what is behind the path, symlinks followed.
     pub(crate) fn identity(&self, path: &str) -> Option<(u64, u64)> {
-        let stat = is_normal(path).then(|| self.open(path, OFlags::PATH).and_then(fstat))?.ok()?;
+        let stat = is_normal(path).then(|| self.stat(path))?.ok()?;
         Some((stat.st_dev, stat.st_ino))
     }
 }
