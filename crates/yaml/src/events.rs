@@ -128,8 +128,8 @@ impl<'t> Events<'t> {
     }
 
     /// Whether the next token is one of these.
-    fn at(&mut self, kinds: &[Kind<'_>]) -> Result<bool, Error> {
-        Ok(kinds.contains(&self.peek()?.kind))
+    fn at(&mut self, is_one: impl Fn(&Kind<'_>) -> bool) -> Result<bool, Error> {
+        Ok(is_one(&self.peek()?.kind))
     }
 
     /// Skips the next token and gives where it stood.
@@ -176,21 +176,21 @@ impl<'t> Events<'t> {
     // Documents.
 
     fn document_start(&mut self, is_first: bool) -> Next<'t> {
-        while !is_first && self.at(&[Kind::DocumentEnd])? {
+        while !is_first && self.at(|it| matches!(it, Kind::DocumentEnd))? {
             self.scanner.skip();
         }
         let token = self.peek()?;
         let start = token.start;
-        if token.kind == Kind::StreamEnd {
+        if matches!(token.kind, Kind::StreamEnd) {
             self.state = State::End;
             return Ok((Event::StreamEnd, start));
         }
-        let is_explicit = matches!(token.kind, Kind::Version { .. } | Kind::TagDirective { .. } | Kind::DocumentStart);
+        let is_explicit = matches!(token.kind, Kind::Version { .. } | Kind::TagDirective(_) | Kind::DocumentStart);
         self.directives()?;
         self.states.push(State::DocumentEnd);
         if is_first && !is_explicit {
             self.state = State::BlockNode;
-        } else if self.at(&[Kind::DocumentStart])? {
+        } else if self.at(|it| matches!(it, Kind::DocumentStart))? {
             self.scanner.skip();
             self.state = State::DocumentContent;
         } else {
@@ -207,7 +207,7 @@ impl<'t> Events<'t> {
         let start = token.start;
         match token.kind {
             Kind::Version { .. }
-            | Kind::TagDirective { .. }
+            | Kind::TagDirective(_)
             | Kind::DocumentStart
             | Kind::DocumentEnd
             | Kind::StreamEnd => {
@@ -221,7 +221,7 @@ impl<'t> Events<'t> {
     fn document_end(&mut self) -> Next<'t> {
         let token = self.peek()?;
         let start = token.start;
-        if token.kind == Kind::DocumentEnd {
+        if matches!(token.kind, Kind::DocumentEnd) {
             self.scanner.skip();
         }
         self.handles.clear();
@@ -240,7 +240,8 @@ impl<'t> Events<'t> {
                 Kind::Version { .. } => {
                     return Err(start.error("Kairos and RKE2 read YAML 1.1 only; leave the %YAML line out"));
                 }
-                Kind::TagDirective { handle, prefix } => {
+                Kind::TagDirective(directive) => {
+                    let (handle, prefix) = &**directive;
                     if self.handles.iter().any(|(it, _)| it == handle) {
                         return Err(start.error("%TAG gives a handle twice; leave one out"));
                     }
@@ -299,7 +300,7 @@ impl<'t> Events<'t> {
                 self.state = State::BlockMappingFirst;
                 Ok((Event::MappingStart { anchor }, start))
             }
-            _ if properties != Properties::default() => {
+            _ if properties.anchor.is_some() || properties.tag.is_some() => {
                 self.leave();
                 Ok((Event::Scalar { properties, text: Cow::Borrowed(""), written: Written::Plain }, start))
             }
@@ -314,8 +315,8 @@ impl<'t> Events<'t> {
             let token = self.peek()?;
             match &mut token.kind {
                 Kind::Anchor(name) if properties.anchor.is_none() => properties.anchor = Some(name),
-                Kind::Tag { handle, suffix } if properties.tag.is_none() => {
-                    let (handle, suffix) = (*handle, std::mem::take(suffix));
+                Kind::Tag(tag) if properties.tag.is_none() => {
+                    let (handle, suffix) = std::mem::take(&mut **tag);
                     let prefix = self.handles.iter().find(|(it, _)| *it == handle).map(|(_, prefix)| prefix);
                     properties.tag = match (handle, prefix) {
                         ("", _) => Some(suffix),
@@ -337,7 +338,7 @@ impl<'t> Events<'t> {
         match token.kind {
             Kind::BlockEntry => {
                 self.scanner.skip();
-                match self.at(&[Kind::BlockEntry, Kind::BlockEnd])? {
+                match self.at(|it| matches!(it, Kind::BlockEntry | Kind::BlockEnd))? {
                     true => self.empty(State::BlockSequence, end),
                     false => self.node_then(Place::Block, State::BlockSequence),
                 }
@@ -350,12 +351,12 @@ impl<'t> Events<'t> {
     fn indentless_sequence(&mut self) -> Next<'t> {
         let token = self.peek()?;
         let (start, end) = (token.start, token.end);
-        if token.kind != Kind::BlockEntry {
+        if !matches!(token.kind, Kind::BlockEntry) {
             self.leave();
             return Ok((Event::SequenceEnd, start));
         }
         self.scanner.skip();
-        match self.at(&[Kind::BlockEntry, Kind::Key, Kind::Value, Kind::BlockEnd])? {
+        match self.at(|it| matches!(it, Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd))? {
             true => self.empty(State::IndentlessSequence, end),
             false => self.node_then(Place::Block, State::IndentlessSequence),
         }
@@ -367,7 +368,7 @@ impl<'t> Events<'t> {
         match token.kind {
             Kind::Key => {
                 self.scanner.skip();
-                match self.at(&[Kind::Key, Kind::Value, Kind::BlockEnd])? {
+                match self.at(|it| matches!(it, Kind::Key | Kind::Value | Kind::BlockEnd))? {
                     true => self.empty(State::BlockMappingValue, end),
                     false => self.node_then(Place::BlockOrIndentless, State::BlockMappingValue),
                 }
@@ -380,18 +381,18 @@ impl<'t> Events<'t> {
     fn block_mapping_value(&mut self) -> Next<'t> {
         let token = self.peek()?;
         let (start, end) = (token.start, token.end);
-        if token.kind != Kind::Value {
+        if !matches!(token.kind, Kind::Value) {
             return self.empty(State::BlockMappingKey, start);
         }
         self.scanner.skip();
-        match self.at(&[Kind::Key, Kind::Value, Kind::BlockEnd])? {
+        match self.at(|it| matches!(it, Kind::Key | Kind::Value | Kind::BlockEnd))? {
             true => self.empty(State::BlockMappingKey, end),
             false => self.node_then(Place::BlockOrIndentless, State::BlockMappingKey),
         }
     }
 
     fn flow_sequence(&mut self, is_first: bool) -> Next<'t> {
-        if self.at(&[Kind::FlowSequenceEnd])? {
+        if self.at(|it| matches!(it, Kind::FlowSequenceEnd))? {
             return self.close(Event::SequenceEnd);
         }
         self.comma(is_first, "`,` or `]`")?;
@@ -414,7 +415,7 @@ impl<'t> Events<'t> {
             return Ok(());
         }
         let token = self.peek()?;
-        if token.kind != Kind::FlowEntry {
+        if !matches!(token.kind, Kind::FlowEntry) {
             let (found, mark) = (described(&token.kind), token.start);
             return Err(mark.error(format!(
                 "{expected} is expected before {found}; close the bracket, or write the value in quotes"
@@ -425,7 +426,7 @@ impl<'t> Events<'t> {
     }
 
     fn flow_pair_key(&mut self) -> Next<'t> {
-        if self.at(&[Kind::Value, Kind::FlowEntry, Kind::FlowSequenceEnd])? {
+        if self.at(|it| matches!(it, Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd))? {
             let end = self.skip()?.end;
             return self.empty(State::FlowPairValue, end);
         }
@@ -433,9 +434,9 @@ impl<'t> Events<'t> {
     }
 
     fn flow_pair_value(&mut self) -> Next<'t> {
-        if self.at(&[Kind::Value])? {
+        if self.at(|it| matches!(it, Kind::Value))? {
             self.scanner.skip();
-            if !self.at(&[Kind::FlowEntry, Kind::FlowSequenceEnd])? {
+            if !self.at(|it| matches!(it, Kind::FlowEntry | Kind::FlowSequenceEnd))? {
                 return self.node_then(Place::Flow, State::FlowPairEnd);
             }
         }
@@ -444,7 +445,7 @@ impl<'t> Events<'t> {
     }
 
     fn flow_mapping_key(&mut self, is_first: bool) -> Next<'t> {
-        if self.at(&[Kind::FlowMappingEnd])? {
+        if self.at(|it| matches!(it, Kind::FlowMappingEnd))? {
             return self.close(Event::MappingEnd);
         }
         self.comma(is_first, "`,` or `}`")?;
@@ -452,7 +453,7 @@ impl<'t> Events<'t> {
             Kind::FlowMappingEnd => self.close(Event::MappingEnd),
             Kind::Key => {
                 self.scanner.skip();
-                if self.at(&[Kind::Value, Kind::FlowEntry, Kind::FlowMappingEnd])? {
+                if self.at(|it| matches!(it, Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd))? {
                     let mark = self.peek()?.start;
                     return self.empty(State::FlowMappingValue, mark);
                 }
@@ -463,9 +464,9 @@ impl<'t> Events<'t> {
     }
 
     fn flow_mapping_value(&mut self) -> Next<'t> {
-        if self.at(&[Kind::Value])? {
+        if self.at(|it| matches!(it, Kind::Value))? {
             self.scanner.skip();
-            if !self.at(&[Kind::FlowEntry, Kind::FlowMappingEnd])? {
+            if !self.at(|it| matches!(it, Kind::FlowEntry | Kind::FlowMappingEnd))? {
                 return self.node_then(Place::Flow, State::FlowMappingKey);
             }
         }
@@ -477,7 +478,7 @@ impl<'t> Events<'t> {
 /// A token, for a message; never a text of the file.
 fn described(kind: &Kind<'_>) -> &'static str {
     match kind {
-        Kind::Version { .. } | Kind::TagDirective { .. } => "the directive",
+        Kind::Version { .. } | Kind::TagDirective(_) => "the directive",
         Kind::DocumentStart => "`---`",
         Kind::DocumentEnd => "`...`",
         Kind::StreamEnd => "the end of the text",
@@ -492,7 +493,7 @@ fn described(kind: &Kind<'_>) -> &'static str {
         Kind::Value => "`:`",
         Kind::Alias(_) => "the alias",
         Kind::Anchor(_) => "the anchor",
-        Kind::Tag { .. } => "the tag",
+        Kind::Tag(_) => "the tag",
         Kind::Scalar { .. } => "the value",
     }
 }

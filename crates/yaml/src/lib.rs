@@ -211,14 +211,23 @@ pub fn all(text: &str, limits: Limits) -> Result<(), Error> {
     Ok(())
 }
 
+/// Eight bytes of value 1.
+const BYTES: u64 = 0x0101_0101_0101_0101;
+
 /// The first character that YAML does not allow anywhere.
 fn forbidden(text: &str) -> Option<(usize, char)> {
     let may_be = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || matches!(byte, 0x7f | 0xc2 | 0xef);
     let is_forbidden = |it: char| {
         it.is_control() && !matches!(it, '\t' | '\n' | '\r' | '\u{85}') || matches!(it, '\u{fffe}' | '\u{ffff}')
     };
-    // Most texts have no byte that such a character may begin with.
-    text.bytes().any(may_be).then(|| text.char_indices().find(|(_, it)| is_forbidden(*it))).flatten()
+    // Most texts have no byte that such a character may begin with, and most runs of eight bytes none below 0x20 or from 0x7f on, which shows in
+    // their highest bits.
+    let is_plain = |run: &[u8]| {
+        let it = <[u8; 8]>::try_from(run).map(u64::from_le_bytes);
+        it.is_ok_and(|it| (it | it.wrapping_add(BYTES) | it.wrapping_sub(0x20 * BYTES)) & (0x80 * BYTES) == 0)
+    };
+    let is_suspect = text.as_bytes().chunks(8).any(|run| !is_plain(run) && run.iter().any(|byte| may_be(*byte)));
+    is_suspect.then(|| text.char_indices().find(|(_, it)| is_forbidden(*it))).flatten()
 }
 
 struct Composer<'t> {
@@ -310,7 +319,7 @@ impl<'t> Composer<'t> {
                 let (mut size, mut height) = (1, 1);
                 loop {
                     let (event, mark) = self.events.next()?;
-                    if event == Event::SequenceEnd {
+                    if matches!(event, Event::SequenceEnd) {
                         break;
                     }
                     let (item, item_size, item_height) = self.node(event, mark, depth + 1)?;
@@ -382,7 +391,7 @@ impl<'t> Composer<'t> {
         let (mut size, mut height, mut merges) = (1, 1, false);
         loop {
             let (event, mark) = self.events.next()?;
-            if event == Event::MappingEnd {
+            if matches!(event, Event::MappingEnd) {
                 break;
             }
             let (key, key_size, _) = self.node(event, mark, depth + 1)?;

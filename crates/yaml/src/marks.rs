@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
                 let mut items = Vec::new();
                 loop {
                     let (event, mark) = self.events.next()?;
-                    if event == Event::SequenceEnd {
+                    if matches!(event, Event::SequenceEnd) {
                         let end = self.behind(start, items.last());
                         break (anchor, What::List(items), end);
                     }
@@ -98,7 +98,7 @@ impl<'t> Reader<'t> {
                 let mut entries = Vec::new();
                 loop {
                     let (event, mark) = self.events.next()?;
-                    if event == Event::MappingEnd {
+                    if matches!(event, Event::MappingEnd) {
                         let end = self.behind(start, entries.last().map(|(_, value)| value));
                         break (anchor, What::Map(entries), end);
                     }

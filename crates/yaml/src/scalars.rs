@@ -124,6 +124,7 @@ impl Scanner<'_> {
                             break;
                         }
                     }
+                    byte if byte.is_ascii() => self.advance(1),
                     _ => self.advance_character(),
                 }
             }
@@ -229,14 +230,15 @@ impl Scanner<'_> {
     /// Skips what a plain scalar may hold, up to a blank or a line break.
     fn skip_plain(&mut self) {
         let is_flow = self.flow_level != 0;
-        while !self.is_end() {
+        loop {
+            self.skip_while(|class| class == Class::Plain || (class == Class::Flow && !is_flow));
+            if self.is_end() {
+                break;
+            }
             match class(self.byte(0)) {
-                Class::Blank => break,
-                Class::Break if self.line_break(0) > 0 => break,
-                Class::Wide | Class::Break => self.advance_character(),
-                Class::Colon if self.is_space(1) => break,
-                Class::Flow if is_flow => break,
-                Class::Plain | Class::Colon | Class::Flow => self.advance(1),
+                Class::Wide | Class::Break if self.line_break(0) == 0 => self.advance_character(),
+                Class::Colon if !self.is_space(1) => self.advance(1),
+                _ => break,
             }
         }
     }

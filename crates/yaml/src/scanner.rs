@@ -44,7 +44,7 @@ pub(crate) enum Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind<'t> {
     Version { major: u32, minor: u32 },
-    TagDirective { handle: &'t str, prefix: String },
+    TagDirective(Box<(&'t str, String)>),
     DocumentStart,
     DocumentEnd,
     StreamEnd,
@@ -61,7 +61,8 @@ pub(crate) enum Kind<'t> {
     Value,
     Alias(&'t str),
     Anchor(&'t str),
-    Tag { handle: &'t str, suffix: String },
+    /// Its handle and its suffix; in a box, because tags are rare and tokens are moved.
+    Tag(Box<(&'t str, String)>),
     Scalar { text: Cow<'t, str>, written: Written },
 }
 
@@ -270,13 +271,19 @@ impl<'t> Scanner<'t> {
     }
 
     pub(crate) fn skip_to_line_end(&mut self) {
-        while !self.is_end() {
-            match class(self.byte(0)) {
-                Class::Break if self.line_break(0) > 0 => break,
-                Class::Break | Class::Wide => self.advance_character(),
-                _ => self.advance(1),
+        loop {
+            self.skip_while(|class| !matches!(class, Class::Break | Class::Wide));
+            if self.is_end() || self.line_break(0) > 0 {
+                break;
             }
+            self.advance_character();
         }
+    }
+
+    /// Skips bytes of ASCII as long as their class is one of these.
+    pub(crate) fn skip_while(&mut self, is_skipped: impl Fn(Class) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !is_skipped(class(*byte))).unwrap_or(rest.len());
     }
 
     /// Whether a line of `---` or `...` is here.
@@ -608,36 +615,36 @@ impl<'t> Scanner<'t> {
         if !self.is_space(0) {
             return Err(start.error(problem));
         }
-        Ok(Kind::TagDirective { handle, prefix })
+        Ok(Kind::TagDirective(Box::new((handle, prefix))))
     }
 
     fn scan_tag(&mut self) -> Result<(), Error> {
         let start = self.mark();
-        let kind = if self.byte(1) == b'<' {
+        let tag = if self.byte(1) == b'<' {
             self.advance(2);
             let suffix = self.scan_tag_uri("", start)?;
             if self.byte(0) != b'>' {
                 return Err(start.error("`!<` begins a tag, which does not end in `>`; write the value in quotes"));
             }
             self.advance(1);
-            Kind::Tag { handle: "", suffix }
+            ("", suffix)
         } else {
             let handle = self.scan_tag_handle(start)?;
             if handle.len() > 1 && handle.ends_with('!') {
                 let suffix = self.scan_tag_uri("", start)?;
-                Kind::Tag { handle, suffix }
+                (handle, suffix)
             } else {
                 let suffix = self.scan_tag_uri(handle, start)?;
                 match suffix.is_empty() {
-                    true => Kind::Tag { handle: "", suffix: "!".into() },
-                    false => Kind::Tag { handle: "!", suffix },
+                    true => ("", "!".into()),
+                    false => ("!", suffix),
                 }
             }
         };
         if !self.is_space(0) {
             return Err(start.error("`!` begins a tag; write the value in quotes"));
         }
-        self.push_from(start, kind);
+        self.push_from(start, Kind::Tag(Box::new(tag)));
         Ok(())
     }
 
@@ -719,6 +726,21 @@ pub(crate) enum Class {
 }
 
 pub(crate) fn class(byte: u8) -> Class {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Plain)
+}
+
+/// Of each byte; a look-up is faster than the comparisons.
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Plain; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = class_of(byte as u8);
+        byte += 1;
+    }
+    classes
+};
+
+const fn class_of(byte: u8) -> Class {
     match byte {
         b' ' | b'\t' => Class::Blank,
         b'\n' | b'\r' | 0xc2 | 0xe2 => Class::Break,
