@@ -3,6 +3,7 @@
 //! * time: the whole process, against a bare static program (`static/bare.rs`) that only writes, fsyncs and renames one
 //!   fresh file of the same size and fsyncs the directory. Both are run in turn by one small static launcher
 //!   (`static/launcher.rs`) on one file system, so that what disturbs one disturbs the other.
+//!   `/run` of the node is in memory, as on a real one, where that may be mounted.
 //! * memory: the highest peak of all runs, as the kernel gives it to the launcher.
 //! * size: of the release binary, static, for musl.
 //!
@@ -20,7 +21,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use support::{Outcome, Place, Run, Side, launch, mib, path, verdict};
+use support::{Outcome, Place, Run, Side, launch_by, mib, path, verdict, with_memory_at};
 
 /// Measured pairs of runs, and the pairs before them that warm the caches and are not counted.
 const PAIRS: usize = 200;
@@ -79,7 +80,11 @@ fn compare(place: &Place, agent: &Path, bare: &Path, launcher: &Path, name: &str
     // The order alternates: neither side always runs in the wake of the other.
     let sides: Vec<bool> = (0..WARM_UP + PAIRS).flat_map(|pair| [pair % 2 == 0, pair % 2 != 0]).collect();
     let runs: Vec<&Run> = sides.iter().map(|is_agent| if *is_agent { &agent_run } else { &bare_run }).collect();
-    let results = launch(place, launcher, &runs)?;
+    let (launcher, is_run_in_memory) = match with_memory_at(&root.join("run"), launcher) {
+        Some(launcher) => (launcher, true),
+        None => (Command::new(launcher), false),
+    };
+    let results = launch_by(launcher, place, &runs)?;
     if let Some(odd) = results.iter().find(|result| result.written != document_size) {
         return Err(format!("a run left {} bytes where {document_size} were expected", odd.written).into());
     }
@@ -89,7 +94,7 @@ fn compare(place: &Place, agent: &Path, bare: &Path, launcher: &Path, name: &str
         Side::of(&of_side.map(|(_, result)| result).collect::<Vec<_>>(), WARM_UP)
     };
     let event_size = fs::metadata(&agent_run.input)?.len();
-    Ok(Compared { event_size, document_size, agent: side(true)?, bare: side(false)? })
+    Ok(Compared { event_size, document_size, is_run_in_memory, agent: side(true)?, bare: side(false)? })
 }
 
 /// Writes the event as the Kairos agent sends it, and the source that it names.
@@ -132,6 +137,7 @@ struct Report {
 struct Compared {
     event_size: u64,
     document_size: u64,
+    is_run_in_memory: bool,
     agent: Side,
     bare: Side,
 }
@@ -170,8 +176,12 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         writeln!(out, "machine: {}", self.machine)?;
         for (name, compared) in self.both() {
-            let Compared { event_size, document_size, agent, bare } = compared;
-            writeln!(out, "{name}: event of {event_size} bytes, document of {document_size} bytes, {PAIRS} pairs")?;
+            let Compared { event_size, document_size, is_run_in_memory, agent, bare } = compared;
+            let run = if *is_run_in_memory { "in memory" } else { "on the disk, because it may not be mounted" };
+            writeln!(
+                out,
+                "{name}: event of {event_size} bytes, document of {document_size} bytes, /run {run}, {PAIRS} pairs"
+            )?;
             writeln!(out, "  agent.boot {agent}")?;
             writeln!(out, "  bare write {bare}")?;
             let (ratio, met) = (compared.ratio(), verdict(compared.ratio() <= RATIO_GOAL));

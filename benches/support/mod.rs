@@ -150,13 +150,31 @@ pub struct Measured {
 
 /// Runs all of them, one after the other.
 pub fn launch(place: &Place, launcher: &Path, runs: &[&Run]) -> Outcome<Vec<Measured>> {
+    launch_by(Command::new(launcher), place, runs)
+}
+
+/// The launcher with a file system in memory at a directory, which nobody else sees; nothing where that may not be mounted.
+pub fn with_memory_at(directory: &Path, launcher: &Path) -> Option<Command> {
+    const MOUNT: &str = r#"mount -t tmpfs tmpfs "$1" && shift && exec "$@""#;
+    let command = |own: &[&str], program: &Path| {
+        let mut command = Command::new("unshare");
+        command.args(own).args(["--mount", "sh", "-c", MOUNT, "sh"]).args([directory, program]);
+        command
+    };
+    // Who is not root may be it in a namespace of users.
+    let works = |own: &&[&str]| command(own, Path::new("true")).output().is_ok_and(|it| it.status.success());
+    [&[][..], &["--user", "--map-root-user"]].into_iter().find(works).map(|own| command(own, launcher))
+}
+
+/// The same with a launcher that was made ready.
+pub fn launch_by(mut launcher: Command, place: &Place, runs: &[&Run]) -> Outcome<Vec<Measured>> {
     let lines: Vec<String> = runs
         .iter()
         .map(|run| format!("{}\t{}\t{}\n", path(&run.written), path(&run.input), run.command.join("\t")))
         .collect();
     let list = place.work.join("runs");
     fs::write(&list, lines.concat())?;
-    let output = Command::new(launcher).stdin(File::open(&list)?).output()?;
+    let output = launcher.stdin(File::open(&list)?).output()?;
     if !output.status.success() {
         return Err(format!("the launcher ended with {}: {}", output.status, last_line(&output.stderr)).into());
     }

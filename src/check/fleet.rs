@@ -221,7 +221,8 @@ impl<'a> Group<'a> {
                 if name == "cluster-dns" && one.critical.get("service-cidr") != other.critical.get("service-cidr") {
                     continue;
                 }
-                let shown = |value: &str| if value.is_empty() { "not set".to_owned() } else { quoted(value) };
+                let shown =
+                    |value: &str| if value.is_empty() { "not set".to_owned() } else { quoted(value).to_string() };
                 let found = match options::is_secret(name) {
                     true => format!("differs from the one in {}", escape(&one.name)),
                     false => format!("is {} here and {} in {}", shown(value), shown(expected), escape(&one.name)),

@@ -7,7 +7,7 @@ use crate::findings::code::Code;
 use crate::findings::path::Path;
 use crate::rke2::drop_in::Place;
 use crate::text::odd;
-use crate::text::yaml::{Kind, Node};
+use crate::text::yaml::{Key, Kind, Node};
 
 /// Keys that are judged elsewhere: with more weight, or word for word.
 const ELSEWHERE: [&str; 5] = ["role", "cluster_token", "control_plane_host", "config", "ca_certs"];
@@ -17,14 +17,15 @@ pub(super) fn judge(reader: &mut Reader) {
     let section = reader.section;
     for (key, node) in section.node.entries() {
         let name = key.scalar.text.as_str();
-        if !ELSEWHERE.contains(&name) {
+        if !ELSEWHERE.contains(&name) && holds(node) {
             walk(node, &reader::path(name), key.line, Place::Here, reader.findings);
         }
     }
     if let Options::Read(place, document) = &section.options {
         let options = document.root.entries().iter();
         // Those of the cluster section itself, which count only where its own keys are missing.
-        for (key, node) in options.filter(|(key, _)| !matches!(key.scalar.text.as_str(), "token" | "server")) {
+        let is_own = |key: &Key| matches!(key.scalar.text.as_str(), "token" | "server");
+        for (key, node) in options.filter(|(key, node)| !is_own(key) && holds(node)) {
             walk(node, &reader::path("config").key(&key.scalar.text), key.line, *place, reader.findings);
         }
     }

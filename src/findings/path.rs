@@ -1,6 +1,7 @@
 //! Where a finding stands.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::text::escape::shortened;
 
@@ -18,7 +19,8 @@ pub struct Path(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    Key(String),
+    /// Shared, because a path is copied for each key below it.
+    Key(Arc<str>),
     Item(usize),
 }
 
@@ -57,7 +59,7 @@ impl Path {
     /// Its steps: a key, or the index of an item.
     pub(crate) fn steps(&self) -> impl Iterator<Item = Result<&str, usize>> {
         self.0.iter().map(|step| match step {
-            Step::Key(key) => Ok(key.as_str()),
+            Step::Key(key) => Ok(&**key),
             Step::Item(index) => Err(*index),
         })
     }

@@ -533,7 +533,8 @@ pub(super) fn read_all(file: &File, path: &str, limit: u64, size: u64) -> Result
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit).min(MOST_HINTED) + 32).unwrap_or_default());
     loop {
         bytes.reserve(32);
-        let read = retry_on_intr(|| read(file, spare_capacity(&mut bytes))).map_err(|errno| Error::os("read", path, errno))?;
+        let read =
+            retry_on_intr(|| read(file, spare_capacity(&mut bytes))).map_err(|errno| Error::os("read", path, errno))?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > limit {
             return Err(Error::Size { path: path.to_owned(), limit });

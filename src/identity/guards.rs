@@ -198,7 +198,7 @@ fn critical_differs(situation: &Situation) -> Vec<Found> {
     let follows = |name: &str| are_other_services && name == "cluster-dns";
     let others = differing(situation).filter(|(name, ..)| !(DECISIVE.contains(name) || follows(name)));
     let sentence = |(name, before, now): (&str, &str, &str)| {
-        let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { quoted(text) };
+        let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { quoted(text).to_string() };
         let what = match options::is_secret(name) || before == SET {
             true => "has changed".to_owned(),
             false => format!("has changed from {} to {}", shown(before), shown(now)),

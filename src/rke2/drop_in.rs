@@ -187,20 +187,29 @@ struct Current<'a> {
     /// What RKE2 takes it for; nothing for one that it does not know or leaves out.
     spec: Option<&'static Spec>,
     is_secret: bool,
-    path: Path,
+    /// The key.
+    written: &'a str,
     line: usize,
 }
 
 impl Current<'_> {
     /// The value for a message; nothing of a secret.
     fn found(&self, text: &str) -> String {
-        if self.is_secret { "the value".into() } else { quoted(text) }
+        if self.is_secret { "the value".into() } else { quoted(text).to_string() }
     }
 }
 
 impl Reader<'_> {
     fn at(&self, option: &Current) -> At {
-        self.place.at(&option.path, option.line)
+        self.place.at(&self.path.key(option.written), option.line)
+    }
+
+    /// Where an item with an index and a line stands; without one, the option.
+    fn at_item(&self, option: &Current, item: Option<(usize, usize)>) -> At {
+        item.map_or_else(
+            || self.at(option),
+            |(index, line)| self.place.at(&self.path.key(option.written).item(index), line),
+        )
     }
 
     /// Refuses a value that RKE2 does not take; a node with state keeps the text that RKE2 has taken it for until now, if it has. Whether nothing
@@ -220,7 +229,6 @@ impl Reader<'_> {
             Some(name) => (name.trim_end(), true),
             None => (written.as_str(), false),
         };
-        let path = self.path.key(&written);
         // RKE2 takes what stands after a `=` for the value, of whatever option the rest names.
         let no_name = if written.is_empty() || written.chars().any(|c| c.is_control() || c == '=') {
             Some("is a name that is empty or holds a `=`, tab or control character; write the name of an option")
@@ -230,17 +238,18 @@ impl Reader<'_> {
             None
         };
         if no_name.is_some() && name.trim_end_matches('+').starts_with("cluster-reset") {
-            let option = Current { name, spec: None, is_secret: false, path, line: key.line };
+            let option = Current { name, spec: None, is_secret: false, written: &written, line: key.line };
             return self.reset(&option, value);
         }
         if let Some(rest) = no_name {
-            self.findings.refuse_fresh(Code::OptionName, self.place.at(&path, key.line), rest, Instead::LeftOut);
+            let at = self.place.at(&self.path.key(&written), key.line);
+            self.findings.refuse_fresh(Code::OptionName, at, rest, Instead::LeftOut);
             return;
         }
         let known = options::find(name);
         let spec = known.filter(|spec| spec.class != Class::Dropped);
         let (name, is_secret) = (known.map_or(name, |spec| spec.name), options::is_secret(name));
-        let option = Current { name, spec, is_secret, path, line: key.line };
+        let option = Current { name, spec, is_secret, written: &written, line: key.line };
         if name.len() > LONGEST_NAME {
             return self.unknown(&option);
         }
@@ -325,7 +334,7 @@ impl Reader<'_> {
                 (items.is_empty() || !list.is_empty()).then_some(Value::List(list))
             }
             (Kind::Scalar(scalar), Some(true)) => {
-                let text = self.text(option, self.at(option), scalar);
+                let text = self.text(option, None, scalar);
                 let list = self.split(option, text);
                 if list.is_empty() {
                     let rest = "has no item between its commas, so it is left out; write one, or remove it";
@@ -347,22 +356,24 @@ impl Reader<'_> {
     fn items(&mut self, option: &Current, items: &[Node]) -> Vec<String> {
         let mut list = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let at = self.place.at(&option.path.item(index), item.line);
+            let place = (index, item.line);
             match &item.kind {
                 Kind::Scalar(scalar) => {
-                    let text = self.text(option, at.clone(), scalar);
+                    let text = self.text(option, Some(place), scalar);
                     if text.is_empty() {
-                        self.findings.note(Code::OptionEmpty, at, "is an empty item, so it is left out; remove it");
+                        let rest = "is an empty item, so it is left out; remove it";
+                        self.findings.note(Code::OptionEmpty, self.at_item(option, Some(place)), rest);
                     } else {
                         list.extend(self.split(option, text));
                     }
                 }
                 Kind::List(_) | Kind::Map(_) if option.spec.is_none() => {
                     let rest = format!("is {} inside a list, which is left out; remove it", item.described());
-                    self.findings.warn(Code::OptionNested, at, &rest);
+                    self.findings.warn(Code::OptionNested, self.at_item(option, Some(place)), &rest);
                 }
                 Kind::List(_) | Kind::Map(_) => {
                     let rest = format!("is {} inside a list; write a flat list", item.described());
+                    let at = self.at_item(option, Some(place));
                     if !self.findings.refuse_fresh(Code::OptionNested, at, &rest, Instead::Kept) {
                         list.push(printed(item));
                     }
@@ -372,8 +383,8 @@ impl Reader<'_> {
         list
     }
 
-    /// The text that RKE2 makes of a scalar; a warning where that is not what was written.
-    fn text(&mut self, option: &Current, at: At, scalar: &Scalar) -> String {
+    /// The text that RKE2 makes of a scalar, of the item with an index and a line where it is one; a warning where that is not what was written.
+    fn text(&mut self, option: &Current, item: Option<(usize, usize)>, scalar: &Scalar) -> String {
         let read = scalar.yaml11();
         let text = read.printed();
         if !matches!(read, Yaml11::Text(_)) && text != scalar.text && !text.is_empty() {
@@ -381,11 +392,11 @@ impl Reader<'_> {
                 true => "is a number or boolean without quotes, which RKE2 reads differently; quote it".into(),
                 false => format!("is {}, which RKE2 reads as {}; quote it", quoted(&scalar.text), quoted(&text)),
             };
-            self.findings.warn(Code::OptionNumberAsText, at.clone(), &rest);
+            self.findings.warn(Code::OptionNumberAsText, self.at_item(option, item), &rest);
         }
         if self.braces == Braces::Template && text.contains("{{") && !is_template(option.name, &text) {
             let rest = "holds a template, which is not evaluated in a secret; write the value itself";
-            self.findings.error(Code::OptionTemplate, at, rest);
+            self.findings.error(Code::OptionTemplate, self.at_item(option, item), rest);
         }
         text
     }
@@ -435,7 +446,7 @@ impl Reader<'_> {
             }
             Class::Mode => return Some(Value::Text(self.mode(option, scalar, &read))),
             _ => {
-                let text = self.text(option, self.at(option), scalar);
+                let text = self.text(option, None, scalar);
                 return Some(Value::Text(self.profile(option, text)));
             }
         };

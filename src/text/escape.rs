@@ -1,5 +1,7 @@
 //! Text that is shown: nothing in it moves a cursor or hides.
 
+use std::fmt;
+
 /// Makes a text safe for one line of a log or a terminal: control characters, what reorders text and what has no
 /// width become `\u{..}`; all else stays.
 ///
@@ -32,18 +34,28 @@ pub(crate) fn shortened(text: &str) -> String {
 }
 
 /// A value for a message: in quotes, shortened, without control characters and without the user information of a URL.
-pub(crate) fn quoted(value: &str) -> String {
-    format!("\"{}\"", shortened(&mask_userinfo(value)))
+pub(crate) fn quoted(value: &str) -> Quoted<'_> {
+    Quoted(value)
+}
+
+/// What [`quoted`] gives: it is made when a message is, because most values are right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", shortened(&mask_userinfo(self.0)))
+    }
 }
 
 /// A part of `whole` for a message. Where that has the user information of a URL, the part may be a piece of it, so the whole is quoted.
-pub(crate) fn quoted_part(part: &str, whole: &str) -> String {
+pub(crate) fn quoted_part<'a>(part: &'a str, whole: &'a str) -> Quoted<'a> {
     quoted(if has_userinfo(whole) { whole } else { part })
 }
 
 /// Whether [`mask_userinfo`] finds something to mask.
 pub(crate) fn has_userinfo(text: &str) -> bool {
-    mask_userinfo(text) != text
+    text.contains('@') && mask_userinfo(text) != text
 }
 
 /// `text` with `***` for the user and password of each URL: all between `://` and the last `@` before the next URL, because a password may hold

@@ -34,10 +34,10 @@ pub(crate) fn has_gap(text: &str) -> bool {
             && it.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && it.bytes().all(|it| it.is_ascii_alphanumeric() || b" _.-/:".contains(&it))
     };
-    let is_between = |open: &str, close: char| {
-        text.split(open).skip(1).any(|rest| rest.split_once(close).is_some_and(|(name, _)| is_name(name)))
-    };
-    is_between("<", '>') || is_between("${", '}') || is_change_me(&folded(text))
+    let ends = |rest: &str, close: char| rest.split_once(close).is_some_and(|(name, _)| is_name(name));
+    text.split('<').skip(1).any(|rest| ends(rest, '>'))
+        || text.split('$').skip(1).any(|rest| rest.strip_prefix('{').is_some_and(|rest| ends(rest, '}')))
+        || is_change_me(text)
 }
 
 /// Whether a secret is none, because it waits to be filled in, or stands in everybody's documentation.
@@ -50,7 +50,7 @@ pub(crate) fn is_no_secret(text: &str) -> bool {
         return true;
     }
     // A long text is none of them, and folding takes room.
-    let folded = if text.len() <= 128 { folded(text) } else { return false };
+    let folded: String = if text.len() <= 128 { folded(text).collect() } else { return false };
     let is_yours = ["your", "insert", "enter", "put"].iter().any(|it| folded.starts_with(it))
         && ["token", "secret", "password"].iter().any(|it| folded.contains(it));
     is_yours
@@ -69,14 +69,15 @@ fn is_variable(text: &str) -> bool {
     })
 }
 
-fn is_change_me(folded: &str) -> bool {
-    ["changeme", "changethis", "replaceme", "replacethis", "replacewith"].iter().any(|it| folded.starts_with(it))
+fn is_change_me(text: &str) -> bool {
+    let begins_with = |word: &str| folded(text).take(word.len()).eq(word.chars());
+    ["changeme", "changethis", "replaceme", "replacethis", "replacewith"].into_iter().any(begins_with)
 }
 
 /// Lower case, without separators; as much as is looked at.
-fn folded(text: &str) -> String {
+fn folded(text: &str) -> impl Iterator<Item = char> {
     let kept = text.chars().take(128).filter(|c| !matches!(c, '-' | '_' | ' ' | '.'));
-    kept.map(|c| c.to_ascii_lowercase()).collect()
+    kept.map(|c| c.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -43,7 +43,10 @@ pub(crate) enum Written {
 /// What a token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind<'t> {
-    Version { major: u32, minor: u32 },
+    Version {
+        major: u32,
+        minor: u32,
+    },
     TagDirective(Box<(&'t str, String)>),
     DocumentStart,
     DocumentEnd,
@@ -63,7 +66,10 @@ pub(crate) enum Kind<'t> {
     Anchor(&'t str),
     /// Its handle and its suffix; in a box, because tags are rare and tokens are moved.
     Tag(Box<(&'t str, String)>),
-    Scalar { text: Cow<'t, str>, written: Written },
+    Scalar {
+        text: Cow<'t, str>,
+        written: Written,
+    },
 }
 
 /// A token and where it stands.
