@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 
 /// Answers one event. Whatever happens, stdout gets one JSON line.
 fn serve(root: &Path, name: &str, program: &str) {
-    #[allow(clippy::exit, reason = "nothing else ends a process whose main thread hangs")]
+    #[allow(clippy::exit, clippy::disallowed_methods, reason = "nothing else ends a process whose main thread hangs")]
     let end = || std::process::exit(0);
     bus::answer(io::stdout(), &Deadline::after(bus::BOUND), end, |deadline| match Host::new(root) {
         Ok(host) => {

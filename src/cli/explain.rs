@@ -40,8 +40,9 @@ impl Explain {
     }
 }
 
-/// The last part of a path such as `cluster.config.tls-san`.
+/// The last key of a path such as `cluster.config.tls-san[1]`, as findings name it.
 fn last(word: &str) -> &str {
+    let word = word.split('[').next().unwrap_or(word);
     word.rsplit('.').next().unwrap_or(word).trim_end_matches('+')
 }
 

@@ -462,9 +462,11 @@ impl Reader<'_> {
             u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(|mode| format!("{mode:04o}"))
         };
         let text = read.printed();
+        let written =
+            Some(&scalar.text).filter(|it| it.starts_with('0')).and_then(|it| octal(it.trim_start_matches("0o")));
         let meant = match read {
             // Written as an octal number, here or in the file that a YAML reader has printed anew as a decimal one.
-            Yaml11::Int(_) if scalar.text.starts_with('0') => octal(scalar.text.trim_start_matches("0o")),
+            Yaml11::Int(_) if written.is_some() => written,
             Yaml11::Int(it @ (420 | 416 | 384 | 288 | 256)) => Some(format!("{it:04o}")),
             _ => None,
         };

@@ -44,6 +44,8 @@ fn every_word_is_explained() {
   variable     RKE2_CNI
 "
     );
+    // As findings name it.
+    assert!(run(&["explain", "cluster.config.tls-san[1]"]).stdout.starts_with("tls-san: option of RKE2"));
     for (typo, near) in [
         ("tls-sna", "tls-san"),
         ("role-unkown", "role-unknown"),

@@ -736,6 +736,7 @@ pub(crate) fn class(byte: u8) -> Class {
 }
 
 /// Of each byte; a look-up is faster than the comparisons.
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "the compiler fills it, and sees both")]
 static CLASSES: [Class; 256] = {
     let mut classes = [Class::Plain; 256];
     let mut byte = 0;
