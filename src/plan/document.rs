@@ -2,8 +2,6 @@
 //!
 //! This is the only place where a value meets a stage. Values reach the node in staged files, never in `commands` or `if`.
 
-use std::fmt::Write as _;
-
 use super::plan::Plan;
 use super::values;
 use crate::cluster::cloud_config::DOCUMENT_NAME;
@@ -146,7 +144,8 @@ impl Line<'_> {
     fn bind(&self, document: &mut String, variables: &[Variable]) -> Result<(), String> {
         let dash = if self.begins { "- " } else { "" };
         let indent = STAGE_INDENT + self.indent - dash.len();
-        let _ = write!(document, "{:indent$}{dash}", "");
+        emit::push_blanks(document, indent);
+        document.push_str(dash);
         let asks = self.body.contains('@').then(|| self.body.split_once(" \"")).flatten();
         if let Some((before, quoted)) = asks {
             let failed = |what: &str| format!("line {}: {what}", self.number);

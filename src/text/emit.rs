@@ -43,11 +43,13 @@ pub(crate) fn to_yaml(item: &Item) -> String {
 }
 
 fn block(yaml: &mut String, item: &Item, indent: usize) {
-    let margin = " ".repeat(indent);
     match item {
         Item::Map(entries) if !entries.is_empty() => {
             for (key, value) in entries {
-                let _ = write!(yaml, "\n{margin}{}:", plain_or_quoted(key));
+                yaml.push('\n');
+                push_blanks(yaml, indent);
+                yaml.push_str(&plain_or_quoted(key));
+                yaml.push(':');
                 block(yaml, value, indent + 2);
             }
         }
@@ -56,7 +58,10 @@ fn block(yaml: &mut String, item: &Item, indent: usize) {
                 let mut entry = String::new();
                 block(&mut entry, item, indent + 2);
                 // A mapping begins in the line of its dash.
-                let _ = write!(yaml, "\n{margin}- {}", entry.trim_start_matches(['\n', ' ']));
+                yaml.push('\n');
+                push_blanks(yaml, indent);
+                yaml.push_str("- ");
+                yaml.push_str(entry.trim_start_matches(['\n', ' ']));
             }
         }
         Item::Text(text) => scalar(yaml, text, indent),
@@ -68,12 +73,23 @@ fn block(yaml: &mut String, item: &Item, indent: usize) {
     }
 }
 
+/// Adds blanks, which a format with a width adds one at a time.
+pub(crate) fn push_blanks(yaml: &mut String, mut count: usize) {
+    const BLANKS: &str = "                ";
+    while let Some(blanks) = BLANKS.get(..count.min(BLANKS.len())).filter(|it| !it.is_empty()) {
+        yaml.push_str(blanks);
+        count -= blanks.len();
+    }
+}
+
 /// Text after its key or dash, without the line break at its end; the lines of a block are indented by so much.
 pub(crate) fn scalar(yaml: &mut String, text: &str, indent: usize) {
     if is_literal(text) {
         yaml.push_str(" |");
         for line in text.lines() {
-            let _ = write!(yaml, "\n{:indent$}{line}", "");
+            yaml.push('\n');
+            push_blanks(yaml, indent);
+            yaml.push_str(line);
         }
     } else {
         yaml.push(' ');
@@ -108,21 +124,30 @@ fn is_escaped(c: char) -> bool {
 pub(crate) fn json_string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
-    for c in text.chars() {
+    let mut rest = text;
+    while let Some((before, c, after)) = first_that(rest, |c| matches!(c, '"' | '\\') || is_escaped(c)) {
+        json += before;
         match c {
             '"' => json += "\\\"",
             '\\' => json += "\\\\",
             '\n' => json += "\\n",
             '\r' => json += "\\r",
             '\t' => json += "\\t",
-            c if is_escaped(c) => {
+            c => {
                 let _ = write!(json, "\\u{:04x}", u32::from(c));
             }
-            c => json.push(c),
         }
+        rest = after;
     }
+    json += rest;
     json.push('"');
     json
+}
+
+/// The first such character, with what stands before and after it.
+fn first_that(text: &str, is: impl Fn(char) -> bool) -> Option<(&str, char, &str)> {
+    let (at, c) = text.char_indices().find(|(_, c)| is(*c))?;
+    Some((text.get(..at)?, c, text.get(at + c.len_utf8()..)?))
 }
 
 /// A word for `sh`: as it is where it is harmless, else in single quotes.
