@@ -130,7 +130,7 @@ impl Finding {
 }
 
 /// How many findings of one code are printed; the rest is counted.
-const MOST_PRINTED: usize = 20;
+pub(crate) const MOST_PRINTED: usize = 20;
 
 /// What becomes of a value that is not refused because the node has state of RKE2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,8 +30,8 @@ pub(crate) enum Found {
     NotYet(u32),
     /// Only earlier versions have it: up to this minor version.
     NoMore(u32),
-    /// No version has it; the name that it may be a typo of.
-    Unknown(Option<&'static str>),
+    /// No version has it.
+    Unknown,
 }
 
 /// What the value of a flag is.
@@ -93,15 +93,21 @@ pub(crate) fn find(program: &str, name: &str, minor: Option<u32>) -> Option<Foun
     }
     let name = name.replace('_', "-");
     let Some(row) = rows_of(&name).find(|row| row.programs.contains(letter)) else {
-        let rows = TABLE.lines().filter_map(Row::of).filter(|row| row.programs.contains(letter));
-        let names: Vec<&str> = rows.map(|row| row.name).collect();
-        return Some(Found::Unknown(nearest_of(&name, &names)));
+        return Some(Found::Unknown);
     };
     Some(match minor {
         Some(minor) if minor < row.first => Found::NotYet(row.first),
         Some(minor) if minor > row.last => Found::NoMore(row.last),
         _ => Found::Flag(row.form),
     })
+}
+
+/// The flag of a program that a name may be a typo of. It is compared with all of them, so this is for names that are told.
+pub(crate) fn nearest(program: &str, name: &str) -> Option<&'static str> {
+    let (_, letter) = PROGRAMS.into_iter().find(|(it, _)| *it == program)?;
+    let rows = TABLE.lines().filter_map(Row::of).filter(|row| row.programs.contains(letter));
+    let names: Vec<&'static str> = rows.map(|row| row.name).collect();
+    nearest_of(&name.replace('_', "-"), &names)
 }
 
 /// The rows of a flag, one for each of its forms. The table is sorted by name.

@@ -2,6 +2,7 @@
 
 use super::node::taint;
 use super::view::{Tell, View};
+use crate::findings::MOST_PRINTED;
 use crate::findings::code::{Code, Severity};
 use crate::rke2::flags::{self, Found};
 use crate::rke2::options::{Kind, nearest_of};
@@ -141,17 +142,21 @@ fn is_suite(text: &str) -> bool {
 
 /// Each item is one flag of the program (k3s `pkg/util/args.go`), which does not start with one that it does not have.
 pub(super) fn arguments(view: &View, tell: &mut Tell) {
+    let mut wrong = 0;
     for (spec, value) in view.all().filter(|(spec, _)| spec.kind == Kind::Argument) {
         let program = spec.name.strip_suffix("-arg").unwrap_or(spec.name);
         let severity = if VITAL.contains(&spec.name) { Severity::Error } else { Severity::Warning };
         for item in value.texts() {
             let (name, value) = item.split_once('=').map_or((item.as_str(), None), |(name, value)| (name, Some(value)));
             let bare = name.trim_start_matches('-').trim_end_matches(['+', '-']);
+            // Only those that are printed are worth the search.
+            let near = || (wrong < MOST_PRINTED).then(|| flags::nearest(program, bare)).flatten();
             if bare.is_empty() || bare.contains(char::is_whitespace) {
                 let rest =
                     format!("{} is not a flag of {program}, which does not start; write NAME=VALUE", quoted(item));
                 tell.push(severity, Code::ArgumentInvalid, spec.name, Some(item), rest);
-            } else if let Some(rest) = wrong_flag(program, bare, value.unwrap_or("true"), view.version) {
+            } else if let Some(rest) = wrong_flag(program, bare, value.unwrap_or("true"), view.version, &near) {
+                wrong += 1;
                 tell.push(severity, Code::ArgumentInvalid, spec.name, Some(item), rest);
             }
             let taints = value.filter(|_| program == "kubelet" && bare == "register-with-taints");
@@ -176,8 +181,15 @@ pub(super) fn arguments(view: &View, tell: &mut Tell) {
     }
 }
 
-/// What is wrong with a flag, and what to do. Its value may be a secret that was put in the wrong place, so it is not said.
-fn wrong_flag(program: &str, name: &str, value: &str, version: Option<&Version>) -> Option<String> {
+/// What is wrong with a flag, and what to do; `near` gives the name that may be meant. Its value may be a secret that was put in the wrong
+/// place, so it is not said.
+fn wrong_flag(
+    program: &str,
+    name: &str,
+    value: &str,
+    version: Option<&Version>,
+    near: &dyn Fn() -> Option<&'static str>,
+) -> Option<String> {
     let minor = version.map(Version::minor).map(|(_, minor)| minor);
     let what = quoted(name);
     Some(match flags::find(program, name, minor)? {
@@ -186,10 +198,10 @@ fn wrong_flag(program: &str, name: &str, value: &str, version: Option<&Version>)
             let expected = form.expected();
             format!("the value of {what} is not {expected}, so {program} does not start; write {expected}")
         }
-        Found::Unknown(Some(near)) => {
-            format!("{what} is no flag of {program}, which does not start with it; did you mean {near}?")
+        Found::Unknown => {
+            let todo = near().map_or_else(|| "remove it".to_owned(), |near| format!("did you mean {near}?"));
+            format!("{what} is no flag of {program}, which does not start with it; {todo}")
         }
-        Found::Unknown(None) => format!("{what} is no flag of {program}, which does not start with it; remove it"),
         Found::NotYet(first) => {
             format!(
                 "{what} is a flag of {program} from 1.{first} on, and an earlier one does not start with it; remove it"
