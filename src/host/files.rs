@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::thread::sleep;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, Stat, Uid, fchmod, fchown, flock, fstat,
+    AtFlags, FileType, FlockOperation, Gid, MemfdFlags, Mode, OFlags, RawDir, Stat, Uid, fchmod, fchown, flock, fstat,
     fsync, memfd_create, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::{Errno, read, retry_on_intr};
@@ -17,10 +18,14 @@ use rustix::process::geteuid;
 
 use super::changes::Became;
 use super::{Error, Host, after, is_normal, normal, same, split};
+use crate::text::lossy;
 use crate::text::paths::prefixes;
 
 /// How much memory the size of a file is trusted with before it is read.
 const MOST_HINTED: u64 = 1 << 20;
+
+/// How many bytes of a directory are listed at a time.
+const LISTED: usize = 4 << 10;
 
 /// The permission bits of a mode.
 pub(super) const PERMISSIONS: u32 = 0o7777;
@@ -91,7 +96,7 @@ pub(crate) fn flock_until(file: &OwnedFd, end: Instant) -> rustix::io::Result<bo
 }
 
 /// True if the name in the directory still is this file.
-pub(crate) fn is_at(file: impl AsFd, directory: &OwnedFd, name: &str) -> bool {
+pub(crate) fn is_at(file: &OwnedFd, directory: &OwnedFd, name: &str) -> bool {
     same(&fstat(file), &statat(directory, name, AtFlags::SYMLINK_NOFOLLOW))
 }
 
@@ -414,15 +419,23 @@ impl Host {
             Err(Errno::NOENT) => return Ok(Vec::new()),
             other => other.map_err(refused)?,
         };
+        let mut buffer = [MaybeUninit::uninit(); LISTED];
+        let mut listing = RawDir::new(fd, &mut buffer);
         let mut names = Vec::new();
-        for entry in Dir::new(fd).map_err(refused)? {
-            let name = entry.map_err(refused)?.file_name().to_bytes().to_vec();
+        while let Some(entry) = listing.next() {
+            let entry = match entry {
+                Err(Errno::INTR) => continue,
+                // The directory was removed meanwhile.
+                Err(Errno::NOENT) => break,
+                other => other.map_err(refused)?,
+            };
+            let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(name);
+                names.push(name.to_vec());
             }
         }
         names.sort_unstable();
-        Ok(names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        Ok(names.into_iter().map(lossy).collect())
     }
 
     /// Takes the lock that this file is, 0600, made if missing; its directory must exist. It is held until the

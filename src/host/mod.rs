@@ -159,7 +159,9 @@ fn same(one: &rustix::io::Result<Stat>, other: &rustix::io::Result<Stat>) -> boo
 }
 
 fn is_normal(path: &str) -> bool {
-    path.starts_with('/') && !path.contains('\0') && path.split('/').all(|part| part != "." && part != "..")
+    let dotted = || path.split('/').any(|part| part == "." || part == "..");
+    let bytes = path.as_bytes();
+    path.starts_with('/') && !bytes.contains(&0) && !(bytes.windows(2).any(|two| two == b"/.") && dotted())
 }
 
 fn normal(doing: &'static str, path: &str) -> Result<(), Error> {

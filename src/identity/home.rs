@@ -6,9 +6,10 @@ use super::{State, state};
 use crate::host::Host;
 use crate::rke2::drop_in;
 use crate::rke2::merge::CONFIG;
-use crate::rke2::overrides::{self, Given, Needed, assignments};
+use crate::rke2::overrides::{Beside, Given, Needed};
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
+use crate::text::lossy;
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, OPTIONS};
 
@@ -46,15 +47,17 @@ impl Home {
     /// none of these, then at the one that the record of the node names. The first with state is it: a plan never moves it, because RKE2 would
     /// begin anew in the other one.
     pub fn of(host: &Host, wanted: &str) -> Home {
-        let mut candidates = vec![wanted.to_owned()];
-        candidates.extend(configured(host));
-        if candidates.len() == 1 {
+        let beside = Beside::read(host);
+        let mut candidates = configured(host, &beside);
+        if candidates.is_empty() {
             candidates.push(DATA_DIR.to_owned());
         }
-        let homes =
-            candidates.into_iter().map(|data_dir| Home { state: state(host, &data_dir), ..Home::fresh(&data_dir) });
-        let found = homes.into_iter().find(|home| home.state.is_any()).or_else(|| Home::remembered(host));
-        Home { given: Given::find(host), ..found.unwrap_or_else(|| Home::fresh(wanted)) }
+        // Each is looked at once.
+        candidates.retain(|path| path != wanted);
+        let homes = [wanted.to_owned()].into_iter().chain(candidates);
+        let mut homes = homes.map(|data_dir| Home { state: state(host, &data_dir), ..Home::fresh(&data_dir) });
+        let found = homes.find(|home| home.state.is_any()).or_else(|| Home::remembered(host));
+        Home { given: Given::find(host, &beside), ..found.unwrap_or_else(|| Home::fresh(wanted)) }
     }
 
     /// The data directory that this node is known to have, if its state is there, or the disk that it lies on is not mounted.
@@ -86,23 +89,9 @@ impl Home {
 
 /// The data directories that files on the node name, in the order in which RKE2 was configured with them: config.yaml, config.d, RKE2's own
 /// drop-ins, the environment files of its units.
-fn configured(host: &Host) -> Vec<String> {
-    let text = |path: &str| {
-        let bytes = host.read(path, OPTIONS.bytes as u64).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let of_options = |path: &String| drop_in::data_dir(&yaml::read(&text(path), OPTIONS).ok()?.root);
-    let of_variables = |path: &String| {
-        let found = assignments(&text(path)).into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR");
-        found.map(|(_, (_, value))| value)
-    };
-    let options: Vec<String> =
-        [CONFIG.to_owned()].into_iter().chain(overrides::of_all(host)).chain(overrides::drop_ins(host)).collect();
-    let files = Unit::ALL.into_iter().flat_map(|unit| {
-        let ours = format!("/etc/default/{unit}");
-        [ours].into_iter().chain(overrides::environment_files(host, unit))
-    });
-    let variables: Vec<String> = files.collect();
-    let found = options.iter().filter_map(of_options).chain(variables.iter().filter_map(of_variables));
-    found.filter(|path| path.starts_with('/')).map(|path| normalized(&path)).collect()
+fn configured(host: &Host, beside: &Beside) -> Vec<String> {
+    let installed = lossy(host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default());
+    let installed = yaml::read(&installed, OPTIONS).ok().and_then(|document| drop_in::data_dir(&document.root));
+    let found = installed.as_deref().into_iter().chain(beside.data_dirs());
+    found.filter(|path| path.starts_with('/')).map(normalized).collect()
 }

@@ -8,8 +8,8 @@ use super::staged::{PLAN_PATH, PROVIDER_PATH, USER_PATH};
 use crate::cluster::cloud_config;
 use crate::cluster::document_path::{DEFAULT, SCANNED};
 use crate::host::{Error, Host};
-use crate::text::collected;
 use crate::text::paths::normalized;
+use crate::text::{collected, lossy};
 
 /// How much of a document is read.
 const LIMIT: u64 = 16 << 20;
@@ -88,7 +88,7 @@ pub(crate) fn at(host: &Host, path: &str) -> Option<Found> {
     let found = |text: String| Found { path: path.to_owned(), text };
     match host.read(path, LIMIT) {
         Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let text = lossy(bytes);
             cloud_config::is_ours(&text).then(|| found(text))
         }
         Err(error) => (matches!(error, Error::Os { .. }) && !error.is_absent()).then(|| found(String::new())),

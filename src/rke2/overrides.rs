@@ -10,9 +10,10 @@ use super::options;
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
-use crate::host::owned::Whose;
+use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::text::escape::escape;
+use crate::text::lossy;
 use crate::text::yaml::{self, OPTIONS, Yaml11};
 
 /// RKE2's own drop-ins, read after config.yaml (k3s `pkg/configfilearg/parser.go`).
@@ -95,6 +96,86 @@ fn drop_ins_in(host: &Host, directory: &str) -> Vec<String> {
     names.map(|name| format!("{directory}/{name}")).collect()
 }
 
+/// What RKE2 reads beside the configuration that is installed, each file read once.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// The drop-ins of config.d, whoever wrote them.
+    merged: Vec<OptionsFile>,
+    /// RKE2's own drop-ins.
+    drop_ins: Vec<OptionsFile>,
+    /// The environment files of each unit.
+    environment: Vec<(Unit, Vec<EnvironmentFile>)>,
+}
+
+impl Beside {
+    /// Reads them. One that cannot be read says nothing.
+    pub(crate) fn read(host: &Host) -> Beside {
+        let options = |paths: Vec<String>| paths.into_iter().map(|path| OptionsFile::read(host, path)).collect();
+        let environment = |unit| {
+            let paths = [default_file(unit)].into_iter().chain(shipped_files(unit));
+            (unit, paths.map(|path| EnvironmentFile::read(host, path)).collect())
+        };
+        Beside {
+            merged: options(of_all(host)),
+            drop_ins: options(drop_ins(host)),
+            environment: Unit::ALL.into_iter().map(environment).collect(),
+        }
+    }
+
+    /// The data directories that they name, in the order in which RKE2 was configured with them.
+    pub(crate) fn data_dirs(&self) -> impl Iterator<Item = &str> {
+        let options = self.merged.iter().chain(&self.drop_ins).filter_map(|file| file.data_dir.as_deref());
+        let files = self.environment.iter().flat_map(|(_, files)| files);
+        options.chain(files.filter_map(|file| {
+            let found = file.assigned.iter().rev().find(|(name, _)| name == "RKE2_DATA_DIR");
+            found.map(|(_, value)| value.as_str())
+        }))
+    }
+}
+
+/// A file of options, as far as it can be read.
+#[derive(Debug)]
+struct OptionsFile {
+    path: String,
+    data_dir: Option<String>,
+    /// The long names of its options, and whether it gives them a value.
+    options: Vec<(&'static str, bool)>,
+}
+
+impl OptionsFile {
+    fn read(host: &Host, path: String) -> OptionsFile {
+        let text = lossy(host.read(&path, OPTIONS.bytes as u64).unwrap_or_default());
+        let Ok(document) = yaml::read(&text, OPTIONS) else { return OptionsFile { path, data_dir: None, options: Vec::new() } };
+        let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
+        let named = document.root.entries().iter().filter_map(|(key, value)| {
+            let spec = options::of_key(&key.scalar.text)?;
+            Some((spec.name, is_given(value) || !value.items().is_empty()))
+        });
+        OptionsFile { path, data_dir: drop_in::data_dir(&document.root), options: named.collect() }
+    }
+
+    /// Its options with its path.
+    fn named(&self) -> impl Iterator<Item = ((&'static str, bool), &str)> {
+        self.options.iter().map(|it| (*it, self.path.as_str()))
+    }
+}
+
+/// An environment file, as far as it can be read.
+#[derive(Debug)]
+struct EnvironmentFile {
+    path: String,
+    is_ours: bool,
+    assigned: Vec<(String, String)>,
+}
+
+impl EnvironmentFile {
+    fn read(host: &Host, path: String) -> EnvironmentFile {
+        let text = lossy(host.read(&path, OPTIONS.bytes as u64).unwrap_or_default());
+        let assigned = assignments(&text).into_iter().map(|(_, variable)| variable).collect();
+        EnvironmentFile { path, is_ours: text.starts_with(MARK), assigned }
+    }
+}
+
 /// What a joining node needs, by the file of somebody else that gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needed {
@@ -129,42 +210,38 @@ pub(crate) struct Given {
 impl Given {
     /// Looks through all that RKE2 reads and that is not ours: the drop-ins of config.d, of which config.yaml is made, RKE2's own drop-ins, and
     /// the environment files of its units.
-    pub(crate) fn find(host: &Host) -> Vec<Given> {
+    pub(crate) fn find(host: &Host, beside: &Beside) -> Vec<Given> {
+        // Of RKE2's own files the last counts, if it gives nothing too; those of config.d are merged.
+        let merged = beside.merged.iter().filter(|file| is_of_others(&file.path)).flat_map(OptionsFile::named);
+        let merged: Vec<_> = merged.filter(|((_, is_given), _)| *is_given).collect();
         let mut found = Vec::new();
-        for unit in Unit::ALL {
-            let mut variables: Vec<(String, String, String)> = Vec::new();
-            for file in environment_files(host, unit) {
+        for (unit, files) in &beside.environment {
+            let mut variables: Vec<(&str, &str, &str)> = Vec::new();
+            for file in files.iter().filter(|file| !file.is_ours) {
                 // The last assignment of all files counts.
-                for (_, (name, value)) in assignments(&lossy(host, &file)) {
-                    variables.retain(|(it, _, _)| *it != name);
-                    variables.push((name, value, file.clone()));
+                for (name, value) in &file.assigned {
+                    variables.retain(|(it, ..)| it != name);
+                    variables.push((name, value, &file.path));
                 }
             }
-            let config = variables.iter().find(|(name, ..)| name == "RKE2_CONFIG_FILE").map(|(_, path, _)| path);
-            let files: Vec<String> = match config.filter(|path| *path != CONFIG) {
-                // RKE2 reads that one in place of ours.
-                Some(path) => [path.clone()].into_iter().chain(drop_ins_in(host, &format!("{path}.d"))).collect(),
-                None => drop_ins(host),
-            };
-            // Of RKE2's own files the last counts, if it gives nothing too; those of config.d are merged.
-            let merged = of_others(host)
-                .into_iter()
-                .flat_map(|file| options_of(host, &file).into_iter().map(move |it| (it, file.clone())));
-            let mut options: Vec<((&str, bool), String)> = merged.filter(|((_, is_given), _)| *is_given).collect();
-            let mut last: Vec<((&str, bool), String)> = Vec::new();
-            for file in files {
-                for it in options_of(host, &file) {
-                    last.retain(|((name, _), _)| *name != it.0);
-                    last.push((it, file.clone()));
-                }
+            let config = variables.iter().find(|(name, ..)| *name == "RKE2_CONFIG_FILE").map(|(_, path, _)| *path);
+            // RKE2 reads that one in place of ours.
+            let instead: Option<Vec<OptionsFile>> = config.filter(|path| *path != CONFIG).map(|path| {
+                let files = [path.to_owned()].into_iter().chain(drop_ins_in(host, &format!("{path}.d")));
+                files.map(|path| OptionsFile::read(host, path)).collect()
+            });
+            let mut last: Vec<((&str, bool), &str)> = Vec::new();
+            for it in instead.as_ref().unwrap_or(&beside.drop_ins).iter().flat_map(OptionsFile::named) {
+                last.retain(|((name, _), _)| *name != it.0.0);
+                last.push(it);
             }
-            options.splice(0..0, last.into_iter().filter(|((_, is_given), _)| *is_given));
+            let options = last.iter().filter(|((_, is_given), _)| *is_given).chain(&merged);
             for needed in Needed::ALL {
                 let (names, of_variables) = needed.names();
                 let mut give = |file: &str, name: &'static str| {
-                    found.push(Given { needed, unit, file: file.to_owned(), name });
+                    found.push(Given { needed, unit: *unit, file: file.to_owned(), name });
                 };
-                for ((name, _), file) in options.iter().filter(|((name, _), _)| names.contains(name)) {
+                for ((name, _), file) in options.clone().filter(|((name, _), _)| names.contains(name)) {
                     give(file, name);
                 }
                 for name in of_variables {
@@ -201,26 +278,15 @@ pub(crate) fn of_all(host: &Host) -> Vec<String> {
 
 /// The same of other authors.
 pub(crate) fn of_others(host: &Host) -> Vec<String> {
-    of_all(host).into_iter().filter(|file| ![USER, OWNER].contains(&name_of(file))).collect()
+    of_all(host).into_iter().filter(|file| is_of_others(file)).collect()
+}
+
+fn is_of_others(file: &str) -> bool {
+    ![USER, OWNER].contains(&name_of(file))
 }
 
 fn name_of(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or_default()
-}
-
-/// The long names of the options in a file, and whether it gives them a value.
-fn options_of(host: &Host, file: &str) -> Vec<(&'static str, bool)> {
-    let Ok(document) = yaml::read(&lossy(host, file), OPTIONS) else { return Vec::new() };
-    let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
-    let named = document.root.entries().iter().filter_map(|(key, value)| {
-        let spec = options::of_key(&key.scalar.text)?;
-        Some((spec.name, is_given(value) || !value.items().is_empty()))
-    });
-    named.collect()
-}
-
-fn lossy(host: &Host, file: &str) -> String {
-    String::from_utf8_lossy(&host.read(file, OPTIONS.bytes as u64).unwrap_or_default()).into_owned()
 }
 
 fn refuse(findings: &mut Findings, file: &str, line: usize, written: &str, key: &str) {
@@ -233,7 +299,7 @@ fn refuse(findings: &mut Findings, file: &str, line: usize, written: &str, key: 
 /// The text of a file of others; nothing if there is none, with a warning if it cannot be read.
 fn text(host: &Host, file: &str, findings: &mut Findings) -> String {
     match host.read(file, OPTIONS.bytes as u64) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(bytes) => lossy(bytes),
         Err(error) => {
             if !error.is_absent() && !matches!(error, Error::Kind { .. }) {
                 let sentence = format!(
@@ -248,10 +314,19 @@ fn text(host: &Host, file: &str, findings: &mut Findings) -> String {
 
 /// The files that the unit reads, but for one of ours (rke2 `bundle/lib/systemd/system/rke2-server.service`).
 pub(crate) fn environment_files(host: &Host, unit: Unit) -> Vec<String> {
-    let default = format!("/etc/default/{unit}");
-    let default = (!matches!(Whose::of(host, &default), Ok(Whose::Ours | Whose::Nobodys))).then_some(default);
-    let shipped = ["/usr/local/lib", "/usr/lib"].map(|lib| format!("{lib}/systemd/system/{unit}.env"));
-    default.into_iter().chain([format!("/etc/sysconfig/{unit}")]).chain(shipped).collect()
+    let is_others = |path: &String| !matches!(Whose::of(host, path), Ok(Whose::Ours | Whose::Nobodys));
+    Some(default_file(unit)).filter(is_others).into_iter().chain(shipped_files(unit)).collect()
+}
+
+/// The environment file of a unit that we write, where it is ours.
+fn default_file(unit: Unit) -> String {
+    format!("/etc/default/{unit}")
+}
+
+/// Those that we never write.
+fn shipped_files(unit: Unit) -> [String; 3] {
+    let shipped = |lib: &str| format!("{lib}/systemd/system/{unit}.env");
+    [format!("/etc/sysconfig/{unit}"), shipped("/usr/local/lib"), shipped("/usr/lib")]
 }
 
 /// The variables of an environment file with their lines, quotes taken off (systemd.exec(5), `EnvironmentFile=`).

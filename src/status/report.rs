@@ -144,11 +144,12 @@ impl Report {
         let lives =
             |wait: &&Wait| !host.is_real() || wait.pid.is_empty() || host.exists(&format!("/proc/{}", wait.pid));
         let data_dir = Home::of(host, DATA_DIR).data_dir;
+        let is_server = identity::state(host, &data_dir).server;
         let copies = Copy::all(host, &data_dir).unwrap_or_default();
         Report {
             word: Word::Pending,
             rke2: installed::at_hand(host),
-            data: data::version(host, &data_dir).filter(|_| identity::state(host, &data_dir).server),
+            data: if is_server { data::version(host, &data_dir) } else { None },
             copy: copies.into_iter().rev().find_map(|copy| Some((copy.label.clone()?, copy.command(&data_dir), copy))),
             image: image::last(host),
             reasons: record.all_reasons(),

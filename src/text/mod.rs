@@ -14,3 +14,8 @@ pub(crate) fn collected<C: Default + Extend<T>, T>(items: impl IntoIterator<Item
     all.extend(items);
     all
 }
+
+/// Bytes as text, with U+FFFD for what is not UTF-8. Of text that is UTF-8 no copy is made.
+pub(crate) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
