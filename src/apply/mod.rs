@@ -113,15 +113,15 @@ fn tell(apply: &Apply, step: &Step, taken: Taken) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::document::STAGES;
+    use crate::plan::document::TEXTS;
 
     #[test]
     fn every_stage_calls_the_step_that_names_it() {
         let of_steps: Vec<&str> = STEPS.iter().flat_map(|step| step.stages).copied().collect();
-        assert_eq!(of_steps, STAGES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        assert_eq!(of_steps, TEXTS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         for step in STEPS {
             for stage in step.stages {
-                let (_, text) = STAGES.iter().find(|(name, _)| name == stage).unwrap();
+                let (_, text) = TEXTS.iter().find(|(name, _)| name == stage).unwrap();
                 assert!(text.contains(&format!("\"@PROGRAM@ apply {}\"", step.name)), "{stage}");
             }
         }

@@ -11,7 +11,7 @@ use crate::text::emit;
 use crate::text::emit::Item;
 use crate::text::yaml::{self, CLOUD_CONFIG, Node};
 
-// `STAGES`: file name and text of every file of `stages/`, in the order in which they run.
+// `STAGES`: file name and parts of every file of `stages/`, in the order in which they run; `TEXTS`: the files.
 include!(concat!(env!("OUT_DIR"), "/stages.rs"));
 
 /// The stage that `providerConfig.swap: keep` leaves out.
@@ -23,11 +23,11 @@ const SWAP: &str = "10-swap.yaml";
 pub fn document(plan: &Plan, program: &str) -> Result<String, String> {
     let bound = Bound { variables: variables(plan, program), templates: &plan.templates };
     let mut text = format!("#cloud-config\nname: {DOCUMENT_NAME}\nstages:\n  boot.before:\n");
-    for (name, stage) in STAGES {
+    for (name, parts) in STAGES {
         if *name == SWAP && plan.settings.swap == Swap::Keep {
             continue;
         }
-        bind(&mut text, stage, &bound).map_err(|error| format!("stage {name}: {error}"))?;
+        bind(&mut text, parts, &bound).map_err(|error| format!("stage {name}: {error}"))?;
     }
     // Room for the line that says from what event it was made.
     if text.len() + 100 > CLOUD_CONFIG.bytes {
@@ -92,76 +92,34 @@ pub(crate) fn staged_files(document: &str) -> Result<Vec<(String, String)>, Stri
     Ok(found.map(written).collect())
 }
 
-/// How deep a stage stands in the document.
-const STAGE_INDENT: usize = 6;
+/// What a stage is made of in a document. A test holds that against what a YAML reader makes of its file.
+pub(crate) enum Part {
+    /// This text.
+    Text(&'static str),
+    /// A text that asks for values; how deep the lines of a block stand.
+    Asks { text: &'static str, indent: usize },
+    /// These parts once for each template.
+    Each(&'static [Part]),
+}
 
-/// Adds a stage to the text of a document, its lines as they are in its file, but for comments and what is asked for. A test
-/// holds that against what a YAML reader makes of the file.
-fn bind(document: &mut String, stage: &str, bound: &Bound) -> Result<(), String> {
-    let lines = stage.lines().enumerate().map(|(number, line)| Line::of(number + 1, line));
-    let mut lines: Vec<Line> = lines.filter(|line| !line.body.is_empty() && !line.body.starts_with('#')).collect();
-    if let Some(first) = lines.first_mut() {
-        first.begins = true;
-    }
-    let mut rest = lines.as_slice();
-    while let Some((first, after)) = rest.split_first() {
-        let deeper = after.iter().take_while(|line| line.indent > first.indent).count();
-        let (item, others) = rest.split_at(deeper + 1);
-        if first.body.starts_with("- ") && item.iter().any(|line| line.body.contains("@NUMBER@")) {
-            for (number, text) in bound.templates.iter().enumerate() {
-                let variables: Vec<Variable> =
-                    bound.variables.iter().cloned().chain(of_template(number, text)).collect();
-                item.iter().try_for_each(|line| line.bind(document, &variables))?;
+/// Adds a stage to the text of a document. Fails with what it asks for that is not known.
+fn bind(document: &mut String, parts: &[Part], bound: &Bound) -> Result<(), String> {
+    for part in parts {
+        match part {
+            Part::Text(text) => document.push_str(text),
+            Part::Asks { text, indent } => {
+                let text = fill(text, &bound.variables).map_err(|name| format!("unknown @{name}@"))?;
+                emit::scalar(document, &text, *indent);
             }
-            rest = others;
-        } else {
-            first.bind(document, &bound.variables)?;
-            rest = after;
+            Part::Each(parts) => {
+                for (number, text) in bound.templates.iter().enumerate() {
+                    let variables = bound.variables.iter().cloned().chain(of_template(number, text)).collect();
+                    bind(document, parts, &Bound { variables, templates: &[] })?;
+                }
+            }
         }
     }
     Ok(())
-}
-
-/// A line of a stage.
-struct Line<'a> {
-    /// Counted from 1.
-    number: usize,
-    /// The blanks that it begins with.
-    indent: usize,
-    /// What follows them.
-    body: &'a str,
-    /// Whether it is the first of its stage.
-    begins: bool,
-}
-
-impl Line<'_> {
-    fn of(number: usize, line: &str) -> Line<'_> {
-        let body = line.trim_start_matches(' ');
-        Line { number, indent: line.len() - body.len(), body, begins: false }
-    }
-
-    /// Adds it to a document. Where something is asked for, it holds one text in double quotes, at its end.
-    fn bind(&self, document: &mut String, variables: &[Variable]) -> Result<(), String> {
-        let dash = if self.begins { "- " } else { "" };
-        let indent = STAGE_INDENT + self.indent - dash.len();
-        emit::push_blanks(document, indent);
-        document.push_str(dash);
-        let asks = self.body.contains('@').then(|| self.body.split_once(" \"")).flatten();
-        if let Some((before, quoted)) = asks {
-            let failed = |what: &str| format!("line {}: {what}", self.number);
-            let text: String =
-                serde_json::from_str(&format!("\"{quoted}")).map_err(|_| failed("expected a JSON string"))?;
-            let text = fill(&text, variables).map_err(|name| failed(&format!("unknown @{name}@")))?;
-            document.push_str(before);
-            // The lines of a block stand two deeper than its key, or than the dash that it is an item of.
-            let deeper = if before.starts_with("- ") { 4 } else { 2 };
-            emit::scalar(document, &text, STAGE_INDENT + self.indent + deeper);
-        } else {
-            document.push_str(self.body);
-        }
-        document.push('\n');
-        Ok(())
-    }
 }
 
 /// `text` with each `@NAME@` replaced; a value is not searched again. Fails with a name that is not known.
@@ -260,9 +218,9 @@ mod tests {
                 let names = ["PLAN", "USER_OPTIONS", "PROVIDER_OPTIONS", "PROGRAM", "ID", "VALUES"];
                 let variables = names.map(|name| Variable { name, value: value.into() }).into();
                 let bound = Bound { variables, templates };
-                for (name, text) in STAGES {
+                for ((name, text), (_, parts)) in TEXTS.iter().zip(STAGES) {
                     let mut document = String::new();
-                    bind(&mut document, text, &bound).unwrap();
+                    bind(&mut document, parts, &bound).unwrap();
                     let tree = Item::map([("a", Item::map([("b", Item::List(vec![stage(text, &bound).unwrap()]))]))]);
                     assert_eq!(
                         format!("a:\n  b:\n{document}"),
@@ -277,7 +235,7 @@ mod tests {
     #[test]
     fn stages_and_program_know_the_same_variables() {
         let mut asked: Vec<&str> = Vec::new();
-        for (_, text) in STAGES {
+        for (_, text) in TEXTS {
             let mut rest = *text;
             while let Some((_, name, after)) = placeholder(rest) {
                 asked.push(name);

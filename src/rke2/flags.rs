@@ -1,25 +1,19 @@
 //! The flags of the programs of Kubernetes that RKE2 runs, for its options `…-arg`: a program that gets a flag which it does not have, or a
 //! value which is none, does not start.
 //!
-//! The table is what the programs themselves list (kubernetes `cmd/*/app/options`, printed through pflag), a minor version each.
+//! The table, `flags.tsv`, is what the programs themselves list (kubernetes `cmd/*/app/options`, printed through pflag), a minor version each.
 
 use super::drop_in::is_duration;
 use super::options::nearest_of;
 
-/// The table; its first lines explain its columns.
-const TABLE: &str = include_str!("flags.tsv");
+// `ROWS`: the table, `flags.tsv`, whose first lines explain its columns; sorted by name.
+include!(concat!(env!("OUT_DIR"), "/flags.rs"));
 
 /// The minor versions of Kubernetes 1 that the table knows.
-const KNOWN: std::ops::RangeInclusive<u32> = 31..=37;
+const KNOWN: std::ops::RangeInclusive<u8> = 31..=37;
 
-/// The programs: how RKE2's option calls each, and its letter in the table.
-const PROGRAMS: [(&str, char); 5] = [
-    ("kubelet", 'k'),
-    ("kube-apiserver", 'a'),
-    ("kube-controller-manager", 'c'),
-    ("kube-scheduler", 's'),
-    ("kube-proxy", 'p'),
-];
+/// The programs, as RKE2's options call them, in the order of the table.
+const PROGRAMS: [&str; 5] = ["kubelet", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
 
 /// What a program takes for a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +21,9 @@ pub(crate) enum Found {
     /// It has the flag, and takes this for its value.
     Flag(Form),
     /// Only later versions have it: from this minor version on.
-    NotYet(u32),
+    NotYet(u8),
     /// Only earlier versions have it: up to this minor version.
-    NoMore(u32),
+    NoMore(u8),
     /// No version has it.
     Unknown,
 }
@@ -87,12 +81,13 @@ impl Form {
 ///
 /// The programs take `_` for `-` in a name (k8s.io/component-base `cli/flag/flags.go`).
 pub(crate) fn find(program: &str, name: &str, minor: Option<u32>) -> Option<Found> {
-    let (_, letter) = PROGRAMS.into_iter().find(|(it, _)| *it == program)?;
-    if minor.is_some_and(|minor| !KNOWN.contains(&minor)) {
-        return None;
-    }
+    let program = PROGRAMS.iter().position(|it| *it == program)?;
+    let minor = match minor {
+        None => None,
+        Some(minor) => Some(u8::try_from(minor).ok().filter(|minor| KNOWN.contains(minor))?),
+    };
     let name = name.replace('_', "-");
-    let Some(row) = rows_of(&name).find(|row| row.programs.contains(letter)) else {
+    let Some(row) = rows_of(&name).find(|row| row.is_of(program)) else {
         return Some(Found::Unknown);
     };
     Some(match minor {
@@ -104,27 +99,15 @@ pub(crate) fn find(program: &str, name: &str, minor: Option<u32>) -> Option<Foun
 
 /// The flag of a program that a name may be a typo of. It is compared with all of them, so this is for names that are told.
 pub(crate) fn nearest(program: &str, name: &str) -> Option<&'static str> {
-    let (_, letter) = PROGRAMS.into_iter().find(|(it, _)| *it == program)?;
-    let rows = TABLE.lines().filter_map(Row::of).filter(|row| row.programs.contains(letter));
-    let names: Vec<&'static str> = rows.map(|row| row.name).collect();
+    let program = PROGRAMS.iter().position(|it| *it == program)?;
+    let names: Vec<&'static str> = ROWS.iter().filter(|row| row.is_of(program)).map(|row| row.name).collect();
     nearest_of(&name.replace('_', "-"), &names)
 }
 
-/// The rows of a flag, one for each of its forms. The table is sorted by name.
-fn rows_of(name: &str) -> impl Iterator<Item = Row> {
-    let (mut low, mut high) = (0, TABLE.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start = TABLE.get(..middle).and_then(|it| it.rfind('\n')).map_or(0, |it| it + 1);
-        let line = TABLE.get(start..).and_then(|it| it.lines().next()).unwrap_or_default();
-        if line.split('\t').next().unwrap_or_default() < name {
-            low = start + line.len() + 1;
-        } else {
-            high = start;
-        }
-    }
-    let rows = TABLE.get(low..).unwrap_or_default().lines().map_while(Row::of);
-    rows.take_while(move |row| row.name == name)
+/// The rows of a flag, one for each of its forms.
+fn rows_of(name: &str) -> impl Iterator<Item = &'static Row> {
+    let first = ROWS.partition_point(|row| row.name < name);
+    ROWS.iter().skip(first).take_while(move |row| row.name == name)
 }
 
 /// An integer as Go's `strconv.ParseInt` reads it with base 0.
@@ -144,25 +127,16 @@ fn is_integer(text: &str) -> bool {
 struct Row {
     name: &'static str,
     form: Form,
-    programs: &'static str,
-    first: u32,
-    last: u32,
+    /// Whether it is one of each of [`PROGRAMS`].
+    of: [bool; 5],
+    /// The first and the last minor version that have it; 0 and [`u8::MAX`] for all that the table knows.
+    first: u8,
+    last: u8,
 }
 
 impl Row {
-    fn of(line: &'static str) -> Option<Row> {
-        let mut columns = line.split('\t');
-        let mut next = || columns.next();
-        let (name, form, programs) = (next()?, next()?, next()?);
-        let form = match form {
-            "boolean" => Form::Boolean,
-            "integer" => Form::Integer,
-            "duration" => Form::Duration,
-            "gates" => Form::Gates,
-            _ => Form::Text,
-        };
-        let (first, last) = (next()?.parse().ok(), next()?.parse().ok());
-        Some(Row { name, form, programs, first: first.unwrap_or(0), last: last.unwrap_or(u32::MAX) })
+    fn is_of(&self, program: usize) -> bool {
+        self.of.get(program) == Some(&true)
     }
 }
 
@@ -172,19 +146,15 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted_and_whole() {
-        let lines: Vec<&str> = TABLE.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(lines.len() > 430, "{}", lines.len());
-        assert!(lines.is_sorted_by_key(|line| line.split('\t').next()));
-        for line in lines {
-            let row = Row::of(line).unwrap();
-            let columns: Vec<&str> = line.split('\t').collect();
-            assert_eq!(columns.len(), 5, "{line}");
-            assert!(matches!(columns[1], "boolean" | "integer" | "duration" | "gates" | "text"), "{line}");
-            assert!(PROGRAMS.iter().any(|(_, letter)| row.programs.contains(*letter)), "{line}");
-            assert!(row.first == 0 || KNOWN.contains(&row.first) && row.first > *KNOWN.start(), "{line}");
-            assert!(row.last == u32::MAX || KNOWN.contains(&row.last) && row.last < *KNOWN.end(), "{line}");
-            for (program, _) in PROGRAMS.into_iter().filter(|(_, letter)| row.programs.contains(*letter)) {
-                assert_eq!(find(program, row.name, None), Some(Found::Flag(row.form)), "{line}");
+        assert!(ROWS.len() > 430, "{}", ROWS.len());
+        assert!(ROWS.is_sorted_by_key(|row| row.name));
+        for row in ROWS {
+            let name = row.name;
+            assert!(row.of.contains(&true), "{name}");
+            assert!(row.first == 0 || KNOWN.contains(&row.first) && row.first > *KNOWN.start(), "{name}");
+            assert!(row.last == u8::MAX || KNOWN.contains(&row.last) && row.last < *KNOWN.end(), "{name}");
+            for (_, program) in PROGRAMS.into_iter().enumerate().filter(|(at, _)| row.is_of(*at)) {
+                assert_eq!(find(program, name, None), Some(Found::Flag(row.form)), "{name}");
             }
         }
     }
