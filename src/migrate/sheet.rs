@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::rke2::options::{Spec, find};
-use crate::text::emit::{plain_or_quoted, scalar};
+use crate::text::emit::{push_plain_or_quoted, scalar};
 use crate::text::yaml::marks::{self, Marked, Spot, What};
 use crate::text::yaml::{CLOUD_CONFIG, Limits, is_text};
 
@@ -254,7 +254,11 @@ impl Sheet {
                 let written = match value.as_str() {
                     "" if !is_quoted => "null".to_owned(),
                     _ if is_plain => value.clone(),
-                    _ => plain_or_quoted(value),
+                    _ => {
+                        let mut text = String::new();
+                        push_plain_or_quoted(&mut text, value);
+                        text
+                    }
                 };
                 format!("{anchor}{tag}{written}")
             }

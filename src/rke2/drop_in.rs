@@ -4,7 +4,6 @@
 //! is normalised here once, so that what is written can be read one way only.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt::Write as _;
 
 use super::Unit;
 use super::options::{self, Class, Spec};
@@ -12,7 +11,7 @@ use super::version::{Version, takes_cis};
 use crate::findings::code::Code;
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Instead};
-use crate::text::emit::json_string;
+use crate::text::emit::push_json_string;
 use crate::text::escape::{has_userinfo, mask_userinfo, quoted};
 use crate::text::yaml::{self, Key, Kind, Node, Scalar, Yaml11};
 
@@ -32,13 +31,24 @@ pub enum Value {
 impl Value {
     /// The value as JSON, which YAML 1.1 and 1.2 read alike.
     pub(crate) fn to_json(&self) -> String {
+        let mut json = String::new();
+        self.push_json(&mut json);
+        json
+    }
+
+    /// Adds it.
+    fn push_json(&self, json: &mut String) {
         match self {
-            Value::Bool(it) => it.to_string(),
-            Value::Int(it) => it.to_string(),
-            Value::Text(it) => json_string(it),
+            Value::Bool(it) => json.push_str(if *it { "true" } else { "false" }),
+            Value::Int(it) => json.push_str(&it.to_string()),
+            Value::Text(it) => push_json_string(json, it),
             Value::List(items) => {
-                let items: Vec<String> = items.iter().map(|item| json_string(item)).collect();
-                format!("[{}]", items.join(", "))
+                json.push('[');
+                for (number, item) in items.iter().enumerate() {
+                    json.push_str(if number == 0 { "" } else { ", " });
+                    push_json_string(json, item);
+                }
+                json.push(']');
             }
         }
     }
@@ -666,9 +676,10 @@ const LONGEST_NAME: usize = 170;
 pub fn to_json(options: &[(String, Value)]) -> String {
     let mut text = String::from("{");
     for (number, (name, value)) in options.iter().enumerate() {
-        let comma = if number == 0 { "" } else { "," };
-        let _ = write!(text, "{comma}\n  {}: ", json_string(name));
-        text += &value.to_json();
+        text.push_str(if number == 0 { "\n  " } else { ",\n  " });
+        push_json_string(&mut text, name);
+        text.push_str(": ");
+        value.push_json(&mut text);
     }
     text + if options.is_empty() { "}\n" } else { "\n}\n" }
 }

@@ -48,7 +48,7 @@ fn block(yaml: &mut String, item: &Item, indent: usize) {
             for (key, value) in entries {
                 yaml.push('\n');
                 push_blanks(yaml, indent);
-                yaml.push_str(&plain_or_quoted(key));
+                push_plain_or_quoted(yaml, key);
                 yaml.push(':');
                 block(yaml, value, indent + 2);
             }
@@ -74,7 +74,7 @@ fn block(yaml: &mut String, item: &Item, indent: usize) {
 }
 
 /// Adds blanks, which a format with a width adds one at a time.
-pub(crate) fn push_blanks(yaml: &mut String, mut count: usize) {
+fn push_blanks(yaml: &mut String, mut count: usize) {
     const BLANKS: &str = "                ";
     while let Some(blanks) = BLANKS.get(..count.min(BLANKS.len())).filter(|it| !it.is_empty()) {
         yaml.push_str(blanks);
@@ -93,18 +93,18 @@ pub(crate) fn scalar(yaml: &mut String, text: &str, indent: usize) {
         }
     } else {
         yaml.push(' ');
-        yaml.push_str(&plain_or_quoted(text));
+        push_plain_or_quoted(yaml, text);
     }
 }
 
-/// Text in one line, without quotes where it can be nothing else.
-pub(crate) fn plain_or_quoted(text: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | ' ');
+/// Adds text in one line, without quotes where it can be nothing else.
+pub(crate) fn push_plain_or_quoted(yaml: &mut String, text: &str) {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'.' | b' ');
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text.chars().all(is_word)
+        && text.bytes().all(is_word)
         && !text.ends_with(' ')
         && yaml::is_text(text);
-    if plain { text.to_owned() } else { json_string(text) }
+    if plain { yaml.push_str(text) } else { push_json_string(yaml, text) }
 }
 
 /// Whether a `|` block gives exactly this text back: it ends in one line break, and holds no blank at the start of its first or the
@@ -112,7 +112,10 @@ pub(crate) fn plain_or_quoted(text: &str) -> String {
 fn is_literal(text: &str) -> bool {
     let Some(body) = text.strip_suffix('\n') else { return false };
     let line = |line: &str| !line.is_empty() && !line.ends_with(' ');
-    !body.starts_with(' ') && body.split('\n').all(line) && body.chars().all(|c| c == '\n' || !is_escaped(c))
+    let is_shown = || body.bytes().all(|byte| byte == b'\n' || is_ascii_text(byte));
+    !body.starts_with(' ')
+        && body.split('\n').all(line)
+        && (is_shown() || body.chars().all(|c| c == '\n' || !is_escaped(c)))
 }
 
 /// Characters that stand in a file as they are only in escaped form.
@@ -120,33 +123,39 @@ fn is_escaped(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// A JSON string that YAML 1.1 readers take too: U+007F to U+009F, line separators and the byte order mark escaped, `/` not.
-pub(crate) fn json_string(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
+/// Whether a byte is a character that stands as it is, which is found out faster than of a character.
+fn is_ascii_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+/// Adds a JSON string that YAML 1.1 readers take too: U+007F to U+009F, line separators and the byte order mark escaped, `/` not.
+pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
     let mut rest = text;
-    while let Some((before, c, after)) = first_that(rest, |c| matches!(c, '"' | '\\') || is_escaped(c)) {
-        json += before;
+    while let Some((before, c, after)) = first_escaped(rest) {
+        json.push_str(before);
         match c {
-            '"' => json += "\\\"",
-            '\\' => json += "\\\\",
-            '\n' => json += "\\n",
-            '\r' => json += "\\r",
-            '\t' => json += "\\t",
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
             c => {
                 let _ = write!(json, "\\u{:04x}", u32::from(c));
             }
         }
         rest = after;
     }
-    json += rest;
+    json.push_str(rest);
     json.push('"');
-    json
 }
 
-/// The first such character, with what stands before and after it.
-fn first_that(text: &str, is: impl Fn(char) -> bool) -> Option<(&str, char, &str)> {
-    let (at, c) = text.char_indices().find(|(_, c)| is(*c))?;
+/// The first character that a JSON string escapes, with what stands before and after it.
+fn first_escaped(text: &str) -> Option<(&str, char, &str)> {
+    let is = |c: char| matches!(c, '"' | '\\') || is_escaped(c);
+    let suspect = text.bytes().position(|byte| !is_ascii_text(byte) || matches!(byte, b'"' | b'\\'))?;
+    let (at, c) = text.get(suspect..)?.char_indices().find(|(_, c)| is(*c))?;
+    let at = suspect + at;
     Some((text.get(..at)?, c, text.get(at + c.len_utf8()..)?))
 }
 
