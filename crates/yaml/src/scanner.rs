@@ -119,6 +119,8 @@ pub(crate) struct Scanner<'t> {
     pub(crate) passed: Mark,
     /// How many tokens were taken.
     taken: usize,
+    /// Whether the next token is known to be the next one.
+    is_known: bool,
     ended: bool,
     /// The column of the innermost block collection, -1 outside of all.
     pub(crate) indent: isize,
@@ -140,6 +142,7 @@ impl<'t> Scanner<'t> {
             continued: 0,
             tokens: VecDeque::with_capacity(16),
             taken: 0,
+            is_known: false,
             passed: Mark::default(),
             ended: false,
             indent: -1,
@@ -152,13 +155,18 @@ impl<'t> Scanner<'t> {
 
     /// The next token, which stays the next one. After the end of the text it is always [`Kind::StreamEnd`].
     pub(crate) fn peek(&mut self) -> Result<&mut Token<'t>, Error> {
-        while self.needs_more()? {
-            self.fetch()?;
+        // It is looked at several times before it is taken.
+        if !self.is_known {
+            while self.needs_more()? {
+                self.fetch()?;
+            }
+            self.is_known = true;
+            if self.tokens.is_empty() {
+                let mark = self.mark();
+                self.tokens.push_back(Token { kind: Kind::StreamEnd, start: mark, end: mark });
+            }
         }
         let mark = self.mark();
-        if self.tokens.is_empty() {
-            self.tokens.push_back(Token { kind: Kind::StreamEnd, start: mark, end: mark });
-        }
         self.tokens.front_mut().ok_or_else(|| mark.error("it ends too early; complete it"))
     }
 
@@ -168,6 +176,7 @@ impl<'t> Scanner<'t> {
             self.passed = token.end;
         }
         self.taken += 1;
+        self.is_known = false;
     }
 
     /// Whether the next token is not known yet, or may turn out to be a key.
