@@ -164,6 +164,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let situation = Situation { host, home: &home, known: &known, intent: start::intent(plan, &read) };
     let is_fresh_init = situation.intent.founds && !home.state.is_any();
     let allowed = guards::judge(&situation, &mut findings);
+    drop(situation);
     let (failed, mut notes) =
         findings.reasons().into_iter().partition::<Vec<_>, _>(|it| it.severity == Severity::Refused);
     if !failed.is_empty() {

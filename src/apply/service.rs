@@ -8,10 +8,9 @@ use crate::findings::code::Code;
 use crate::plan::plan::Plan;
 use crate::report::outcome::Outcome;
 use crate::rke2::Unit;
-use crate::service::kind::Kind;
 use crate::service::manager::{Manager, Verb};
 use crate::service::unit::{Active, Load, UnitState};
-use crate::service::{self, gate, openrc};
+use crate::service::{self, gate};
 use crate::start::started;
 use crate::status::Waiting;
 
@@ -111,10 +110,7 @@ impl Motion<'_> {
         }
         self.stop(unit.other())?;
         // A link that stays starts nothing that the gate does not let pass.
-        let (_, mut left) = gate::remove_links(host);
-        if Kind::of(host) == Kind::OpenRc {
-            left.extend(openrc::of_others(host));
-        }
+        let (_, left) = gate::remove_starters(host);
         for sentence in left {
             self.warn(sentence);
         }

@@ -177,24 +177,26 @@ pub(crate) fn names_cluster(bytes: &[u8]) -> bool {
 ///
 /// Of a text that the collector made, that is the cluster section alone: what else it holds includes the document of the last boot.
 pub(crate) fn payload(text: &str) -> String {
-    let is_collected = text.lines().any(|line| line == "# Sources:");
+    let is_collected = comments(text).any(|line| line == "# Sources:");
     let mut is_in = false;
-    let section: String = text
-        .split_inclusive('\n')
-        .filter(|line| {
-            if !line.starts_with([' ', '\t', '\n', '\r']) {
-                is_in = line.starts_with("cluster:");
-            }
-            is_in
-        })
-        .collect();
-    emit::fnv(if is_collected && !section.is_empty() { section.bytes() } else { text.bytes() })
+    let section = text.split_inclusive('\n').filter(|line| {
+        if !line.starts_with([' ', '\t', '\n', '\r']) {
+            is_in = line.starts_with("cluster:");
+        }
+        is_in
+    });
+    let section: Vec<&str> = if is_collected { section.collect() } else { Vec::new() };
+    if section.is_empty() { emit::fnv(text.bytes()) } else { emit::fnv(section.into_iter().flat_map(str::bytes)) }
+}
+
+/// The lines of comments and the empty lines at the top.
+fn comments(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| line.is_empty() || line.starts_with('#'))
 }
 
 /// The files listed under `# Sources:` in the comments at the top: absolute paths and URLs; `cmdline` and `reader` are neither.
 pub(crate) fn sources(text: &str) -> Vec<&str> {
-    let comments = text.lines().take_while(|line| line.is_empty() || line.starts_with('#'));
-    let listed = comments.skip_while(|line| *line != "# Sources:").skip(1);
+    let listed = comments(text).skip_while(|line| *line != "# Sources:").skip(1);
     listed.map_while(|line| line.strip_prefix("# - ")).collect()
 }
 

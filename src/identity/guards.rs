@@ -1,5 +1,7 @@
 //! The guards: what RKE2 would do without a word, and nobody can undo. Each compares the plan with what this node became.
 
+use std::cell::LazyCell;
+
 use super::accept::{Accept, is_of};
 use super::critical::{Critical, DECISIVE, SET};
 use super::data::{self, Copy};
@@ -25,8 +27,8 @@ pub(crate) struct Intent<'a> {
     pub founds: bool,
     /// Whether the cluster is in a datastore outside of the node.
     pub has_datastore: bool,
-    /// The critical options.
-    pub critical: Critical,
+    /// The critical options, put together where a guard asks for them: there must be a record of a server.
+    pub critical: LazyCell<Critical, Box<dyn FnOnce() -> Critical + 'a>>,
     /// The secret; none if it is not known.
     pub token: Option<&'a str>,
     /// What a person allows.

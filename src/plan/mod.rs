@@ -13,6 +13,7 @@ mod sources;
 pub mod staged;
 pub(crate) mod values;
 
+use std::cell::LazyCell;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub(crate) struct Boot<'a> {
     host: &'a Host,
     log: Log<'a>,
     mark: Mark,
+    /// Whether this event has written the gate, which nobody takes away from the event that holds `refused`.
+    is_gate_written: bool,
     /// Whether systemd has something to reload.
     gate_changed: bool,
 }
@@ -145,7 +148,14 @@ impl<'a> Boot<'a> {
     pub(crate) fn new(context: &'a Context<'a>) -> Option<Boot<'a>> {
         let host = context.host;
         let log = Log::new(host, context.version);
-        (!identity::is_idle(host)).then_some(Boot { context, host, log, mark: Mark::NotYet, gate_changed: false })
+        (!identity::is_idle(host)).then_some(Boot {
+            context,
+            host,
+            log,
+            mark: Mark::NotYet,
+            is_gate_written: false,
+            gate_changed: false,
+        })
     }
 
     /// From here on nothing is started until there is an outcome: `refused` is there before anything else, then the gate.
@@ -169,7 +179,8 @@ impl<'a> Boot<'a> {
         );
         // An init script stays for good, so it is written only where a node has been planned.
         if !gate::is_lasting(self.host) || find::at(self.host, document_path::DEFAULT).is_some() {
-            self.gate_changed |= gate::write(self.context).unwrap_or(false);
+            // What fails here fails again when the event comes to an outcome, which says so.
+            let _ = self.write_gate();
         }
     }
 
@@ -238,10 +249,13 @@ impl<'a> Boot<'a> {
     fn is_known(&self, payload: &str) -> bool {
         let end = Instant::now() + EVENT_WAIT;
         let is_other_under_way = || !matches!(self.mark, Mark::Ours(_)) && self.host.is_locked(gate::REFUSED);
-        while is_other_under_way() && Instant::now() < end {
+        while is_other_under_way() {
+            if Instant::now() >= end {
+                return false;
+            }
             sleep(TICK);
         }
-        !is_other_under_way() && find::in_force(self.host).is_some_and(|found| found.is_made_from(payload))
+        find::in_force(self.host).is_some_and(|found| found.is_made_from(payload))
     }
 
     /// Whether somebody else decides, or has decided since this event began: another event, or a reset.
@@ -435,7 +449,7 @@ impl<'a> Boot<'a> {
         let mut settle = || -> Result<(), Error> {
             match is_gated {
                 true if kept.is_some() => self.shut_gate()?,
-                true => self.gate_changed |= gate::write(self.context)?,
+                true => self.write_gate()?,
                 false => self.open_gate()?,
             }
             staged::set_plan_id(self.host, plan_id.as_deref())?;
@@ -489,12 +503,22 @@ impl<'a> Boot<'a> {
         homes.find(|home| home.state.is_any()).map(|home| home.data_dir)
     }
 
+    fn write_gate(&mut self) -> Result<(), Error> {
+        if !(self.is_gate_written && matches!(self.mark, Mark::Ours(_))) {
+            self.gate_changed |= gate::write(self.context)?;
+            self.is_gate_written = true;
+        }
+        Ok(())
+    }
+
+    /// Shuts the gate and removes what would start RKE2 at boot. A link that stays cannot pass the gate, so what failed there is only told.
     fn shut_gate(&mut self) -> Result<(), Error> {
-        let (changed, failed) = gate::shut(self.context)?;
+        self.write_gate()?;
+        let (removed, failed) = gate::remove_starters(self.host);
         for sentence in failed {
             self.log.line(Level::Warning, "plan", &sentence);
         }
-        self.gate_changed |= changed;
+        self.gate_changed |= removed;
         Ok(())
     }
 
@@ -540,7 +564,7 @@ fn intent(cluster: &Cluster) -> Intent<'_> {
         unit: cluster.role.unit(),
         founds: !cluster.role.joins() && cluster.joined.is_none(),
         has_datastore: has("datastore-endpoint") || cluster.env.contains_key("RKE2_DATASTORE_ENDPOINT"),
-        critical: critical::of(&drop_ins, &cluster.env),
+        critical: LazyCell::new(Box::new(move || critical::of(&drop_ins, &cluster.env))),
         token: cluster.token.as_ref().map(Token::secret),
         accept: &cluster.settings.accept,
     }

@@ -145,7 +145,9 @@ struct OptionsFile {
 impl OptionsFile {
     fn read(host: &Host, path: String) -> OptionsFile {
         let text = lossy(host.read(&path, OPTIONS.bytes as u64).unwrap_or_default());
-        let Ok(document) = yaml::read(&text, OPTIONS) else { return OptionsFile { path, data_dir: None, options: Vec::new() } };
+        let Ok(document) = yaml::read(&text, OPTIONS) else {
+            return OptionsFile { path, data_dir: None, options: Vec::new() };
+        };
         let is_given = |node: &yaml::Node| node.scalar().is_some_and(|it| !it.yaml11().printed().trim().is_empty());
         let named = document.root.entries().iter().filter_map(|(key, value)| {
             let spec = options::of_key(&key.scalar.text)?;

@@ -76,16 +76,13 @@ const TMPFILES_TEXT: &str = "# written by provider-rke2: no start before the con
                              r! /run/provider-rke2/ready-*\n\
                              R! /run/provider-rke2/started\n";
 
-/// Shuts the gate for both units and removes what would start them at boot. Gives whether systemd has something to reload.
-///
-/// Fails if the gate cannot be written. A link that stays cannot pass it, so what failed there is given as sentences, with what has no gate.
-pub(crate) fn shut(context: &Context) -> Result<(bool, Vec<String>), Error> {
-    let written = write(context)?;
-    let (removed, mut failed) = remove_links(context.host);
-    if Kind::of(context.host) == Kind::OpenRc {
-        failed.extend(openrc::of_others(context.host));
+/// Removes what would start the units at boot. Gives whether systemd has something to reload, and as sentences what failed, with what has no gate.
+pub(crate) fn remove_starters(host: &Host) -> (bool, Vec<String>) {
+    let (removed, mut failed) = remove_links(host);
+    if Kind::of(host) == Kind::OpenRc {
+        failed.extend(openrc::of_others(host));
     }
-    Ok((written | removed, failed))
+    (removed, failed)
 }
 
 /// Writes the gate of both units, where it is missing: drop-ins for systemd, init scripts for OpenRC. Gives whether systemd has something to
@@ -97,8 +94,7 @@ pub(crate) fn write(context: &Context) -> Result<bool, Error> {
     let (host, mut changed) = (context.host, false);
     let text = drop_in_text(context.program);
     for unit in Unit::ALL {
-        let (directory, file) = drop_in(unit);
-        host.make_dir(&directory, 0o755)?;
+        let (_, file) = drop_in(unit);
         changed |= host.put(&file, text.as_bytes(), 0o644)?;
     }
     host.put(TMPFILES, TMPFILES_TEXT.as_bytes(), 0o644)?;
@@ -127,7 +123,7 @@ pub(crate) fn remove(host: &Host) -> Result<bool, Error> {
 
 /// Removes the persistent links of both units by path, because `systemctl disable` would delete a unit that is itself a link
 /// (kairos-io/provider-k3s#146). Gives whether there were any, and what failed.
-pub(crate) fn remove_links(host: &Host) -> (bool, Vec<String>) {
+fn remove_links(host: &Host) -> (bool, Vec<String>) {
     let (mut removed, mut failed) = (false, Vec::new());
     let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
     for (above, suffix) in [(LINKS, ".service"), (openrc::RUNLEVELS, "")] {

@@ -1,5 +1,6 @@
 //! `guard`: the condition of the unit. It judges what RKE2 would do on this node when it starts with what is installed.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -44,12 +45,12 @@ pub(crate) fn intent<'a>(plan: &'a Plan, read: &'a Effective) -> Intent<'a> {
 }
 
 /// The same where there is only what RKE2 reads.
-fn of_unit<'a>(unit: Unit, read: &'a Effective, env: &BTreeMap<String, String>, accept: &'a Accept) -> Intent<'a> {
+fn of_unit<'a>(unit: Unit, read: &'a Effective, env: &'a BTreeMap<String, String>, accept: &'a Accept) -> Intent<'a> {
     Intent {
         unit,
         founds: unit == Unit::Server && read.server.is_none(),
         has_datastore: read.get("datastore-endpoint").is_some() || env.contains_key("RKE2_DATASTORE_ENDPOINT"),
-        critical: critical::of(&[&read.options], env),
+        critical: LazyCell::new(Box::new(|| critical::of(&[&read.options], env))),
         token: read.token.as_deref(),
         accept,
     }
@@ -68,10 +69,11 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
         Ok(home) => home,
         Err(reason) => return told(context, Outcome::failed(reason)),
     };
-    let (known, accept) = (recall::recall(host, &home, &|| plan::last_unit(host)), Accept::default());
+    let known = recall::recall(host, &home, &|| plan::last_unit(host));
+    let (no_env, accept) = (BTreeMap::new(), Accept::default());
     let intent = match &plan {
         Some(plan) => intent(plan, &read),
-        None => of_unit(unit, &read, &BTreeMap::new(), &accept),
+        None => of_unit(unit, &read, &no_env, &accept),
     };
     let situation = Situation { host, home: &home, known: &known, intent };
     guards::judge(&situation, &mut findings);
