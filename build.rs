@@ -42,7 +42,6 @@ fn stages(here: &str) {
     let (mut stages, mut texts) = (String::new(), String::new());
     for name in names {
         let path = format!("{directory}/{name}");
-        println!("cargo:rerun-if-changed={path}");
         let parts = Parts::of_stage(&read(&path));
         let _ = writeln!(stages, "    ({name:?}, &[{parts}]),");
         let _ = writeln!(texts, "    ({name:?}, include_str!({path:?})),");

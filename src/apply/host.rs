@@ -17,6 +17,7 @@ use crate::rke2::profile::{self, Setting};
 use crate::rke2::{Unit, overrides};
 use crate::service::manager::Manager as _;
 use crate::service::systemd::{self, Systemd};
+use crate::text::lossy;
 use crate::text::yaml::{self, Node, OPTIONS};
 
 /// The step.
@@ -195,7 +196,7 @@ impl Preparation<'_> {
     }
 
     fn current(&self, setting: &Setting) -> Option<String> {
-        self.host.read(&setting.path(), 1 << 16).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        self.host.read(&setting.path(), 1 << 16).ok().map(lossy)
     }
 
     /// Sets what is not set, and looks whether the kernel took it.

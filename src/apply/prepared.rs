@@ -23,9 +23,9 @@ use crate::rke2::overrides::{self, Needed};
 use crate::rke2::values::view::{Told, View};
 use crate::rke2::{DATA_DIR, effective, installed, values};
 use crate::start::guard as start;
-use crate::text::collected;
 use crate::text::paths::normalized;
 use crate::text::yaml::{self, CLOUD_CONFIG, Key, Kind, Limits, OPTIONS};
+use crate::text::{collected, lossy};
 
 /// What is going to be installed.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
     let given = given_by(&sources);
     sources.extend([source(USER, user), source(OWNER, provider)]);
     sources.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    let installed = String::from_utf8_lossy(&host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default()).into_owned();
+    let installed = lossy(host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default());
     for name in ["token", "server"] {
         owned(name, plan.role, &mut sources, &installed, &mut findings);
     }
@@ -161,10 +161,9 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
         judge_values(host, staged, &planned, &read.options, &given, &mut findings);
     }
     let known = recall::recall(host, &home, &|| plan::last_unit(host));
-    let situation = Situation { host, home: &home, known: &known, intent: start::intent(plan, &read) };
-    let is_fresh_init = situation.intent.founds && !home.state.is_any();
-    let allowed = guards::judge(&situation, &mut findings);
-    drop(situation);
+    let intent = start::intent(plan, &read);
+    let is_fresh_init = intent.founds && !home.state.is_any();
+    let allowed = guards::judge(&Situation { host, home: &home, known: &known, intent }, &mut findings);
     let (failed, mut notes) =
         findings.reasons().into_iter().partition::<Vec<_>, _>(|it| it.severity == Severity::Refused);
     if !failed.is_empty() {

@@ -110,7 +110,7 @@ impl Motion<'_> {
         }
         self.stop(unit.other())?;
         // A link that stays starts nothing that the gate does not let pass.
-        let (_, left) = gate::remove_starters(host);
+        let (_, left) = gate::remove_links(host);
         for sentence in left {
             self.warn(sentence);
         }

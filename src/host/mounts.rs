@@ -8,6 +8,7 @@ use rustix::{
 };
 
 use super::{Error, Host};
+use crate::text::lossy;
 
 /// How long one unmount may take: of a dead network file system it may never end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,7 +39,7 @@ pub(crate) fn parse(text: &[u8]) -> Vec<Mount> {
 
 fn mount(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let text = |field: &[u8]| String::from_utf8_lossy(&unescaped(field)).into_owned();
+    let text = |field: &[u8]| lossy(unescaped(field));
     // Optional fields end at the hyphen; the fields before them are six.
     let hyphen = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
     let optional = fields.get(6..hyphen)?.iter();

@@ -4,14 +4,10 @@ use super::disk::FileSystem;
 use super::record::Record;
 use super::{State, state};
 use crate::host::Host;
-use crate::rke2::drop_in;
-use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::{Beside, Given, Needed};
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
-use crate::text::lossy;
 use crate::text::paths::normalized;
-use crate::text::yaml::{self, OPTIONS};
 
 /// A data directory, and what is in it; what else the node has that a joining one needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +44,8 @@ impl Home {
     /// begin anew in the other one.
     pub fn of(host: &Host, wanted: &str) -> Home {
         let beside = Beside::read(host);
-        let mut candidates = configured(host, &beside);
+        let named = beside.data_dirs().filter(|path| path.starts_with('/'));
+        let mut candidates: Vec<String> = named.map(normalized).collect();
         if candidates.is_empty() {
             candidates.push(DATA_DIR.to_owned());
         }
@@ -85,13 +82,4 @@ impl Home {
     pub(crate) fn mentions(&self, needed: Needed, unit: Unit) -> Option<&Given> {
         self.given.iter().find(|it| it.is(needed, unit))
     }
-}
-
-/// The data directories that files on the node name, in the order in which RKE2 was configured with them: config.yaml, config.d, RKE2's own
-/// drop-ins, the environment files of its units.
-fn configured(host: &Host, beside: &Beside) -> Vec<String> {
-    let installed = lossy(host.read(CONFIG, OPTIONS.bytes as u64).unwrap_or_default());
-    let installed = yaml::read(&installed, OPTIONS).ok().and_then(|document| drop_in::data_dir(&document.root));
-    let found = installed.as_deref().into_iter().chain(beside.data_dirs());
-    found.filter(|path| path.starts_with('/')).map(normalized).collect()
 }

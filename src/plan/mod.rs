@@ -503,6 +503,7 @@ impl<'a> Boot<'a> {
         homes.find(|home| home.state.is_any()).map(|home| home.data_dir)
     }
 
+    /// Writes the gate, unless this event has.
     fn write_gate(&mut self) -> Result<(), Error> {
         if !(self.is_gate_written && matches!(self.mark, Mark::Ours(_))) {
             self.gate_changed |= gate::write(self.context)?;
@@ -514,7 +515,7 @@ impl<'a> Boot<'a> {
     /// Shuts the gate and removes what would start RKE2 at boot. A link that stays cannot pass the gate, so what failed there is only told.
     fn shut_gate(&mut self) -> Result<(), Error> {
         self.write_gate()?;
-        let (removed, failed) = gate::remove_starters(self.host);
+        let (removed, failed) = gate::remove_links(self.host);
         for sentence in failed {
             self.log.line(Level::Warning, "plan", &sentence);
         }

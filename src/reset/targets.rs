@@ -12,6 +12,7 @@ use crate::rke2::merge::CONFIG;
 use crate::rke2::overrides::assignments;
 use crate::rke2::{DATA_DIR, Unit, is_unpacking};
 use crate::text::escape::quoted;
+use crate::text::lossy;
 use crate::text::paths::{is_absolute, normalized};
 use crate::text::yaml::{self, Node, OPTIONS};
 
@@ -135,9 +136,7 @@ struct Known {
 impl Known {
     fn gather(host: &Host, section: Option<&Section>) -> Known {
         let mut known = Known::default();
-        let text = |path: &str| {
-            host.read(path, OPTIONS.bytes as u64).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        };
+        let text = |path: &str| host.read(path, OPTIONS.bytes as u64).ok().map(lossy);
         if let Some(section) = section {
             // A default is what nobody has said.
             known.data_dir(Some(cluster::data_dir(section)).filter(|path| path != DATA_DIR));

@@ -4,6 +4,7 @@
 //! build, each with its length. Little of the program is read, and nothing in it is believed: what does not fit is no build information.
 
 use crate::host::copy::ReadAt;
+use crate::text::lossy;
 
 use super::version::Version;
 
@@ -99,7 +100,7 @@ fn build(program: &mut impl ReadAt) -> Option<Build> {
         return None;
     }
     let (start, length) = sized(program, at.checked_add(HEADER)?, GO)?;
-    let go = String::from_utf8_lossy(&bytes(program, start, length)?).into_owned();
+    let go = lossy(bytes(program, start, length)?);
     let (start, length) = sized(program, start.checked_add(length)?, TEXT)?;
     let marked = bytes(program, start, length)?;
     let text = marked.get(MARK..marked.len().checked_sub(MARK)?)?;

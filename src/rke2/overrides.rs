@@ -96,9 +96,11 @@ fn drop_ins_in(host: &Host, directory: &str) -> Vec<String> {
     names.map(|name| format!("{directory}/{name}")).collect()
 }
 
-/// What RKE2 reads beside the configuration that is installed, each file read once.
+/// The configuration that is installed, and what RKE2 reads beside it; each file read once.
 #[derive(Debug)]
 pub(crate) struct Beside {
+    /// `config.yaml`.
+    installed: OptionsFile,
     /// The drop-ins of config.d, whoever wrote them.
     merged: Vec<OptionsFile>,
     /// RKE2's own drop-ins.
@@ -116,15 +118,18 @@ impl Beside {
             (unit, paths.map(|path| EnvironmentFile::read(host, path)).collect())
         };
         Beside {
+            installed: OptionsFile::read(host, CONFIG.to_owned()),
             merged: options(of_all(host)),
             drop_ins: options(drop_ins(host)),
             environment: Unit::ALL.into_iter().map(environment).collect(),
         }
     }
 
-    /// The data directories that they name, in the order in which RKE2 was configured with them.
+    /// The data directories that they name, in the order in which RKE2 was configured with them: config.yaml, config.d, RKE2's own drop-ins, the
+    /// environment files of its units.
     pub(crate) fn data_dirs(&self) -> impl Iterator<Item = &str> {
-        let options = self.merged.iter().chain(&self.drop_ins).filter_map(|file| file.data_dir.as_deref());
+        let options = [&self.installed].into_iter().chain(&self.merged).chain(&self.drop_ins);
+        let options = options.filter_map(|file| file.data_dir.as_deref());
         let files = self.environment.iter().flat_map(|(_, files)| files);
         options.chain(files.filter_map(|file| {
             let found = file.assigned.iter().rev().find(|(name, _)| name == "RKE2_DATA_DIR");
@@ -157,8 +162,8 @@ impl OptionsFile {
     }
 
     /// Its options with its path.
-    fn named(&self) -> impl Iterator<Item = ((&'static str, bool), &str)> {
-        self.options.iter().map(|it| (*it, self.path.as_str()))
+    fn named(&self) -> impl Iterator<Item = (&'static str, bool, &str)> {
+        self.options.iter().map(|(name, is_given)| (*name, *is_given, self.path.as_str()))
     }
 }
 
@@ -215,7 +220,7 @@ impl Given {
     pub(crate) fn find(host: &Host, beside: &Beside) -> Vec<Given> {
         // Of RKE2's own files the last counts, if it gives nothing too; those of config.d are merged.
         let merged = beside.merged.iter().filter(|file| is_of_others(&file.path)).flat_map(OptionsFile::named);
-        let merged: Vec<_> = merged.filter(|((_, is_given), _)| *is_given).collect();
+        let merged: Vec<_> = merged.filter(|(_, is_given, _)| *is_given).collect();
         let mut found = Vec::new();
         for (unit, files) in &beside.environment {
             let mut variables: Vec<(&str, &str, &str)> = Vec::new();
@@ -232,18 +237,18 @@ impl Given {
                 let files = [path.to_owned()].into_iter().chain(drop_ins_in(host, &format!("{path}.d")));
                 files.map(|path| OptionsFile::read(host, path)).collect()
             });
-            let mut last: Vec<((&str, bool), &str)> = Vec::new();
+            let mut last: Vec<(&str, bool, &str)> = Vec::new();
             for it in instead.as_ref().unwrap_or(&beside.drop_ins).iter().flat_map(OptionsFile::named) {
-                last.retain(|((name, _), _)| *name != it.0.0);
+                last.retain(|(name, ..)| *name != it.0);
                 last.push(it);
             }
-            let options = last.iter().filter(|((_, is_given), _)| *is_given).chain(&merged);
+            let options = last.iter().filter(|(_, is_given, _)| *is_given).chain(&merged);
             for needed in Needed::ALL {
                 let (names, of_variables) = needed.names();
                 let mut give = |file: &str, name: &'static str| {
                     found.push(Given { needed, unit: *unit, file: file.to_owned(), name });
                 };
-                for ((name, _), file) in options.clone().filter(|((name, _), _)| names.contains(name)) {
+                for (name, _, file) in options.clone().filter(|(name, ..)| names.contains(name)) {
                     give(file, name);
                 }
                 for name in of_variables {

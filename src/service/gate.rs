@@ -76,15 +76,6 @@ const TMPFILES_TEXT: &str = "# written by provider-rke2: no start before the con
                              r! /run/provider-rke2/ready-*\n\
                              R! /run/provider-rke2/started\n";
 
-/// Removes what would start the units at boot. Gives whether systemd has something to reload, and as sentences what failed, with what has no gate.
-pub(crate) fn remove_starters(host: &Host) -> (bool, Vec<String>) {
-    let (removed, mut failed) = remove_links(host);
-    if Kind::of(host) == Kind::OpenRc {
-        failed.extend(openrc::of_others(host));
-    }
-    (removed, failed)
-}
-
 /// Writes the gate of both units, where it is missing: drop-ins for systemd, init scripts for OpenRC. Gives whether systemd has something to
 /// reload.
 pub(crate) fn write(context: &Context) -> Result<bool, Error> {
@@ -122,8 +113,8 @@ pub(crate) fn remove(host: &Host) -> Result<bool, Error> {
 }
 
 /// Removes the persistent links of both units by path, because `systemctl disable` would delete a unit that is itself a link
-/// (kairos-io/provider-k3s#146). Gives whether there were any, and what failed.
-fn remove_links(host: &Host) -> (bool, Vec<String>) {
+/// (kairos-io/provider-k3s#146). Gives whether there were any, and as sentences what failed, with what OpenRC starts without a gate.
+pub(crate) fn remove_links(host: &Host) -> (bool, Vec<String>) {
     let (mut removed, mut failed) = (false, Vec::new());
     let pulls = |name: &String| [".wants", ".requires", ".upholds"].iter().any(|suffix| name.ends_with(suffix));
     for (above, suffix) in [(LINKS, ".service"), (openrc::RUNLEVELS, "")] {
@@ -139,6 +130,9 @@ fn remove_links(host: &Host) -> (bool, Vec<String>) {
                 }
             }
         }
+    }
+    if Kind::of(host) == Kind::OpenRc {
+        failed.extend(openrc::of_others(host));
     }
     (removed, failed)
 }
