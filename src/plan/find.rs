@@ -106,9 +106,9 @@ pub(crate) fn in_force(host: &Host) -> Option<Found> {
     at(host, DEFAULT).or_else(|| scanned(host).iter().find_map(|path| in_place(host, path)))
 }
 
-/// Documents of ours wherever Kairos looks for boot stages.
-pub(crate) fn anywhere(host: &Host) -> Vec<Found> {
-    scanned(host).iter().filter_map(|path| in_place(host, path)).collect()
+/// Documents of ours wherever Kairos looks for boot stages, at those of the paths that are asked for.
+pub(crate) fn anywhere(host: &Host, is_asked: impl Fn(&str) -> bool) -> Vec<Found> {
+    scanned(host).iter().filter(|path| is_asked(path)).filter_map(|path| in_place(host, path)).collect()
 }
 
 /// All documents of ours, retired ones too: where one is by default, where it is `told` to be, and wherever Kairos looks for boot stages. The one

@@ -236,8 +236,9 @@ impl<'a> Boot<'a> {
 
     /// The lock under which files change; held for the blink of an eye by everybody, unless a disk hangs.
     fn lock(&self) -> Result<Lock, String> {
-        let lock = self.host.make_dir(gate::RUN, 0o700).and_then(|()| self.host.lock(gate::LOCK, LOCK_WAIT));
-        let lock = lock.map_err(|error| error.to_string())?;
+        // The directory of a mark of ours is made.
+        let made = if matches!(self.mark, Mark::Ours(_)) { Ok(()) } else { self.host.make_dir(gate::RUN, 0o700) };
+        let lock = made.and_then(|()| self.host.lock(gate::LOCK, LOCK_WAIT)).map_err(|error| error.to_string())?;
         if self.host.is_locked(gate::RESET_LOCK) {
             return Err("a reset is under way on this node".into());
         }
@@ -379,7 +380,9 @@ impl<'a> Boot<'a> {
             self.take_over(sources, &path);
             let changed = self.host.install(&path, text.as_bytes(), 0o600)?;
             self.retire(sources, Some(&path))?;
-            staged::set_plan_id(self.host, Some(&plan.id))?;
+            if steps == Steps::AreForgotten {
+                staged::set_plan_id(self.host, Some(&plan.id))?;
+            }
             // The last thing: from here on a step that waits for this event goes on, and finds all of it.
             self.take_back()?;
             Ok(changed)
@@ -532,22 +535,35 @@ impl<'a> Boot<'a> {
     /// Documents of ours: at the default path, at the path that the section names, and among the sources; where there is none, wherever Kairos
     /// looks, because an event may name no sources.
     fn documents(&self, sources: &[Source], own: Option<&str>) -> Vec<Found> {
+        self.documents_but(None, sources, own)
+    }
+
+    /// The same but for one that is known to be there.
+    fn documents_but(&self, known: Option<&str>, sources: &[Source], own: Option<&str>) -> Vec<Found> {
         let mut paths = vec![document_path::DEFAULT];
-        let listed = sources.iter().filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
-        for path in own.into_iter().chain(listed.map(|source| source.path.as_str())) {
+        // Nothing is known of a source that cannot be read.
+        let is_of_others = |source: &&Source| source.text.as_ref().is_ok_and(|text| !cloud_config::is_ours(text));
+        let (of_others, ours): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(is_of_others);
+        let listed = ours.iter().filter(|source| source.text.is_ok()).map(|source| source.path.as_str());
+        for path in own.into_iter().chain(listed) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
         }
-        let found: Vec<Found> = paths.into_iter().filter_map(|path| find::at(self.host, path)).collect();
-        if found.is_empty() { find::anywhere(self.host) } else { found }
+        let is_one_known = known.is_some_and(|known| paths.contains(&known));
+        let others = paths.into_iter().filter(|path| Some(*path) != known);
+        let found: Vec<Found> = others.filter_map(|path| find::at(self.host, path)).collect();
+        if is_one_known || !found.is_empty() {
+            return found;
+        }
+        find::anywhere(self.host, |path| of_others.iter().all(|source| source.path != path))
     }
 
-    /// Renames documents of ours, so that yip passes them over: all but the one in force.
+    /// Renames documents of ours, so that yip passes them over: all but the one in force, which is there.
     fn retire(&self, sources: &[Source], keep: Option<&str>) -> Result<bool, Error> {
         let mut retired = false;
         let kept = |path: &str| keep.is_some_and(|keep| path == keep || self.host.is_same_file(path, keep));
-        for Found { path, .. } in self.documents(sources, None).into_iter().filter(|found| !kept(&found.path)) {
+        for Found { path, .. } in self.documents_but(keep, sources, None).into_iter().filter(|it| !kept(&it.path)) {
             let now = find::retired(&path);
             self.host.rename(&path, &now)?;
             self.log.line(Level::Info, "plan", &format!("retired {path}, now {now}"));

@@ -35,7 +35,11 @@ pub(crate) const MIRROR: &str = "/var/log/provider-rke2.status.json";
 fn update(context: &Context, change: impl FnOnce(&mut Record)) {
     let host = context.host;
     // Without the lock at worst the word of another writer is lost.
-    let _lock = host.make_dir(RUN, 0o700).and_then(|()| host.lock(LOCK, LOCK_WAIT)).ok();
+    let lock = || host.lock(LOCK, LOCK_WAIT);
+    let _lock = match lock() {
+        Err(error) if error.is_absent() => host.make_dir(RUN, 0o700).and_then(|()| lock()).ok(),
+        lock => lock.ok(),
+    };
     let before = Record::read(host).ok();
     let mut record = before.clone().unwrap_or_default();
     record.version = context.version.into();
