@@ -13,6 +13,7 @@ fn main() {
     stages(&here);
     options(&here);
     flags(&here);
+    layout(&here);
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(&here).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
@@ -27,6 +28,15 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo:rerun-if-changed={log}");
+    }
+}
+
+/// Puts the functions side by side that `agent.boot` runs, in the static binaries.
+fn layout(here: &str) {
+    let path = format!("{here}/benches/layout.ld");
+    println!("cargo:rerun-if-changed={path}");
+    if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("musl") {
+        println!("cargo:rustc-link-arg-bins=-T{path}");
     }
 }
 
