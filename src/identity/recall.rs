@@ -139,9 +139,6 @@ pub(crate) fn ca(host: &Host, data_dir: &str) -> Option<String> {
 /// Must be called under the lock of the program.
 pub(crate) fn keep(host: &Host, known: Known, allowed: Vec<String>, config: Option<&str>) -> Result<(), Error> {
     let Known { record, is_new, .. } = known;
-    if !is_new && allowed.is_empty() && config.is_none() {
-        return Ok(());
-    }
     // Somebody may have written another one since it was read.
     let record = if is_new { record } else { Record::read(host).ok().flatten() };
     let Some(mut record) = record else { return Ok(()) };
