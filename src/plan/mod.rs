@@ -380,6 +380,7 @@ impl<'a> Boot<'a> {
             self.take_over(sources, &path);
             let changed = self.host.install(&path, text.as_bytes(), 0o600)?;
             self.retire(sources, Some(&path))?;
+            // Where they stay, it is the one that is written.
             if steps == Steps::AreForgotten {
                 staged::set_plan_id(self.host, Some(&plan.id))?;
             }
