@@ -542,11 +542,8 @@ impl<'a> Boot<'a> {
     /// The same but for one that is known to be there.
     fn documents_but(&self, known: Option<&str>, sources: &[Source], own: Option<&str>) -> Vec<Found> {
         let mut paths = vec![document_path::DEFAULT];
-        // Nothing is known of a source that cannot be read.
-        let is_of_others = |source: &&Source| source.text.as_ref().is_ok_and(|text| !cloud_config::is_ours(text));
-        let (of_others, ours): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(is_of_others);
-        let listed = ours.iter().filter(|source| source.text.is_ok()).map(|source| source.path.as_str());
-        for path in own.into_iter().chain(listed) {
+        let listed = sources.iter().filter(|source| source.text.as_ref().is_ok_and(|text| cloud_config::is_ours(text)));
+        for path in own.into_iter().chain(listed.map(|source| source.path.as_str())) {
             if !paths.contains(&path) {
                 paths.push(path);
             }
@@ -557,7 +554,8 @@ impl<'a> Boot<'a> {
         if is_one_known || !found.is_empty() {
             return found;
         }
-        find::anywhere(self.host, |path| of_others.iter().all(|source| source.path != path))
+        // A source that was read and is ours would have been found.
+        find::anywhere(self.host, |path| sources.iter().all(|source| source.text.is_err() || source.path != path))
     }
 
     /// Renames documents of ours, so that yip passes them over: all but the one in force, which is there.

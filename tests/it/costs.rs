@@ -28,8 +28,7 @@ fn repeat(count: usize, line: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// Name, cloud-config, and what of the answer is expected: an empty text is a plan. None takes an event more than two seconds where nothing
-/// else runs, because it gives up after 17, and a test may have to share its processors.
+/// Name, cloud-config, and what of the answer is expected: an empty text is a plan.
 fn inputs() -> Vec<(&'static str, String, &'static str)> {
     let nested = |opening: &str| format!("{}{}{}\n", opening.repeat(60), "1,".repeat(225_000), "]".repeat(60));
     let anchored = (0..60).fold(String::from("x: "), |mut text, number| {
@@ -38,15 +37,15 @@ fn inputs() -> Vec<(&'static str, String, &'static str)> {
     });
     let labels = |count| repeat(count, |number| format!("    node-label+: a={number}\n"));
     vec![
-        ("unknown keys", format!("{HEAD}{}", repeat(60_000, |it| format!("  key{it}: 1\n"))), ""),
+        ("unknown keys", format!("{HEAD}{}", repeat(120_000, |it| format!("  key{it}: 1\n"))), ""),
         (
             "unknown settings",
-            format!("{HEAD}  providerConfig:\n{}", repeat(55_000, |it| format!("    key{it}: x\n"))),
+            format!("{HEAD}  providerConfig:\n{}", repeat(75_000, |it| format!("    key{it}: x\n"))),
             "",
         ),
         (
             "typos of settings",
-            format!("{HEAD}  providerConfig:\n{}", repeat(55_000, |it| format!("    swapp{it}: x\n"))),
+            format!("{HEAD}  providerConfig:\n{}", repeat(75_000, |it| format!("    swapp{it}: x\n"))),
             "",
         ),
         ("one list from many lines", format!("{HEAD}  config: |\n{}", labels(49_000)), ""),
@@ -55,7 +54,7 @@ fn inputs() -> Vec<(&'static str, String, &'static str)> {
             format!("{HEAD}  config:\n    node-label:\n{}", repeat(75_000, |it| format!("    - a={it}\n"))),
             "",
         ),
-        ("variables", format!("{HEAD}  env:\n{}", repeat(60_000, |it| format!("    E{it}: x\n"))), ""),
+        ("variables", format!("{HEAD}  env:\n{}", repeat(100_000, |it| format!("    E{it}: x\n"))), ""),
         (
             "a list of no proxies",
             format!(
@@ -75,7 +74,7 @@ fn inputs() -> Vec<(&'static str, String, &'static str)> {
         ("nested lists", format!("{HEAD}x: {}", nested("[")), ""),
         (
             "bad values",
-            format!("{HEAD}  env:\n{}", repeat(60_000, |it| format!("    E{it}: \"\\a.\"\n"))),
+            format!("{HEAD}  env:\n{}", repeat(120_000, |it| format!("    E{it}: \"\\a.\"\n"))),
             "cluster.env.E0",
         ),
         ("keys that stand twice", format!("{HEAD}x:\n{}", "  a: 1\n".repeat(120_000)), "unreadable"),
