@@ -349,7 +349,7 @@ fn owned(name: &'static str, role: Role, sources: &mut [Source], installed: &str
 fn others(host: &Host, plan: &Plan, ignored: &[&str], findings: &mut Findings) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for name in host.list(DROP_INS).map_err(|error| error.to_string())? {
-        if name.starts_with('.') || !merge::is_drop_in(&name) || name == USER || name == OWNER {
+        if !merge::is_of_others(&name) {
             continue;
         }
         let path = format!("{DROP_INS}/{name}");

@@ -12,7 +12,7 @@ use crate::findings::path::Path;
 use crate::rke2::Unit;
 use crate::rke2::drop_in::{self, Braces, DropIn, For, Read};
 use crate::rke2::effective::Effective;
-use crate::rke2::merge::{self, DROP_INS, OWNER, Source, USER};
+use crate::rke2::merge::{self, DROP_INS, Source};
 use crate::rke2::options;
 use crate::rke2::overrides;
 use crate::rke2::values;
@@ -91,12 +91,7 @@ pub(super) fn judge_values(
     version: Option<&Version>,
     findings: &mut Findings,
 ) {
-    let drop_in = |name: &str, options: &DropIn| {
-        let appended = cluster.appended.iter().cloned().collect();
-        let read = Read { options: options.clone(), appended, ..Read::default() };
-        Source { name: name.to_owned(), path: name.to_owned(), read }
-    };
-    let own = || vec![drop_in(USER, &cluster.options), drop_in(OWNER, &cluster.provider_options)];
+    let own = || Vec::from(cluster.drop_ins());
     let host = cluster.endpoint.as_ref().map(Endpoint::host);
     let told = |options: &DropIn| {
         let mut view = View::new(cluster.role.unit(), options, &cluster.env);

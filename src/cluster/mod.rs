@@ -43,7 +43,8 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::host::Host;
 use crate::identity::home::Home;
-use crate::rke2::drop_in::{self, DropIn, Value};
+use crate::rke2::drop_in::{self, DropIn, Read, Value};
+use crate::rke2::merge::{OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::{DATA_DIR, installed, values as rules};
 use crate::text::paths::normalized;
@@ -82,6 +83,18 @@ pub struct Cluster {
     pub document_path: String,
     /// Where RKE2 holds its state.
     pub data_dir: String,
+}
+
+impl Cluster {
+    /// Its drop-ins, as the node will merge them.
+    pub(crate) fn drop_ins(&self) -> [Source; 2] {
+        let drop_in = |name: &str, options: &DropIn| {
+            let appended = self.appended.iter().cloned().collect();
+            let read = Read { options: options.clone(), appended, ..Read::default() };
+            Source { name: name.to_owned(), path: name.to_owned(), read }
+        };
+        [drop_in(USER, &self.options), drop_in(OWNER, &self.provider_options)]
+    }
 }
 
 /// Keys of the cluster section (kairos `sdk/clusterplugin/config.go`).

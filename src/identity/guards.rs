@@ -18,6 +18,9 @@ use crate::rke2::version::{Version, etcd_minor};
 use crate::rke2::{Unit, options};
 use crate::text::escape::quoted;
 
+/// What is put together where a guard asks for it, which takes a node that is known to be a server.
+pub(crate) type Lazy<'a, T> = LazyCell<T, Box<dyn FnOnce() -> T + 'a>>;
+
 /// What a plan makes of this node, as far as a guard looks at it.
 #[derive(Debug)]
 pub(crate) struct Intent<'a> {
@@ -26,9 +29,9 @@ pub(crate) struct Intent<'a> {
     /// Whether it would found a cluster where it finds no data.
     pub founds: bool,
     /// Whether the cluster is in a datastore outside of the node.
-    pub has_datastore: bool,
-    /// The critical options, put together where a guard asks for them: there must be a record of a server.
-    pub critical: LazyCell<Critical, Box<dyn FnOnce() -> Critical + 'a>>,
+    pub has_datastore: Lazy<'a, bool>,
+    /// The critical options.
+    pub critical: Lazy<'a, Critical>,
     /// The secret; none if it is not known.
     pub token: Option<&'a str>,
     /// What a person allows.
@@ -117,7 +120,7 @@ pub(crate) fn way_out(code: Code) -> String {
 /// A record that cannot be read counts as none; but nobody knows then whether the node was a server that has lost its data.
 fn unreadable(situation: &Situation, sentence: &str, findings: &mut Findings) {
     let Situation { home, intent, .. } = situation;
-    let is_fresh = intent.founds && !intent.has_datastore && !home.state.is_any();
+    let is_fresh = intent.founds && !*intent.has_datastore && !home.state.is_any();
     let (severity, rest) = if is_fresh {
         (
             Severity::Refused,
@@ -147,7 +150,7 @@ pub(crate) fn has_db(host: &Host, data_dir: &str) -> bool {
 fn founded_before(situation: &Situation) -> Vec<Found> {
     let Situation { host, intent, .. } = situation;
     let lost = server(situation).filter(|record| {
-        intent.unit == Unit::Server && intent.founds && !intent.has_datastore && !has_db(host, &record.data_dir)
+        intent.unit == Unit::Server && intent.founds && !*intent.has_datastore && !has_db(host, &record.data_dir)
     });
     let found = lost.map(|record| {
         let rest = format!(
@@ -271,7 +274,7 @@ fn minors_between(newer: &Version, older: &Version) -> i64 {
 fn cannot_read(situation: &Situation, data: &Version, installed: &Version) -> bool {
     let etcd = (etcd_minor(data), etcd_minor(installed));
     let is_older_etcd = matches!(etcd, (Some(data), Some(installed)) if data > installed);
-    minors_between(data, installed) >= 2 || (is_older_etcd && !situation.intent.has_datastore)
+    minors_between(data, installed) >= 2 || (is_older_etcd && !*situation.intent.has_datastore)
 }
 
 /// A sentence about the installed RKE2.

@@ -31,6 +31,8 @@ use crate::identity::guards::{self, Intent, Situation};
 use crate::identity::home::Home;
 use crate::identity::recall::{self, Known};
 use crate::report::log::{Level, Log};
+use crate::rke2::drop_in::DropIn;
+use crate::rke2::effective;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::service::{gate, systemd};
 use crate::status::record::Record;
@@ -129,7 +131,7 @@ pub(crate) fn simulated(context: &Context, cluster: Cluster) -> Result<String, S
 pub(crate) fn guarded(host: &Host, section: &Section, cluster: &Cluster, findings: &mut Findings) {
     let home = cluster::home(host, section);
     let known = recall::recall(host, &home, &|| last_unit(host));
-    let situation = Situation { host, home: &home, known: &known, intent: intent(cluster) };
+    let situation = Situation { host, home: &home, known: &known, intent: intent(host, &known, cluster) };
     guards::judge(&situation, findings);
 }
 
@@ -304,7 +306,12 @@ impl<'a> Boot<'a> {
         let mut cluster = cluster::understand(&section, &home, &mut findings);
         let mut allowed = Vec::new();
         if let Some(understood) = &cluster {
-            let situation = Situation { host: self.host, home: &home, known: &known, intent: intent(understood) };
+            let situation = Situation {
+                host: self.host,
+                home: &home,
+                known: &known,
+                intent: intent(self.host, &known, understood),
+            };
             allowed = guards::judge(&situation, &mut findings);
         }
         if findings.worst() == Some(Severity::Refused) {
@@ -572,15 +579,29 @@ impl<'a> Boot<'a> {
     }
 }
 
-/// What a cluster section makes of a node, for the guards.
-fn intent(cluster: &Cluster) -> Intent<'_> {
+/// What a cluster section makes of a node, for the guards. A file of another author may give what the node became; what it changes is judged where
+/// the files are merged, because it may be another one by then.
+fn intent<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> Intent<'a> {
+    let unit = cluster.role.unit();
+    let beside = move || effective::beside(host, unit, cluster.drop_ins()).options;
     let drop_ins = [&cluster.options, &cluster.provider_options];
-    let has = |option: &str| drop_ins.into_iter().flatten().any(|(name, _)| name == option);
+    let critical = move || {
+        let mut critical = critical::of(&drop_ins, &cluster.env);
+        if let Some(before) = known.record.as_ref().and_then(|record| record.options.as_ref()) {
+            let with_files = critical::of(&[&beside()], &cluster.env).into_iter();
+            critical.extend(with_files.filter(|(name, value)| before.get(name) == Some(value)));
+        }
+        critical
+    };
+    let has_datastore = move || {
+        let has = |options: &DropIn| options.iter().any(|(name, _)| name == "datastore-endpoint");
+        cluster.env.contains_key("RKE2_DATASTORE_ENDPOINT") || drop_ins.into_iter().any(has) || has(&beside())
+    };
     Intent {
-        unit: cluster.role.unit(),
+        unit,
         founds: !cluster.role.joins() && cluster.joined.is_none(),
-        has_datastore: has("datastore-endpoint") || cluster.env.contains_key("RKE2_DATASTORE_ENDPOINT"),
-        critical: LazyCell::new(Box::new(move || critical::of(&drop_ins, &cluster.env))),
+        has_datastore: LazyCell::new(Box::new(has_datastore)),
+        critical: LazyCell::new(Box::new(critical)),
         token: cluster.token.as_ref().map(Token::secret),
         accept: &cluster.settings.accept,
     }

@@ -18,7 +18,6 @@ pub(crate) const CNI: &str = "canal";
 /// What a text option is without a value, of those that all servers must have alike; empty where that is nothing.
 pub(crate) fn of_text(option: &str) -> &'static str {
     match option {
-        "cluster-domain" => DOMAIN,
         "egress-selector-mode" => "agent",
         "secrets-encryption-provider" => "aescbc",
         _ => "",

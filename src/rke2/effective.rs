@@ -2,7 +2,7 @@
 
 use super::Unit;
 use super::drop_in::{self, Braces, DropIn, For, Place, Read, Value};
-use super::merge::CONFIG;
+use super::merge::{self, CONFIG, DROP_INS, Source};
 use super::options::{self, Class};
 use super::overrides;
 use crate::findings::Findings;
@@ -41,6 +41,19 @@ pub(crate) fn of(host: &Host, unit: Unit, config: &DropIn) -> Effective {
     }
     effective.overlay(host, unit);
     effective
+}
+
+/// The same for drop-ins that are yet to be written, beside those of other authors that are on the node.
+pub(crate) fn beside(host: &Host, unit: Unit, own: [Source; 2]) -> Effective {
+    let names = host.list(DROP_INS).unwrap_or_default().into_iter().filter(|name| merge::is_of_others(name));
+    let of_others = names.filter_map(|name| {
+        let path = format!("{DROP_INS}/{name}");
+        Some(Source { read: file(host, &path, unit)?, name, path })
+    });
+    let mut sources: Vec<Source> = of_others.chain(own).collect();
+    sources.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    // What is wrong with the merging is told where the node merges.
+    of(host, unit, &merge::merge(sources, &mut Findings::default()))
 }
 
 impl Effective {

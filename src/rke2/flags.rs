@@ -155,6 +155,15 @@ mod tests {
             assert!(row.last == u8::MAX || KNOWN.contains(&row.last) && row.last < *KNOWN.end(), "{name}");
             for (_, program) in PROGRAMS.into_iter().enumerate().filter(|(at, _)| row.is_of(*at)) {
                 assert_eq!(find(program, name, None), Some(Found::Flag(row.form)), "{name}");
+                let at = |it: u8| find(program, name, Some(u32::from(it)));
+                let inner = [row.first.max(*KNOWN.start()), row.last.min(*KNOWN.end())];
+                assert_eq!(inner.map(at), [Some(Found::Flag(row.form)); 2], "{name}");
+                if row.first != 0 {
+                    assert_eq!(at(row.first - 1), Some(Found::NotYet(row.first)), "{name}");
+                }
+                if row.last != u8::MAX {
+                    assert_eq!(at(row.last + 1), Some(Found::NoMore(row.last)), "{name}");
+                }
             }
         }
     }

@@ -359,6 +359,10 @@ mod tests {
         for bytes in [&b""[..], b"#!/bin/sh\necho rke2 version v1.33.4+rke2r1\n", b"\x7fELF", &[0xff; 4096]] {
             assert_eq!(read(bytes), None);
         }
+        // A table of another form.
+        let mut other_table = program(Form { has_sections: false, ..FORM }, &build(3));
+        other_table[54] = 55;
+        assert_eq!(read(&other_table), None);
         // Before Go 1.18.
         assert_eq!(read(&program(Form { flags: 0, ..FORM }, &build(1000))), None);
     }
@@ -368,6 +372,7 @@ mod tests {
         for has_sections in [false, true] {
             let form = Form { has_sections, ..FORM };
             let whole = program(form, &build(3));
+            assert_eq!(read(&whole[..whole.len() - 64]).as_deref(), Some("v1.33.4+rke2r1"), "nothing behind it");
             let end = whole.len() - 64 - 16;
             for cut in 0..end {
                 assert_eq!(read(&whole[..cut]), None, "cut at {cut}");

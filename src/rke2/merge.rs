@@ -26,6 +26,11 @@ pub(crate) fn is_drop_in(name: &str) -> bool {
     lower.ends_with(".yaml") || lower.ends_with(".yml")
 }
 
+/// Whether a file of [`DROP_INS`] is a drop-in of another author, by its name.
+pub(crate) fn is_of_others(name: &str) -> bool {
+    !name.starts_with('.') && is_drop_in(name) && name != USER && name != OWNER
+}
+
 /// A drop-in that was read.
 #[derive(Debug)]
 pub struct Source {

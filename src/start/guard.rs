@@ -49,7 +49,9 @@ fn of_unit<'a>(unit: Unit, read: &'a Effective, env: &'a BTreeMap<String, String
     Intent {
         unit,
         founds: unit == Unit::Server && read.server.is_none(),
-        has_datastore: read.get("datastore-endpoint").is_some() || env.contains_key("RKE2_DATASTORE_ENDPOINT"),
+        has_datastore: LazyCell::new(Box::new(|| {
+            read.get("datastore-endpoint").is_some() || env.contains_key("RKE2_DATASTORE_ENDPOINT")
+        })),
         critical: LazyCell::new(Box::new(|| critical::of(&[&read.options], env))),
         token: read.token.as_deref(),
         accept,
@@ -116,7 +118,7 @@ fn disk(context: &Context, plan: Option<&Plan>, read: &Effective) -> Result<Home
 fn cluster_answers(situation: &Situation, name: &str, findings: &mut Findings) {
     let Situation { host, home, intent, known } = situation;
     let used = known.record.as_ref().map(|record| record.accepted.as_slice()).unwrap_or_default();
-    let is_fresh = intent.unit == Unit::Server && intent.founds && !intent.has_datastore;
+    let is_fresh = intent.unit == Unit::Server && intent.founds && !*intent.has_datastore;
     if !is_fresh || guards::has_db(host, &home.data_dir) || intent.accept.line(Code::ClusterAnswers, used).is_some() {
         return;
     }
