@@ -364,6 +364,7 @@ mod tests {
         for (passwd, group, shadow, gshadow, sentence) in [
             ("", GROUP, SHADOW, GSHADOW, no_entry("/etc/passwd")),
             ("\n# none\n+::::::\nroot\n", GROUP, SHADOW, GSHADOW, no_entry("/etc/passwd")),
+            ("#root:x:0:0::/:\n+etcd:x:1:1::/:\n", GROUP, SHADOW, GSHADOW, no_entry("/etc/passwd")),
             (PASSWD, "", SHADOW, GSHADOW, no_entry("/etc/group")),
             (PASSWD, "root:x:0\n", SHADOW, GSHADOW, no_entry("/etc/group")),
             ("\0\0\0", GROUP, SHADOW, GSHADOW, no_text("/etc/passwd")),

@@ -10,7 +10,6 @@ pub mod sarif;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use code::{Code, Severity};
 use path::{At, Path};
@@ -63,12 +62,6 @@ impl From<&str> for Reason {
 impl From<host::Error> for Reason {
     fn from(error: host::Error) -> Reason {
         Reason::from(error.to_string())
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
     }
 }
 

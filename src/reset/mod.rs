@@ -230,7 +230,7 @@ impl Reset<'_> {
                 Ok(true) => self.did(action.to_string()),
                 Ok(false) => {}
                 Err(why) => {
-                    self.leave(format!("cannot {action}: {why}"));
+                    self.leave(format!("cannot {action}: {}", why.sentence));
                     goes_on &= !matches!(action, Action::Stop { .. });
                 }
             }
