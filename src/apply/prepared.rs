@@ -161,7 +161,7 @@ pub(crate) fn prepare(host: &Host, staged: &Staged) -> Result<Prepared, Outcome>
         judge_values(host, staged, &planned, &read.options, &given, &mut findings);
     }
     let known = recall::recall(host, &home, &|| plan::last_unit(host));
-    let intent = start::intent(plan, &read);
+    let intent = start::intent(host, plan, &read);
     let is_fresh_init = intent.founds && !home.state.is_any();
     let allowed = guards::judge(&Situation { host, home: &home, known: &known, intent }, &mut findings);
     let (failed, mut notes) =

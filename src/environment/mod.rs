@@ -11,7 +11,6 @@ use crate::findings::Reason;
 use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::rke2::Unit;
-use crate::text::paths::RUN;
 
 /// Variables by name.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -51,9 +50,7 @@ pub(crate) const fn path(unit: Unit) -> &'static str {
 }
 
 /// The file that is read after it: what is known only when the network is.
-pub(crate) fn late_path(unit: Unit) -> String {
-    format!("{RUN}/{unit}.env")
-}
+pub(crate) use crate::rke2::overrides::late_file as late_path;
 
 /// Whether the variables name a proxy.
 pub(crate) fn has_proxy(env: &Variables) -> bool {

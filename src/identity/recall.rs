@@ -1,7 +1,5 @@
 //! What is known of this node: its record, if that fits what is on the disks, else what can be read off them.
 
-use std::collections::BTreeMap;
-
 use super::accept::is_of;
 use super::critical::{self, Critical};
 use super::data;
@@ -12,11 +10,10 @@ use crate::findings::code::Code;
 use crate::host::{Error, Host};
 use crate::rke2::drop_in;
 use crate::rke2::merge::CONFIG;
-use crate::rke2::overrides::assignments;
+use crate::rke2::overrides;
 use crate::rke2::version::Version;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::rke2::{effective, installed};
-use crate::text::collected;
 use crate::text::yaml::OPTIONS;
 
 /// What is known of this node.
@@ -106,13 +103,7 @@ fn rebuilt(host: &Host, home: &Home, before: Option<Record>, last: Option<Unit>)
 /// The critical options that a server reads; none if nothing is installed.
 pub(crate) fn installed(host: &Host) -> Option<Critical> {
     let installed = effective::read(host, Unit::Server)?;
-    Some(critical::of(&[&installed.options], &variables(host, Unit::Server)))
-}
-
-/// The variables that the unit's own file gives it.
-fn variables(host: &Host, unit: Unit) -> BTreeMap<String, String> {
-    let bytes = host.read(&format!("/etc/default/{unit}"), OPTIONS.bytes as u64).unwrap_or_default();
-    collected(assignments(&String::from_utf8_lossy(&bytes)).into_iter().map(|(_, variable)| variable))
+    Some(critical::of(&[&installed.options], &overrides::variables(host, Unit::Server)))
 }
 
 /// Says that the installed version is about to use the data of this node.
@@ -152,7 +143,7 @@ pub(crate) fn keep(host: &Host, known: Known, allowed: Vec<String>, config: Opti
         // Nothing was installed before: this is what the data goes on with.
         if record.unit == Unit::Server && record.options.is_none() {
             let options = drop_in::of_json(config).unwrap_or_default();
-            record.options = Some(critical::of(&[&options], &variables(host, Unit::Server)));
+            record.options = Some(critical::of(&[&options], &overrides::variables(host, Unit::Server)));
         }
     }
     // The same bytes are not written again, but the mode is made right.

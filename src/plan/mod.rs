@@ -33,6 +33,7 @@ use crate::identity::recall::{self, Known};
 use crate::report::log::{Level, Log};
 use crate::rke2::drop_in::DropIn;
 use crate::rke2::effective;
+use crate::rke2::overrides;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::service::{gate, systemd};
 use crate::status::record::Record;
@@ -585,17 +586,18 @@ fn intent<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> Intent<
     let unit = cluster.role.unit();
     let beside = move || effective::beside(host, unit, cluster.drop_ins()).options;
     let drop_ins = [&cluster.options, &cluster.provider_options];
+    let variables = move || overrides::variables_with(host, unit, &cluster.env);
     let critical = move || {
         let mut critical = critical::of(&drop_ins, &cluster.env);
         if let Some(before) = known.record.as_ref().and_then(|record| record.options.as_ref()) {
-            let with_files = critical::of(&[&beside()], &cluster.env).into_iter();
+            let with_files = critical::of(&[&beside()], &variables()).into_iter();
             critical.extend(with_files.filter(|(name, value)| before.get(name) == Some(value)));
         }
         critical
     };
     let has_datastore = move || {
         let has = |options: &DropIn| options.iter().any(|(name, _)| name == "datastore-endpoint");
-        cluster.env.contains_key("RKE2_DATASTORE_ENDPOINT") || drop_ins.into_iter().any(has) || has(&beside())
+        variables().contains_key("RKE2_DATASTORE_ENDPOINT") || drop_ins.into_iter().any(has) || has(&beside())
     };
     Intent {
         unit,

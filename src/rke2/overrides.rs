@@ -3,6 +3,8 @@
 //!
 //! Such a line would make another node of this one than the cloud-config asks for, and nobody would see it.
 
+use std::collections::BTreeMap;
+
 use super::Unit;
 use super::drop_in::{self, DropIn, Value};
 use super::merge::{self, CONFIG, OWNER, USER};
@@ -13,8 +15,9 @@ use crate::findings::{Findings, Instead};
 use crate::host::owned::{MARK, Whose};
 use crate::host::{Error, Host};
 use crate::text::escape::escape;
-use crate::text::lossy;
+use crate::text::paths::RUN;
 use crate::text::yaml::{self, OPTIONS, Yaml11};
+use crate::text::{collected, lossy};
 
 /// RKE2's own drop-ins, read after config.yaml (k3s `pkg/configfilearg/parser.go`).
 pub(crate) const DROP_INS: &str = "/etc/rancher/rke2/config.yaml.d";
@@ -323,6 +326,34 @@ fn text(host: &Host, file: &str, findings: &mut Findings) -> String {
 pub(crate) fn environment_files(host: &Host, unit: Unit) -> Vec<String> {
     let is_others = |path: &String| !matches!(Whose::of(host, path), Ok(Whose::Ours | Whose::Nobodys));
     Some(default_file(unit)).filter(is_others).into_iter().chain(shipped_files(unit)).collect()
+}
+
+/// The variables of a unit that this program gives `own`: the unit reads those behind its first file, or last, where somebody else has
+/// written that one.
+pub(crate) fn variables_with(host: &Host, unit: Unit, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let files = environment_files(host, unit);
+    let is_late = files.contains(&default_file(unit));
+    let of_others = variables_of(host, files);
+    let (first, then) = if is_late { (of_others, own.clone()) } else { (own.clone(), of_others) };
+    collected(first.into_iter().chain(then))
+}
+
+/// The variables that a unit runs with, as far as they are written down.
+pub(crate) fn variables(host: &Host, unit: Unit) -> BTreeMap<String, String> {
+    let files = [default_file(unit)].into_iter().chain(shipped_files(unit)).chain([late_file(unit)]);
+    variables_of(host, files)
+}
+
+/// The variables of files, of which the last counts.
+fn variables_of(host: &Host, files: impl IntoIterator<Item = String>) -> BTreeMap<String, String> {
+    let texts = files.into_iter().filter_map(|file| host.read(&file, OPTIONS.bytes as u64).ok());
+    let read = |bytes: Vec<u8>| assignments(&String::from_utf8_lossy(&bytes));
+    collected(texts.flat_map(read).map(|(_, variable)| variable))
+}
+
+/// The environment file of ours that a unit reads last.
+pub(crate) fn late_file(unit: Unit) -> String {
+    format!("{RUN}/{unit}.env")
 }
 
 /// The environment file of a unit that we write, where it is ours.

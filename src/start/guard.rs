@@ -9,6 +9,7 @@ use crate::Context;
 use crate::findings::code::Code;
 use crate::findings::path::Path;
 use crate::findings::{Findings, Reason};
+use crate::host::Host;
 use crate::identity::accept::Accept;
 use crate::identity::guards::{self, Intent, Situation};
 use crate::identity::home::Home;
@@ -18,6 +19,7 @@ use crate::plan::{self, staged};
 use crate::report::log::{Level, Log};
 use crate::report::outcome::Outcome;
 use crate::rke2::effective::{self, Effective};
+use crate::rke2::overrides;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::service::kind::Kind;
 use crate::status::{self, Waiting};
@@ -37,22 +39,29 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(3);
 pub(crate) const PORT: u16 = 9345;
 
 /// What a plan makes of a node with the options that RKE2 will read.
-pub(crate) fn intent<'a>(plan: &'a Plan, read: &'a Effective) -> Intent<'a> {
+pub(crate) fn intent<'a>(host: &'a Host, plan: &'a Plan, read: &'a Effective) -> Intent<'a> {
     Intent {
         founds: !plan.role.joins() && read.server.is_none(),
-        ..of_unit(plan.role.unit(), read, &plan.env, &plan.settings.accept)
+        ..of_unit(host, plan.role.unit(), read, &plan.env, &plan.settings.accept)
     }
 }
 
 /// The same where there is only what RKE2 reads.
-fn of_unit<'a>(unit: Unit, read: &'a Effective, env: &'a BTreeMap<String, String>, accept: &'a Accept) -> Intent<'a> {
+fn of_unit<'a>(
+    host: &'a Host,
+    unit: Unit,
+    read: &'a Effective,
+    env: &'a BTreeMap<String, String>,
+    accept: &'a Accept,
+) -> Intent<'a> {
+    let variables = move || overrides::variables_with(host, unit, env);
     Intent {
         unit,
         founds: unit == Unit::Server && read.server.is_none(),
-        has_datastore: LazyCell::new(Box::new(|| {
-            read.get("datastore-endpoint").is_some() || env.contains_key("RKE2_DATASTORE_ENDPOINT")
+        has_datastore: LazyCell::new(Box::new(move || {
+            read.get("datastore-endpoint").is_some() || variables().contains_key("RKE2_DATASTORE_ENDPOINT")
         })),
-        critical: LazyCell::new(Box::new(|| critical::of(&[&read.options], env))),
+        critical: LazyCell::new(Box::new(move || critical::of(&[&read.options], &variables()))),
         token: read.token.as_deref(),
         accept,
     }
@@ -74,8 +83,8 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
     let known = recall::recall(host, &home, &|| plan::last_unit(host));
     let (no_env, accept) = (BTreeMap::new(), Accept::default());
     let intent = match &plan {
-        Some(plan) => intent(plan, &read),
-        None => of_unit(unit, &read, &no_env, &accept),
+        Some(plan) => intent(host, plan, &read),
+        None => of_unit(host, unit, &read, &no_env, &accept),
     };
     let situation = Situation { host, home: &home, known: &known, intent };
     guards::judge(&situation, &mut findings);

@@ -76,7 +76,7 @@ fn used(context: &Context, plan: &Plan, before: Option<Record>) -> Vec<String> {
     let read = effective::read(host, unit).unwrap_or_default();
     let founded = before.as_ref().is_none_or(|record| !record.was_ready);
     let known = Known { record: before, ..Known::default() };
-    let situation = Situation { host, home: &home, known: &known, intent: guard::intent(plan, &read) };
+    let situation = Situation { host, home: &home, known: &known, intent: guard::intent(host, plan, &read) };
     let mut lines = guards::judge(&situation, &mut Findings::default());
     // Nobody knows any more whether one would have answered.
     let line = plan.settings.accept.line(Code::ClusterAnswers, &[]).filter(|_| founded && situation.intent.founds);
