@@ -49,9 +49,6 @@ pub(crate) const fn path(unit: Unit) -> &'static str {
     }
 }
 
-/// The file that is read after it: what is known only when the network is.
-pub(crate) use crate::rke2::overrides::late_file as late_path;
-
 /// Whether the variables name a proxy.
 pub(crate) fn has_proxy(env: &Variables) -> bool {
     PROXIES.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))

@@ -351,7 +351,7 @@ fn variables_of(host: &Host, files: impl IntoIterator<Item = String>) -> BTreeMa
     collected(texts.flat_map(read).map(|(_, variable)| variable))
 }
 
-/// The environment file of ours that a unit reads last.
+/// The environment file of ours that a unit reads last: what is known only when the network is.
 pub(crate) fn late_file(unit: Unit) -> String {
     format!("{RUN}/{unit}.env")
 }

@@ -20,7 +20,7 @@ use crate::plan::plan::Plan;
 use crate::plan::staged;
 use crate::report::log::{Level, Log};
 use crate::report::outcome::Outcome;
-use crate::rke2::{Unit, is_unpacking};
+use crate::rke2::{Unit, is_unpacking, overrides};
 use crate::service::unit::Active;
 use crate::service::{self, gate};
 use crate::status::{self, Waiting};
@@ -61,7 +61,7 @@ pub fn run(context: &Context, unit: Unit) -> Outcome {
         // The gate was open for what is no longer whole: what an earlier start found is better than nothing.
         Err(sentence) if gate::is_open(host, unit) => failed.push(sentence.clone().into()),
         // A unit that is not the plan's, or no plan: it gets nothing of what another start left behind.
-        _ => failed.extend(host.remove(&environment::late_path(unit)).err().map(Reason::from)),
+        _ => failed.extend(host.remove(&overrides::late_file(unit)).err().map(Reason::from)),
     }
     let plan = plan.ok().filter(|plan| plan.role.unit() == unit);
     let mut done = Vec::new();
@@ -139,7 +139,7 @@ fn environment(context: &Context, plan: &Plan) -> Result<(), Error> {
     let (host, asked) = (context.host, plan.environment());
     let nodes = if environment::has_proxy(asked.env) { node_networks(context, plan) } else { Vec::new() };
     let late = environment::late(host, &asked, &nodes)?;
-    let path = environment::late_path(asked.unit);
+    let path = overrides::late_file(asked.unit);
     if late.is_empty() {
         return host.remove(&path).map(drop);
     }
