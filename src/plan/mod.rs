@@ -599,12 +599,17 @@ fn intent<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> Intent<
         let has = |options: &DropIn| options.iter().any(|(name, _)| name == "datastore-endpoint");
         variables().contains_key("RKE2_DATASTORE_ENDPOINT") || drop_ins.into_iter().any(has) || has(&beside())
     };
+    // RKE2 may run with a token that is made of a file's and the section's, which is known where they are merged.
+    let is_part = |token: &&str| {
+        let is_other = known.record.as_ref().is_some_and(|record| record.has_other_token(Some(token)));
+        is_other && effective::names_token(host, unit)
+    };
     Intent {
         unit,
         founds: !cluster.role.joins() && cluster.joined.is_none(),
         has_datastore: LazyCell::new(Box::new(has_datastore)),
         critical: LazyCell::new(Box::new(critical)),
-        token: cluster.token.as_ref().map(Token::secret),
+        token: cluster.token.as_ref().map(Token::secret).filter(|token| !is_part(token)),
         accept: &cluster.settings.accept,
     }
 }

@@ -45,15 +45,24 @@ pub(crate) fn of(host: &Host, unit: Unit, config: &DropIn) -> Effective {
 
 /// The same for drop-ins that are yet to be written, beside those of other authors that are on the node.
 pub(crate) fn beside(host: &Host, unit: Unit, own: [Source; 2]) -> Effective {
-    let names = host.list(DROP_INS).unwrap_or_default().into_iter().filter(|name| merge::is_of_others(name));
-    let of_others = names.filter_map(|name| {
-        let path = format!("{DROP_INS}/{name}");
-        Some(Source { read: file(host, &path, unit)?, name, path })
-    });
-    let mut sources: Vec<Source> = of_others.chain(own).collect();
+    let mut sources: Vec<Source> = of_others(host, unit).chain(own).collect();
     sources.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     // What is wrong with the merging is told where the node merges.
     of(host, unit, &merge::merge(sources, &mut Findings::default()))
+}
+
+/// Whether a drop-in of another author names a token.
+pub(crate) fn names_token(host: &Host, unit: Unit) -> bool {
+    of_others(host, unit).any(|it| it.read.owned.iter().any(|owned| owned.name == "token"))
+}
+
+/// The drop-ins of other authors that can be read.
+fn of_others(host: &Host, unit: Unit) -> impl Iterator<Item = Source> {
+    let names = host.list(DROP_INS).unwrap_or_default().into_iter().filter(|name| merge::is_of_others(name));
+    names.filter_map(move |name| {
+        let path = format!("{DROP_INS}/{name}");
+        Some(Source { read: file(host, &path, unit)?, name, path })
+    })
 }
 
 impl Effective {
