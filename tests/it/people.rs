@@ -51,9 +51,12 @@ fn the_place_is_exact_in_every_kind_of_text() {
         assert_eq!(drawn(&format!("{head}  config: {config}"), "option-boolean"), expected, "{config:?}");
     }
     // What is merged in stands where it was written.
-    let merged = "x-common: &common\n  selinux: maybe\ncluster:\n  role: init\n  config:\n    <<: *common\n";
-    let ran = check(&format!("#cloud-config\n{merged}"), "text");
-    assert!(ran.stdout.contains("--> -:3:12\n") && !ran.stdout.contains("3 |"), "{ran:?}");
+    for from in ["*common", "[*none, *common]"] {
+        let common = "x-common: &common\n  selinux: maybe\nx-none: &none\n  debug: true\n";
+        let merged = format!("#cloud-config\n{common}cluster:\n  role: init\n  config:\n    <<: {from}\n");
+        let ran = check(&merged, "text");
+        assert!(ran.stdout.contains("--> -:3:12\n") && !ran.stdout.contains("3 |"), "{ran:?}");
+    }
 }
 
 #[test]
