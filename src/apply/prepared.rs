@@ -71,14 +71,9 @@ fn keep_home(host: &Host, plan: &Plan, config: &mut DropIn) {
         Some((_, Value::Text(path))) if normalized(path) == plan.data_dir => {}
         Some((_, value)) => *value = kept,
         None => {
-            let own = plan.env.get("RKE2_DATA_DIR").cloned();
-            let of_others = overrides::environment_files(host, plan.role.unit()).into_iter().filter_map(|file| {
-                let bytes = host.read(&file, OPTIONS.bytes as u64).ok()?;
-                let all = overrides::assignments(&String::from_utf8_lossy(&bytes));
-                all.into_iter().rev().find(|(_, (name, _))| name == "RKE2_DATA_DIR").map(|(_, (_, path))| path)
-            });
-            let variable = own.into_iter().chain(of_others).last();
-            if normalized(variable.as_deref().unwrap_or(DATA_DIR)) != plan.data_dir {
+            let of_others = overrides::variables_of(host, overrides::environment_files(host, plan.role.unit()));
+            let variable = of_others.get("RKE2_DATA_DIR").or_else(|| plan.env.get("RKE2_DATA_DIR"));
+            if normalized(variable.map_or(DATA_DIR, String::as_str)) != plan.data_dir {
                 config.push((drop_in::DATA_DIR.into(), kept));
             }
         }

@@ -150,7 +150,7 @@ pub(crate) fn has_db(host: &Host, data_dir: &str) -> bool {
 fn founded_before(situation: &Situation) -> Vec<Found> {
     let Situation { host, intent, .. } = situation;
     let lost = server(situation).filter(|record| {
-        intent.unit == Unit::Server && intent.founds && !*intent.has_datastore && !has_db(host, &record.data_dir)
+        intent.unit == Unit::Server && intent.founds && !has_db(host, &record.data_dir) && !*intent.has_datastore
     });
     let found = lost.map(|record| {
         let rest = format!(

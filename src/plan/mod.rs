@@ -6,6 +6,7 @@
 
 pub mod document;
 pub(crate) mod find;
+mod intent;
 mod lay_out;
 #[allow(clippy::module_inception, reason = "the plan of the plan phase")]
 pub mod plan;
@@ -13,27 +14,21 @@ mod sources;
 pub mod staged;
 pub(crate) mod values;
 
-use std::cell::LazyCell;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::Context;
 use crate::cluster::cloud_config::{self, CloudConfig, Section, Source, SourcesRead};
-use crate::cluster::token::Token;
 use crate::cluster::{self, Cluster, document_path};
 use crate::environment;
 use crate::findings::code::{Code, Severity};
 use crate::findings::{Findings, Reason};
 use crate::host::{Error, Host, Lock};
 use crate::identity;
-use crate::identity::critical;
-use crate::identity::guards::{self, Intent, Situation};
+use crate::identity::guards::{self, Situation};
 use crate::identity::home::Home;
 use crate::identity::recall::{self, Known};
 use crate::report::log::{Level, Log};
-use crate::rke2::drop_in::DropIn;
-use crate::rke2::effective;
-use crate::rke2::overrides;
 use crate::rke2::{DATA_DIR, Unit};
 use crate::service::{gate, systemd};
 use crate::status::record::Record;
@@ -132,7 +127,7 @@ pub(crate) fn simulated(context: &Context, cluster: Cluster) -> Result<String, S
 pub(crate) fn guarded(host: &Host, section: &Section, cluster: &Cluster, findings: &mut Findings) {
     let home = cluster::home(host, section);
     let known = recall::recall(host, &home, &|| last_unit(host));
-    let situation = Situation { host, home: &home, known: &known, intent: intent(host, &known, cluster) };
+    let situation = Situation { host, home: &home, known: &known, intent: intent::of(host, &known, cluster) };
     guards::judge(&situation, findings);
 }
 
@@ -311,7 +306,7 @@ impl<'a> Boot<'a> {
                 host: self.host,
                 home: &home,
                 known: &known,
-                intent: intent(self.host, &known, understood),
+                intent: intent::of(self.host, &known, understood),
             };
             allowed = guards::judge(&situation, &mut findings);
         }
@@ -577,39 +572,5 @@ impl<'a> Boot<'a> {
             retired = true;
         }
         Ok(retired)
-    }
-}
-
-/// What a cluster section makes of a node, for the guards. A file of another author may give what the node became; what it changes is judged where
-/// the files are merged, because it may be another one by then.
-fn intent<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> Intent<'a> {
-    let unit = cluster.role.unit();
-    let beside = move || effective::beside(host, unit, cluster.drop_ins()).options;
-    let drop_ins = [&cluster.options, &cluster.provider_options];
-    let variables = move || overrides::variables_with(host, unit, &cluster.env);
-    let critical = move || {
-        let mut critical = critical::of(&drop_ins, &cluster.env);
-        if let Some(before) = known.record.as_ref().and_then(|record| record.options.as_ref()) {
-            let with_files = critical::of(&[&beside()], &variables()).into_iter();
-            critical.extend(with_files.filter(|(name, value)| before.get(name) == Some(value)));
-        }
-        critical
-    };
-    let has_datastore = move || {
-        let has = |options: &DropIn| options.iter().any(|(name, _)| name == "datastore-endpoint");
-        variables().contains_key("RKE2_DATASTORE_ENDPOINT") || drop_ins.into_iter().any(has) || has(&beside())
-    };
-    // RKE2 may run with a token that is made of a file's and the section's, which is known where they are merged.
-    let is_part = |token: &&str| {
-        let is_other = known.record.as_ref().is_some_and(|record| record.has_other_token(Some(token)));
-        is_other && effective::names_token(host, unit)
-    };
-    Intent {
-        unit,
-        founds: !cluster.role.joins() && cluster.joined.is_none(),
-        has_datastore: LazyCell::new(Box::new(has_datastore)),
-        critical: LazyCell::new(Box::new(critical)),
-        token: cluster.token.as_ref().map(Token::secret).filter(|token| !is_part(token)),
-        accept: &cluster.settings.accept,
     }
 }

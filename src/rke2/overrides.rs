@@ -345,7 +345,7 @@ pub(crate) fn variables(host: &Host, unit: Unit) -> BTreeMap<String, String> {
 }
 
 /// The variables of files, of which the last counts.
-fn variables_of(host: &Host, files: impl IntoIterator<Item = String>) -> BTreeMap<String, String> {
+pub(crate) fn variables_of(host: &Host, files: impl IntoIterator<Item = String>) -> BTreeMap<String, String> {
     let texts = files.into_iter().filter_map(|file| host.read(&file, OPTIONS.bytes as u64).ok());
     let read = |bytes: Vec<u8>| assignments(&String::from_utf8_lossy(&bytes));
     collected(texts.flat_map(read).map(|(_, variable)| variable))
