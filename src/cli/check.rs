@@ -138,7 +138,7 @@ impl Check {
     /// Gives the findings of a file their columns, and says what the file is.
     fn checked(&self, seen: Seen) -> Checked {
         let Seen { name, part, mut judged, text } = seen;
-        locate::locate(&mut judged.findings, None, &text);
+        locate::locate(&mut judged.findings, &text);
         for finding in &mut judged.findings.list {
             finding.is_allowed = self.allow.contains(&finding.code);
         }

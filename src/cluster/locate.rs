@@ -14,19 +14,18 @@ const TOO_LARGE: usize = 2 << 20;
 /// How many findings get a column at least.
 const MOST: usize = 1000;
 
-/// Gives the findings of a file their columns, and a line to be shown. `file` is what they name, where they name one.
+/// Gives the findings of a file, all of which are about its `text`, their columns, and a line to be shown.
 ///
 /// Where the text does not parse, nothing of it is shown.
-pub fn locate(findings: &mut Findings, file: Option<&str>, text: &str) {
-    let is_here = |it: &Finding| it.file.as_deref() == file && it.line.is_some();
-    if text.len() >= TOO_LARGE || !findings.list.iter().any(is_here) {
+pub fn locate(findings: &mut Findings, text: &str) {
+    if text.len() >= TOO_LARGE || findings.list.is_empty() {
         return;
     }
     let lines = marks::lines(text);
     let broken = yaml::read(text, CLOUD_CONFIG).err();
     let root = if broken.is_none() { marks::read(text, CLOUD_CONFIG) } else { None };
     let Some(root) = root else {
-        for finding in findings.list.iter_mut().filter(|it| is_here(it)) {
+        for finding in &mut findings.list {
             let column = broken.as_ref().filter(|it| finding.code == Code::Unreadable && finding.line == Some(it.line));
             finding.span = column.and_then(|error| point(error.column));
         }
@@ -39,7 +38,7 @@ pub fn locate(findings: &mut Findings, file: Option<&str>, text: &str) {
     let drawer = Drawer::new(&source.lines, &source.root, part.as_ref());
     // Those that are printed, and as many as anybody reads.
     let printed = findings.printed();
-    let sought = |(index, it): &(usize, &mut Finding)| (*index < MOST || printed.contains(index)) && is_here(it);
+    let sought = |(index, _): &(usize, &mut Finding)| *index < MOST || printed.contains(index);
     for (_, finding) in findings.list.iter_mut().enumerate().filter(sought) {
         if let Some(meant) = source.meant(finding) {
             finding.line = Some(meant.start.line + 1);

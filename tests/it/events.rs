@@ -59,7 +59,7 @@ fn every_case_leaves_what_is_written_beside_it() {
 
         let host = Host::new(node.root()).unwrap();
         let mut findings = check::of_text(Some(&host), &text).findings;
-        locate::locate(&mut findings, None, &text);
+        locate::locate(&mut findings, &text);
         let response = support::boot(node.root(), &text);
 
         let shows_all = whole.remove(name);

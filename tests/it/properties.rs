@@ -695,7 +695,7 @@ fn secret_places() -> Vec<String> {
 fn shown(config: &str) -> String {
     let (section, mut findings) = cloud_config::of_file(config);
     let understood = section.and_then(|it| cluster::understand(&it, &Home::fresh(DATA_DIR), &mut findings));
-    locate::locate(&mut findings, None, config);
+    locate::locate(&mut findings, config);
     let mut shown = findings.to_text("f", Paint::Colored) + &findings.to_github("f");
     shown += &serde_json::to_string(&findings.to_json("f")).unwrap();
     if let Some(cluster) = understood {
