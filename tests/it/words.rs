@@ -1,5 +1,7 @@
 //! What the program tells of itself: `explain`, `schema`, `completions`, `man`, the GitHub Action and the hook of pre-commit.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +9,7 @@ use std::process::Command;
 use provider_rke2::cluster::keys;
 use provider_rke2::cluster::settings;
 use provider_rke2::findings::code::Code;
-use provider_rke2::rke2::options::{self, Class};
+use provider_rke2::rke2::options::{self, Class, Kind};
 use serde_json::Value;
 
 use crate::support::{self, BINARY, Ran};
@@ -78,6 +80,33 @@ fn the_schema_has_every_word() {
             assert_eq!(told["deprecated"] == true, is_old, "{}", spec.name);
         }
     }
+}
+
+/// Of the options the first of each form.
+#[test]
+fn the_schema_says_what_is_written_of_each_form() {
+    let schema: Value = serde_json::from_str(&run(&["schema"]).stdout).unwrap();
+    let section = &schema["properties"]["cluster"]["properties"];
+    let mut said = String::new();
+    let mut say = |path: &str, schema: &Value| {
+        writeln!(said, "{path}: {}", serde_json::to_string_pretty(schema).unwrap()).unwrap();
+    };
+    for (name, schema) in section.as_object().unwrap() {
+        let mut schema = schema.clone();
+        schema.as_object_mut().unwrap().remove("properties");
+        say(name, &schema);
+    }
+    let mut forms = BTreeSet::new();
+    for spec in options::all() {
+        let form =
+            (spec.class as u8, spec.is_list(), spec.kind == Kind::Word, spec.comma_split, spec.deprecated.is_empty());
+        if forms.insert(form) {
+            say(spec.name, &section["config"]["properties"][spec.name]);
+        }
+    }
+    say("providerConfig.node-label", &section["providerConfig"]["properties"]["node-label"]);
+    say("providerConfig.swap", &section["providerConfig"]["properties"]["swap"]);
+    support::assert_expected(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/words/schema"), &said);
 }
 
 #[test]
