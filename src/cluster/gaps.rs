@@ -31,13 +31,13 @@ pub(super) fn judge(reader: &mut Reader) {
     }
 }
 
+/// Tells the gaps of a value that has one.
 fn walk(node: &Node, path: &Path, line: usize, place: Place, findings: &mut Findings) {
     match &node.kind {
-        Kind::Scalar(scalar) if odd::has_gap(&scalar.text) => {
+        Kind::Scalar(_) => {
             let rest = "holds a placeholder, which nobody fills in on the node; write the value";
             findings.warn(Code::Placeholder, place.at(path, line), rest);
         }
-        Kind::Scalar(_) => {}
         Kind::List(items) => {
             for (index, item) in items.iter().enumerate().filter(|(_, item)| holds(item)) {
                 walk(item, &path.item(index), item.line, place, findings);
