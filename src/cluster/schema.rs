@@ -137,20 +137,15 @@ fn description(spec: &Spec) -> String {
 
 fn option(spec: &Spec) -> Value {
     let words: Vec<&str> = spec.words(None).collect();
-    let item = |or_null| match (spec.kind, or_null) {
-        (Kind::Word, true) if !spec.comma_split => json!({"anyOf": [
+    match (spec.class, spec.kind) {
+        (Class::Dropped, _) => json!({}),
+        (Class::Boolean, _) => text("boolean"),
+        (Class::Integer, _) => text("integer"),
+        (Class::Duration, _) => text("duration"),
+        (Class::Replace | Class::Append, Kind::Word) => json!({"anyOf": [{"enum": words}, text("texts")]}),
+        (Class::Replace | Class::Append, _) => text("texts"),
+        (Class::Owned | Class::Text | Class::Mode, Kind::Word) => json!({"anyOf": [
             {"enum": words}, {"type": "null"}, {"const": ""}, {"type": "string", "pattern": "\\{\\{"}]}),
-        _ => text("text"),
-    };
-    match spec.class {
-        Class::Dropped => json!({}),
-        Class::Boolean => text("boolean"),
-        Class::Integer => text("integer"),
-        Class::Duration => text("duration"),
-        Class::Replace | Class::Append if spec.kind == Kind::Word => json!({"anyOf": [
-            {"enum": words}, text("texts"),
-        ]}),
-        Class::Replace | Class::Append => text("texts"),
-        Class::Owned | Class::Text | Class::Mode => item(true),
+        (Class::Owned | Class::Text | Class::Mode, _) => text("text"),
     }
 }
