@@ -14,7 +14,6 @@ use crate::findings::path::{At, Path};
 use crate::identity::critical::{self, Critical};
 use crate::identity::record::password;
 use crate::rke2::Unit;
-use crate::rke2::drop_in::{self, Value};
 use crate::rke2::options;
 use crate::text::escape::{escape, quoted};
 
@@ -73,26 +72,25 @@ pub(super) fn compare(seen: &mut [Seen]) {
 }
 
 fn member(index: usize, seen: &Seen, cluster: &Cluster) -> Member {
-    let all = [&cluster.options, &cluster.provider_options];
-    let last = |name: &str| drop_in::option(&all, name);
-    let text = |name: &str| last(name).and_then(|value| value.texts().last()).filter(|it| !it.contains("{{")).cloned();
+    let text = |name: &str| {
+        let text = cluster.given(name)?.texts().last().cloned()?;
+        Some(text).filter(|it| !it.contains("{{"))
+    };
     let names = ["tls-san", "node-ip", "node-external-ip", "advertise-address", "node-name"];
-    let names = names.into_iter().filter_map(last).flat_map(|value| value.texts().to_vec());
+    let names = names.into_iter().filter_map(|name| cluster.given(name)).flat_map(|value| value.texts().to_vec());
     let hostname = seen.judged.hostname.clone().filter(|it| !it.contains("{{"));
-    let has_id = last("with-node-id") == Some(&Value::Bool(true));
+    let has_id = cluster.is_on("with-node-id");
     Member {
         index,
         name: seen.name.clone(),
         role: cluster.role,
         host: cluster.endpoint.as_ref().map(|it| it.host().to_ascii_lowercase()),
-        agent_password: text("agent-token")
-            .or_else(|| cluster.env.get("RKE2_AGENT_TOKEN").cloned())
-            .map(|it| password(&it).to_owned()),
+        agent_password: text("agent-token").map(|it| password(&it).to_owned()),
         password: cluster.token.as_ref().map(|token| password(token.secret()).to_owned()),
-        critical: critical::of(&all, &cluster.env),
+        critical: critical::of(&[&cluster.options, &cluster.provider_options], &cluster.env),
         node_name: text("node-name").or_else(|| hostname.clone()).filter(|_| !has_id).map(|it| it.to_ascii_lowercase()),
-        has_datastore: last("datastore-endpoint").is_some(),
-        has_etcd: last("disable-etcd") != Some(&Value::Bool(true)),
+        has_datastore: cluster.given("datastore-endpoint").is_some(),
+        has_etcd: !cluster.is_on("disable-etcd"),
         names: names.chain(hostname).collect(),
     }
 }

@@ -8,7 +8,6 @@ use crate::findings::code::Code;
 use crate::findings::path::At;
 use crate::host::Host;
 use crate::images::{archive, expected};
-use crate::rke2::drop_in::{self, Value};
 use crate::rke2::version::Version;
 use crate::rke2::{Unit, installed};
 use crate::service::kind::Kind;
@@ -73,13 +72,12 @@ fn selinux(image: &Host, cluster: &Cluster, findings: &mut Findings) {
     if installed::variable(image, SELINUX, "SELINUX").as_deref() != Some("enforcing") {
         return;
     }
-    let is_on = drop_in::option(&[&cluster.options, &cluster.provider_options], "selinux") == Some(&Value::Bool(true));
     if installed::lacks_policy(image) {
         let sentence = format!(
             "{SELINUX} of the image enforces SELinux, and the policy rke2-selinux is missing, so containers may not start; install it"
         );
         findings.warn(Code::SelinuxPolicy, At::line(1), &sentence);
-    } else if !is_on {
+    } else if !cluster.is_on("selinux") {
         let sentence = format!(
             "{SELINUX} of the image enforces SELinux, but selinux is not on, so containerd labels no container; write `selinux: true` under config"
         );
@@ -133,6 +131,6 @@ fn sets(cluster: &Cluster, version: Option<&Version>) -> Vec<String> {
 
 /// The names in the value of an option, which may be parted by commas.
 fn given(cluster: &Cluster, name: &str) -> Option<Vec<String>> {
-    let value = drop_in::option(&[&cluster.options, &cluster.provider_options], name)?;
+    let value = cluster.given(name)?;
     Some(value.texts().iter().flat_map(|it| it.split(',')).map(|it| it.trim().to_owned()).collect())
 }

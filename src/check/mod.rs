@@ -25,7 +25,6 @@ use crate::findings::code::Code;
 use crate::findings::path::{self, At};
 use crate::host::{Error, Host};
 use crate::identity::home::Home;
-use crate::rke2::drop_in;
 use crate::rke2::values::wrong_name;
 use crate::rke2::version::Version;
 use crate::text::yaml::Node;
@@ -204,9 +203,7 @@ fn hostname_of(root: &Node) -> Option<(String, At)> {
 /// Where no option names the node, RKE2 takes the name of the host (k3s `pkg/agent/config/config.go`).
 fn judge_hostname(hostname: Option<&(String, At)>, cluster: Option<&Cluster>, findings: &mut Findings) {
     let (Some((name, at)), Some(cluster)) = (hostname, cluster) else { return };
-    let is_given = drop_in::option(&[&cluster.options, &cluster.provider_options], "node-name").is_some()
-        || cluster.env.contains_key("RKE2_NODE_NAME");
-    if !is_given
+    if cluster.given("node-name").is_none()
         && !name.contains("{{")
         && let Some((severity, rest)) = wrong_name(name)
     {

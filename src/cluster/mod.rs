@@ -44,6 +44,7 @@ use crate::findings::path::{At, Path};
 use crate::host::Host;
 use crate::identity::home::Home;
 use crate::rke2::drop_in::{self, DropIn, Read, Value};
+use crate::rke2::flags;
 use crate::rke2::merge::{OWNER, Source, USER};
 use crate::rke2::options::{self, Class};
 use crate::rke2::{DATA_DIR, installed, values as rules};
@@ -95,6 +96,20 @@ impl Cluster {
         };
         [drop_in(USER, &self.options), drop_in(OWNER, &self.provider_options)]
     }
+
+    /// What the section gives RKE2 for an option, as an option or as a variable.
+    pub(crate) fn given(&self, name: &str) -> Option<Value> {
+        drop_in::given(&[&self.options, &self.provider_options], &self.env, options::find(name)?)
+    }
+
+    /// Whether the section turns a boolean on.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        match self.given(name) {
+            Some(Value::Bool(it)) => it,
+            Some(Value::Text(text)) => flags::boolean(&text) == Some(true),
+            _ => false,
+        }
+    }
 }
 
 /// Keys of the cluster section (kairos `sdk/clusterplugin/config.go`).
@@ -137,7 +152,9 @@ pub fn home(host: &Host, section: &Section) -> Home {
     };
     let mut home = Home::of(host, &data_dir(section));
     home.version = version;
-    home.lacks_policy = options.iter().any(|(key, _)| key.scalar.text == "selinux") && installed::lacks_policy(host);
+    let has_variable = section.node.get("env").is_some_and(|env| env.get("RKE2_SELINUX").is_some());
+    let asks = has_variable || options.iter().any(|(key, _)| key.scalar.text == "selinux");
+    home.lacks_policy = asks && installed::lacks_policy(host);
     home
 }
 

@@ -25,11 +25,7 @@ pub(crate) const SET: &str = "set";
 
 /// The critical options of a server. Of several drop-ins the last counts; a variable of `env` counts where no drop-in has the option.
 pub(crate) fn of(drop_ins: &[&DropIn], env: &BTreeMap<String, String>) -> Critical {
-    let given = |spec: &Spec| -> Option<Value> {
-        let options = drop_ins.iter().rev().flat_map(|options| options.iter().rev());
-        let mut found = options.filter(|(name, _)| name == spec.name).map(|(_, value)| value.clone());
-        found.next().or_else(|| spec.env.iter().find_map(|name| env.get(*name)).map(|text| Value::Text(text.clone())))
-    };
+    let given = |spec: &Spec| drop_in::given(drop_ins, env, spec);
     let is_v6 = options::find("node-ip")
         .and_then(given)
         .is_some_and(|value| items(&value).first().is_some_and(|first| first.parse::<Ipv6Addr>().is_ok()));

@@ -5,9 +5,9 @@
 
 mod read;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use super::options;
+use super::options::{self, Spec};
 use crate::text::emit::push_json_string;
 use crate::text::escape::mask_userinfo;
 use crate::text::yaml::{self, Key, Kind, Node, Scalar, Yaml11};
@@ -177,6 +177,12 @@ pub(crate) fn entry(name: &str, text: &str, line: usize) -> (Key, Node) {
 pub(crate) fn option<'a>(drop_ins: &[&'a DropIn], name: &str) -> Option<&'a Value> {
     let mut all = drop_ins.iter().rev().flat_map(|options| options.iter().rev());
     all.find(|(it, _)| it == name).map(|(_, value)| value)
+}
+
+/// What RKE2 takes for an option: what the last drop-in says, or a variable where none has it (urfave/cli, which RKE2 reads both with).
+pub(crate) fn given(drop_ins: &[&DropIn], env: &BTreeMap<String, String>, spec: &Spec) -> Option<Value> {
+    let variable = || spec.env.iter().find_map(|name| env.get(*name)).filter(|text| !text.is_empty());
+    option(drop_ins, spec.name).cloned().or_else(|| variable().map(|text| Value::Text(text.clone())))
 }
 
 /// The options of a file that [`to_json`] has written; nothing if it is not one.
