@@ -10,6 +10,7 @@ use super::role::Role;
 use crate::findings::Instead;
 use crate::findings::code::Code;
 use crate::rke2::drop_in::{self, Braces, DropIn, Owned, Read, Value};
+use crate::rke2::options;
 use crate::text::yaml::{Kind, Node, Yaml11};
 
 /// Reads the key.
@@ -102,18 +103,15 @@ pub(crate) fn check_profile(
     env: &BTreeMap<String, String>,
 ) {
     let name = "protect-kernel-defaults";
-    let of = |options: &DropIn, name: &str| options.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
-    // Of both the one in providerConfig counts, as its drop-in comes last.
-    let last = |name: &str| of(of_provider, name).or_else(|| of(of_config, name));
-    let variable = env.get("RKE2_CIS_PROFILE").map(|text| Value::Text(text.clone()));
-    let is_cis =
-        matches!(last("profile").or(variable), Some(Value::Text(name)) if name == "cis" || name.starts_with("cis-1."));
-    if !is_cis || last(name) != Some(Value::Bool(false)) {
+    let drop_ins = [of_config, of_provider];
+    let profile = options::find("profile").and_then(|spec| drop_in::given(&drop_ins, env, spec));
+    let is_cis = matches!(profile, Some(Value::Text(name)) if name == "cis" || name.starts_with("cis-1."));
+    if !is_cis || drop_in::option(&drop_ins, name) != Some(&Value::Bool(false)) {
         return;
     }
     let line = |node: Option<&Node>| node.and_then(|node| node.entry(name)).map(|(key, _)| key.line);
     let in_config = match &reader.section.options {
-        Options::Read(place, document) if of(of_provider, name).is_none() => {
+        Options::Read(place, document) if drop_in::option(&[of_provider], name).is_none() => {
             line(Some(&document.root)).map(|line| place.at(&reader::path("config").key(name), line))
         }
         _ => None,

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::identity::critical::{self, Critical};
 use crate::identity::guards::Intent;
 use crate::identity::recall::Known;
-use crate::rke2::drop_in::DropIn;
+use crate::rke2::drop_in::{self, DropIn};
 use crate::rke2::effective;
 use crate::rke2::overrides;
 
@@ -31,8 +31,8 @@ pub(super) fn of<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> 
         critical
     };
     let has_datastore = move || {
-        let has = |options: &DropIn| options.iter().any(|(name, _)| name == "datastore-endpoint");
-        drop_ins.into_iter().any(has) || variables().contains_key("RKE2_DATASTORE_ENDPOINT") || has(&beside())
+        let is_in = |drop_ins: &[&DropIn]| drop_in::option(drop_ins, "datastore-endpoint").is_some();
+        is_in(&drop_ins) || variables().contains_key("RKE2_DATASTORE_ENDPOINT") || is_in(&[&beside()])
     };
     // RKE2 may run with a token that is made of a file's and the section's, which is known where they are merged.
     let is_part = |token: &&str| {

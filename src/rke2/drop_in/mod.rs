@@ -181,8 +181,12 @@ pub(crate) fn option<'a>(drop_ins: &[&'a DropIn], name: &str) -> Option<&'a Valu
 
 /// What RKE2 takes for an option: what the last drop-in says, or a variable where none has it (urfave/cli, which RKE2 reads both with).
 pub(crate) fn given(drop_ins: &[&DropIn], env: &BTreeMap<String, String>, spec: &Spec) -> Option<Value> {
-    let variable = || spec.env.iter().find_map(|name| env.get(*name)).filter(|text| !text.is_empty());
-    option(drop_ins, spec.name).cloned().or_else(|| variable().map(|text| Value::Text(text.clone())))
+    option(drop_ins, spec.name).cloned().or_else(|| variable(env, spec).map(|text| Value::Text(text.to_owned())))
+}
+
+/// The variable that gives an option; an empty one is none.
+pub(crate) fn variable<'a>(env: &'a BTreeMap<String, String>, spec: &Spec) -> Option<&'a str> {
+    spec.env.iter().find_map(|name| env.get(*name)).map(String::as_str).filter(|text| !text.is_empty())
 }
 
 /// The options of a file that [`to_json`] has written; nothing if it is not one.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::findings::code::{Code, Severity};
 use crate::rke2::Unit;
-use crate::rke2::drop_in::Value;
+use crate::rke2::drop_in::{self, Value};
 use crate::rke2::flags;
 use crate::rke2::options::{self, Spec};
 use crate::rke2::version::Version;
@@ -106,8 +106,7 @@ impl<'a> View<'a> {
 
     /// The variable that gives an option. Its value is nobody's business.
     fn variable(&self, name: &str) -> Option<&'a str> {
-        let spec = options::find(name)?;
-        spec.env.iter().find_map(|variable| self.env.get(*variable)).map(String::as_str).filter(|text| !text.is_empty())
+        drop_in::variable(self.env, options::find(name)?)
     }
 
     /// The ranges of an option, and whether each of its items is one.
