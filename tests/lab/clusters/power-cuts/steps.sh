@@ -2,7 +2,8 @@
 k8s_is() { sed -i "/ k8s$/d; \$a $(address "$2") k8s" "/run/nodes/$1/root/etc/hosts"; }
 k8s_is server1 server1
 boot server1
-within 60 on server1 'test -d /var/lib/rancher/rke2/server/db/etcd/member'
+# Not before: an etcd that is killed after it has made its files, and before it has written into them that it is a member, never elects a leader.
+within 60 on server1 "journalctl --boot --quiet -u rke2-server | grep 'became leader'"
 cut_off server1
 boot server1
 within 120 on server1 is_active rke2-server
