@@ -73,9 +73,8 @@ impl Place {
 
     /// Builds the binary that ships.
     pub fn build_agent(&self) -> Outcome<PathBuf> {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--locked", "--bin", "agent-provider-rke2", "--target", &self.triple]);
-        succeed(cargo.arg("--target-dir").arg(&self.target).current_dir(&self.package))?;
+        let mut build = Command::new(self.package.join(".ci/binary"));
+        succeed(build.arg(&self.triple).env("CARGO_TARGET_DIR", &self.target).current_dir(&self.package))?;
         Ok(self.target.join(&self.triple).join("release/agent-provider-rke2"))
     }
 
