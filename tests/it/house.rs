@@ -147,10 +147,9 @@ fn files() -> Vec<File> {
 fn imports(text: &str, module: &[String]) -> Vec<Import> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
     let tokens = tokens(text);
-    let is_part = |name: &str| {
-        let declared = tokens.windows(3).any(|it| it[0].1 == "mod" && it[1].1 == name && it[2].1 == ";");
-        declared && !module.is_empty()
-    };
+    let declared = tokens.windows(3).filter(|it| it[0].1 == "mod" && it[2].1 == ";").map(|it| it[1].1);
+    let parts: BTreeSet<&str> = declared.filter(|_| !module.is_empty()).collect();
+    let is_part = |name: &str| parts.contains(name);
     let mut imports = Vec::new();
     for at in 0..tokens.len() {
         let is_root = follows(&tokens, at + 1, "::")
