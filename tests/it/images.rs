@@ -1,16 +1,18 @@
 //! Local images, by running the program on trees: each file of `testdata/images` is a story, what is done to the content directory and what
 //! comes of it. `IMAGES_UPDATE=1 cargo test --test it images::` writes down what comes of it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::Command;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::What::Killed;
 use crate::support::archives::{by_name, noise, zstd};
-use crate::support::{Node, Ran, can_trace, inner_room, inside, run, start, traced};
+use crate::support::{Fault, Node, Ran, can_trace, each, inner_room, inside, run, traced};
 use proptest::prelude::*;
 use provider_rke2::host::Host;
 use provider_rke2::host::copy::{Present, ReadAt, Target};
@@ -272,47 +274,69 @@ fn a_second_run_opens_no_archive() {
     assert!(events().len() >= 2, "the watch sees nothing");
 }
 
+/// System calls by which an import changes files, or finds out what there is; those with a step are many and change nothing.
+const CALLS: [(&str, usize); 9] = [
+    ("renameat", 1),
+    ("fsync", 1),
+    ("unlinkat", 1),
+    ("mkdirat", 1),
+    ("utimensat", 1),
+    // The kernel copies where it can.
+    ("copy_file_range,pwrite64", 1),
+    ("write", 1),
+    ("openat2", 5),
+    ("pread64", 5),
+];
+
 #[test]
-fn a_killed_import_leaves_old_or_new() {
-    let node = node("");
-    let content = |round: u64, name: &str| by_name(name, round * 10 + name.len() as u64, 2 << 20);
-    let archives = ["a.tar", "long/b.tar.zst", "longer/c.tar.lz4"];
-    let lay = |round| archives.iter().for_each(|name| write(&node, name, &content(round, name)));
-    lay(0);
-    quietly(&node, &["apply", "images"]);
-    let (mut killed, mut mixed, mut before) = (0, 0, 0);
-    for round in 1..=60 {
-        // As often as it takes on this machine.
-        if killed >= 6 && mixed > 0 {
-            break;
-        }
-        lay(round);
-        let mut running = start(&mut node.program(&["apply", "images"]), b"");
-        thread::sleep(Duration::from_micros(round * 3700 % 30_000));
-        let _ = running.child.kill();
-        killed += usize::from(running.end().signal == Some(9));
-        let mut new = 0;
-        let found = node.files(&format!("{TARGET}/"));
-        for name in archives {
-            let base = name.rsplit('/').next().unwrap();
-            let bytes = &found[&format!("{TARGET}/{base}")].1;
-            let of = (before..=round).find(|round| *bytes == content(*round, name));
-            assert!(of.is_some(), "round {round}: {name} is neither old nor new");
-            new += usize::from(of == Some(round));
-        }
-        mixed += usize::from(new == 1 || new == 2);
-        assert_eq!(found.len(), 4, "round {round}: {:?}", found.keys());
-        if round % 5 == 0 {
-            assert!(quietly(&node, &["apply", "images"]).starts_with("exit 0"));
-            before = round;
-        }
+fn an_import_killed_at_each_system_call_leaves_old_or_new() {
+    if !can_trace() {
+        return;
     }
-    assert!(killed >= 6 && mixed > 0, "{killed} killed, {mixed} of them between two archives");
-    quietly(&node, &["apply", "images"]);
-    let told = quietly(&node, &["apply", "images"]);
-    assert!(told.contains("0 imported, 3 unchanged"), "{told}");
-    let left: Vec<String> = node.files("var/lib/rancher/rke2/agent/").into_keys().collect();
-    assert!(!left.iter().any(|path| path.contains(".provider-rke2")), "{left:?}");
+    let archives = ["a.tar", "long/b.tar.zst", "longer/c.tar.lz4"];
+    let content = |round: u64, name: &str| by_name(name, round * 10 + name.len() as u64, 100_000);
+    let left_over = |node: &Node| -> Vec<String> {
+        let files = node.files("var/lib/rancher/rke2/agent/").into_keys();
+        files.filter(|path| path.contains(".provider-rke2")).collect()
+    };
+    let new_at_renames = Mutex::new(BTreeSet::new());
+    each(CALLS.len(), |number| {
+        let (call, step) = CALLS[number];
+        let node = node("");
+        let lay = |round| archives.iter().for_each(|name| write(&node, name, &content(round, name)));
+        lay(0);
+        quietly(&node, &["apply", "images"]);
+        let log = tempfile::NamedTempFile::new().unwrap();
+        for (when, round) in (1..).step_by(step).zip(1..) {
+            let fault = Fault { call, when, what: Killed };
+            lay(round);
+            let ran = run(&mut fault.traced(&node, log.path(), &[], &["apply", "images"]), b"");
+            let found = node.files(&format!("{TARGET}/"));
+            let mut new = 0;
+            for name in archives {
+                let base = name.rsplit('/').next().unwrap();
+                let is = |round| found.get(&format!("{TARGET}/{base}")).is_some_and(|it| it.1 == content(round, name));
+                let is_new = is(round);
+                assert!(is_new || is(round - 1), "{fault}: {name} is neither old nor new");
+                new += usize::from(is_new);
+            }
+            assert_eq!(found.len(), 4, "{fault}: {:?}", found.keys());
+            if ran.signal.is_none() {
+                assert_eq!((ran.code, new), (Some(0), 3), "{fault}: {ran:?}");
+                assert!(when > 1, "no {call} at all");
+                break;
+            }
+            if call == "renameat" {
+                new_at_renames.lock().unwrap().insert(new);
+            }
+            let told = quietly(&node, &["apply", "images"]);
+            assert!(told.starts_with("exit 0"), "{fault}: {told}");
+            assert_eq!(left_over(&node), [""; 0], "{fault}");
+        }
+        let told = quietly(&node, &["apply", "images"]);
+        assert!(told.contains("0 imported, 3 unchanged"), "{call}: {told}");
+    });
+    assert_eq!(new_at_renames.into_inner().unwrap(), BTreeSet::from([0, 1, 2, 3]));
 }
 
 #[test]
