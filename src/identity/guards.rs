@@ -1,6 +1,7 @@
 //! The guards: what RKE2 would do without a word, and nobody can undo. Each compares the plan with what this node became.
 
 use std::cell::LazyCell;
+use std::collections::BTreeMap;
 
 use super::accept::{Accept, is_of};
 use super::critical::{Critical, DECISIVE, SET};
@@ -13,6 +14,7 @@ use crate::findings::code::{Code, Severity};
 use crate::findings::path::{At, Path};
 use crate::findings::{Findings, Reason};
 use crate::host::Host;
+use crate::rke2::drop_in::{self, DropIn};
 use crate::rke2::installed;
 use crate::rke2::version::{Version, etcd_minor};
 use crate::rke2::{Unit, options};
@@ -36,6 +38,11 @@ pub(crate) struct Intent<'a> {
     pub token: Option<&'a str>,
     /// What a person allows.
     pub accept: &'a Accept,
+}
+
+/// Whether the options and variables of a unit put the cluster into a datastore outside of the node.
+pub(crate) fn has_datastore(options: &DropIn, env: &BTreeMap<String, String>) -> bool {
+    options::find("datastore-endpoint").is_some_and(|spec| drop_in::given(&[options], env, spec).is_some())
 }
 
 /// The node, and what it is to become.

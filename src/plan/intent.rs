@@ -6,9 +6,8 @@ use crate::cluster::Cluster;
 use crate::cluster::token::Token;
 use crate::host::Host;
 use crate::identity::critical::{self, Critical};
-use crate::identity::guards::Intent;
+use crate::identity::guards::{self, Intent};
 use crate::identity::recall::Known;
-use crate::rke2::drop_in::{self, DropIn};
 use crate::rke2::effective;
 use crate::rke2::overrides;
 
@@ -30,10 +29,7 @@ pub(super) fn of<'a>(host: &'a Host, known: &'a Known, cluster: &'a Cluster) -> 
         }
         critical
     };
-    let has_datastore = move || {
-        let is_in = |drop_ins: &[&DropIn]| drop_in::option(drop_ins, "datastore-endpoint").is_some();
-        is_in(&drop_ins) || variables().contains_key("RKE2_DATASTORE_ENDPOINT") || is_in(&[&beside()])
-    };
+    let has_datastore = move || guards::has_datastore(&beside(), &variables());
     // RKE2 may run with a token that is made of a file's and the section's, which is known where they are merged.
     let is_part = |token: &&str| {
         let is_other = known.record.as_ref().is_some_and(|record| record.has_other_token(Some(token)));

@@ -70,8 +70,15 @@ impl Effective {
         overrides::drop_ins(host).iter().filter_map(|path| file(host, path, unit)).for_each(|read| self.add(read));
     }
 
-    /// Takes in a file that is read later: it replaces, unless the option ends in `+`.
+    /// Takes in a file that is read later: it replaces, unless the option ends in `+`. An empty value leaves nothing of what was given.
     pub(crate) fn add(&mut self, read: Read) {
+        for name in read.emptied {
+            match name.as_str() {
+                "token" => self.token = None,
+                "server" => self.server = None,
+                _ => self.options.retain(|(it, _)| *it != name),
+            }
+        }
         for owned in read.owned {
             let own = if owned.name == "token" { &mut self.token } else { &mut self.server };
             *own = Some(owned.text);

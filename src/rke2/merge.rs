@@ -59,7 +59,7 @@ pub fn merge(sources: Vec<Source>, findings: &mut Findings) -> DropIn {
     let mut merged: Vec<Merged> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for Source { name: file, path, read } in sources {
-        let Read { options, appended, owned } = read;
+        let Read { options, appended, owned, .. } = read;
         let owned = owned.into_iter().filter(|_| file == OWNER);
         let given = owned.map(|it| (it.name.to_owned(), Value::Text(it.text))).chain(options);
         for (name, value) in given {

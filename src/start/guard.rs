@@ -58,9 +58,7 @@ fn of_unit<'a>(
     Intent {
         unit,
         founds: unit == Unit::Server && read.server.is_none(),
-        has_datastore: LazyCell::new(Box::new(move || {
-            read.get("datastore-endpoint").is_some() || variables().contains_key("RKE2_DATASTORE_ENDPOINT")
-        })),
+        has_datastore: LazyCell::new(Box::new(move || guards::has_datastore(&read.options, &variables()))),
         critical: LazyCell::new(Box::new(move || critical::of(&[&read.options], &variables()))),
         token: read.token.as_deref(),
         accept,

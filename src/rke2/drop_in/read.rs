@@ -78,6 +78,8 @@ pub struct Read {
     pub appended: BTreeSet<String>,
     /// `token` and `server`.
     pub owned: Vec<Owned>,
+    /// The options that are written without a value. RKE2 takes that for an empty one, which replaces what it has read before.
+    pub emptied: Vec<String>,
 }
 
 /// Reads a mapping of options for the program that `reads` them.
@@ -202,6 +204,9 @@ impl Reader<'_> {
             (None, None) => self.unknown(&option),
         }
         if is_empty(value) {
+            if !append {
+                self.read.emptied.push(option.name.into());
+            }
             let rest = "is empty, which RKE2 does not take for unset, so it is left out; write a value, or remove it";
             return self.findings.note(Code::OptionEmpty, self.at(&option), rest);
         }
