@@ -402,11 +402,11 @@ fn the_locks_of_others_are_waited_for_and_left_overs_are_removed() {
     waits.write("etc/.pwd.lock", "", 0o600);
     let file = fs::File::options().write(true).open(waits.path("etc/.pwd.lock")).unwrap();
     fcntl_lock(&file, FlockOperation::LockExclusive).unwrap();
+    let began = Instant::now();
     let held = spawn(move || {
         sleep(HELD);
         drop(file);
     });
-    let began = Instant::now();
     assert_eq!(waits.run(&["apply", "host"]).code, Some(0));
     assert!(began.elapsed() >= HELD);
     held.join().unwrap();
@@ -418,11 +418,11 @@ fn the_locks_of_others_are_waited_for_and_left_overs_are_removed() {
         boot(&waits);
         waits.write(&format!("etc/{name}.lock"), format!("{}\0", std::process::id()), 0o600);
         let lock = waits.path(&format!("etc/{name}.lock"));
+        let began = Instant::now();
         let held = spawn(move || {
             sleep(HELD);
             fs::remove_file(lock).unwrap();
         });
-        let began = Instant::now();
         assert_eq!(waits.run(&["apply", "host"]).code, Some(0));
         assert!(began.elapsed() >= HELD);
         held.join().unwrap();
