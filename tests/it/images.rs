@@ -295,10 +295,6 @@ fn an_import_killed_at_each_system_call_leaves_old_or_new() {
     }
     let archives = ["a.tar", "long/b.tar.zst", "longer/c.tar.lz4"];
     let content = |round: u64, name: &str| by_name(name, round * 10 + name.len() as u64, 100_000);
-    let left_over = |node: &Node| -> Vec<String> {
-        let files = node.files("var/lib/rancher/rke2/agent/").into_keys();
-        files.filter(|path| path.contains(".provider-rke2")).collect()
-    };
     let new_at_renames = Mutex::new(BTreeSet::new());
     each(CALLS.len(), |number| {
         let (call, step) = CALLS[number];
@@ -331,7 +327,7 @@ fn an_import_killed_at_each_system_call_leaves_old_or_new() {
             }
             let told = quietly(&node, &["apply", "images"]);
             assert!(told.starts_with("exit 0"), "{fault}: {told}");
-            assert_eq!(left_over(&node), [""; 0], "{fault}");
+            assert_eq!(node.left_over(), [""; 0], "{fault}");
         }
         let told = quietly(&node, &["apply", "images"]);
         assert!(told.contains("0 imported, 3 unchanged"), "{call}: {told}");
